@@ -1,0 +1,43 @@
+/**
+ * The directory: who may submit, with which reverse-paths, and where our own mailboxes lead. Its authority is a Git
+ * repository (design decision 7); what is here is one commit of it, complete and immutable.
+ */
+
+import type { Mailbox, ReversePath } from '../smtp/path.ts'
+import type { Verifier } from './password.ts'
+
+export interface Directory {
+  /** The commit this was read from: 40 (SHA-1) or 64 (SHA-256) hex digits. Every message it allows carries it. */
+  readonly commit: string
+  /** Lower-case domains that have a folder, or the deployment's domain in the original layout. */
+  readonly domains: ReadonlySet<string>
+  /** By login name: `alice@example.com`, or `alice` where the deployment's own domain is meant. Case-insensitive. */
+  user(name: string): User | undefined
+  /** Where mail for one of our own mailboxes goes; `undefined` when it is not ours or has no targets. */
+  targets(mailbox: Mailbox): readonly Mailbox[] | undefined
+}
+
+export interface User {
+  /** `alice@example.com`, lower case: what AUTH= carries and logs show. */
+  readonly name: string
+  readonly localPart: string
+  readonly domain: string
+  readonly verifier: Verifier
+  /** Patterns for the reverse-path: `alice@example.com`, `*@news.example.com`. His own address is always among them. */
+  readonly senders: readonly string[]
+  readonly targets: readonly Mailbox[]
+}
+
+/** A decision with its reason, as data: the client is told `reason`, the log keeps it too. */
+export type Decision = { readonly allowed: true } | { readonly allowed: false; readonly reason: string }
+
+/** The null reverse-path is not for users: bounces are the relay's. */
+export type MaySend = (user: User, reversePath: ReversePath) => Decision
+
+/** Follows the repository. `current()` is always one whole commit: the last good one. */
+export interface Follower {
+  current(): Directory
+  /** Fetch now (SIGHUP). Resolves when done, whatever came of it: failures are events, not errors. */
+  refresh(): Promise<void>
+  close(): Promise<void>
+}

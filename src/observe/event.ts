@@ -1,0 +1,45 @@
+/** Everything that happens is an event with a name from this list; those about a message carry its id. */
+
+export type EventName =
+  // A service's life.
+  | 'started'
+  | 'stopping'
+  | 'stopped'
+  | 'failed'
+  | 'reloaded'
+  // A session.
+  | 'connected'
+  | 'authenticated'
+  | 'refused'
+  | 'disconnected'
+  // A message.
+  | 'accepted'
+  | 'signed'
+  | 'queued'
+  | 'duplicate'
+  | 'attempt'
+  | 'delivered'
+  | 'deferred'
+  | 'bounced'
+  | 'notice'
+  // What services depend on.
+  | 'directory'
+  | 'key'
+  | 'peer'
+  | 'spool'
+  | 'alarm'
+
+export type Level = 'debug' | 'info' | 'warn' | 'error'
+
+/** Values a log line may hold. Never a password, a key or message content. */
+export type Fields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>
+
+export interface Log {
+  /** One line. `id` is the message id where there is one. */
+  event(name: EventName, fields?: Fields, level?: Level): void
+  /** A log that adds `fields` to every line. */
+  with(fields: Fields): Log
+}
+
+/** For tests and for library use: hears nothing. */
+export const silent: Log = { event: () => {}, with: () => silent }
