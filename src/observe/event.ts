@@ -32,7 +32,9 @@ export type EventName =
 export type Level = 'debug' | 'info' | 'warn' | 'error'
 
 /** Values a log line may hold. Never a password, a key or message content. */
-export type Fields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>
+export type Fields = Readonly<
+  Record<string, string | number | boolean | null | undefined | readonly string[]>
+>
 
 export interface Log {
   /** One line. `id` is the message id where there is one. */

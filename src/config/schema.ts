@@ -1,0 +1,261 @@
+/**
+ * ptt.toml as a schema: a table per service, every key with a default but the domain.
+ *
+ * A key is written here as the code reads it, with its unit (`hopWaitMs`); `tomlKey` gives what the operator writes
+ * (`hop_wait`, whose value carries the unit: "10s"). Descriptions become the comments of the file `ptt init` writes.
+ */
+
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import * as kind from './value.ts'
+
+export type Config = z.infer<ReturnType<typeof configSchema>> & {
+  /** The file this was read from, an absolute path. */
+  readonly file: string
+}
+
+/** `hopWaitMs` is written `hop_wait`, `maxMessageOctets` is `max_message_size`, `ttlSeconds` is `ttl`. */
+export function tomlKey(key: string): string {
+  return key
+    .replace(/(?<=.)(?:Ms|Seconds)$/, '')
+    .replace(/Octets$/, 'Size')
+    .replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+}
+
+/**
+ * @param domain what the defaults of other keys are made of
+ * @param folder the folder of ptt.toml: relative paths start there
+ */
+export function configSchema(domain: string, folder: string) {
+  const path = text({ ...kind.path, parse: written => kind.path.parse(written) && resolve(folder, written) })
+  const repository = text({
+    ...kind.path,
+    noun: 'a repository',
+    write: 'write a path, or a URL such as "https://git.example.com/users.git"',
+    parse: written =>
+      kind.isRemote(written)
+        ? written
+        : kind.path.parse(written) && resolve(folder, written.replace(/^file:(?!\/\/)/, '')),
+  })
+  const hop = (role: string) => ({
+    hopCertificate: path
+      .prefault(`hop/${role}.pem`)
+      .describe(`The certificate ${role} shows to its neighbours; its name is ${hopName(role)}.`),
+    hopKey: path.prefault(`hop/${role}.key`).describe('Its private key: readable by the service only.'),
+  })
+  const clone = (role: string) =>
+    path.prefault(`clones/${role}.git`).describe("The service's own clone of the repository of users.")
+  const resolvers = (description: string) =>
+    z
+      .preprocess(
+        written => (typeof written === 'string' ? [written] : written),
+        list(text(kind.endpoint(53, 1)), 'a list of addresses', 'write for example ["127.0.0.1:53"]'),
+      )
+      .describe(description)
+
+  const directory = z
+    .object({
+      repository: repository
+        .prefault('users.git')
+        .describe('The Git repository of users, senders and aliases: a path or a URL that git understands.'),
+      branch: text(kind.word).prefault('main').describe('The branch that is the authority.'),
+      intervalMs: text(kind.duration)
+        .exactOptional()
+        .describe(
+          'How often it is looked at. Not set: 5s for a repository on this machine, 30s for another.',
+        ),
+    })
+    .transform(table => ({
+      ...table,
+      intervalMs:
+        table.intervalMs ??
+        (/^(?!file:)/.test(table.repository) && kind.isRemote(table.repository) ? 30_000 : 5_000),
+    }))
+
+  const submission = z.object({
+    hostname: text(kind.domainName)
+      .prefault(`mail.${domain}`)
+      .describe('The name users configure in their mail programs; the certificate must carry it.'),
+    listen: text(kind.endpoint(465, 0))
+      .prefault('[::]:465')
+      .describe('Where mail programs connect, TLS from the first octet (RFC 8314 §3.3).'),
+    certificate: path
+      .prefault('tls/submission.pem')
+      .describe('The certificate (chain) mail programs see, PEM.'),
+    key: path.prefault('tls/submission.key').describe('Its private key, PEM.'),
+    ...hop('submission'),
+    signer: text(kind.endpoint(2525, 1)).prefault('127.0.0.1:2525').describe('Where the signer is.'),
+    signerName: text(kind.domainName)
+      .prefault(hopName('signer'))
+      .describe("The name the signer's hop certificate must carry."),
+    maxMessageOctets: text(kind.size)
+      .prefault('25 MiB')
+      .describe('Longer messages are refused (SIZE, RFC 1870).'),
+    maxRecipients: integer(1, 100_000)
+      .prefault(1000)
+      .describe('More recipients than this wait for another transaction.'),
+    clone: clone('submission'),
+    hopWaitMs: text(kind.duration)
+      .prefault('10s')
+      .describe('How long a client waits for a signer that does not answer before it is told 451.'),
+    idleMs: text(kind.duration)
+      .prefault('5m')
+      .describe('A client that says nothing for this long is disconnected (RFC 5321 §4.5.3.2.7).'),
+  })
+
+  const signer = z
+    .object({
+      listen: text(kind.endpoint(2525, 0))
+        .prefault('127.0.0.1:2525')
+        .describe('Where submission and relay connect.'),
+      ...hop('signer'),
+      relay: text(kind.endpoint(2526, 1)).prefault('127.0.0.1:2526').describe('Where the relay is.'),
+      selector: text(kind.selector)
+        .prefault('ptt')
+        .describe('The public key is published at <selector>._domainkey.<domain> (RFC 6376 §3.6.2.1).'),
+      key: path
+        .exactOptional()
+        .describe('The DKIM private key, PEM, RSA. Not set, and no seed: "dkim/<selector>.pem".'),
+      seed: path
+        .exactOptional()
+        .describe('Or a file with a seed, from which the same key is derived on any machine.'),
+      bits: integer(2048, 4096)
+        .prefault(2048)
+        .describe('The length of a key derived from a seed (RFC 8301 §3.2).'),
+      expirationMs: text(kind.duration)
+        .exactOptional()
+        .describe('Signatures expire after this long (x= of RFC 6376 §3.5). Not set: they do not.'),
+      primary: text(kind.endpoint(53, 1))
+        .prefault('127.0.0.1:53')
+        .describe('The primary DNS server, which takes the public key by UPDATE (RFC 2136).'),
+      zone: text(kind.domainName).prefault(domain).describe('The zone that is updated.'),
+      tsigKey: path
+        .prefault('dns/tsig.key')
+        .describe('The file with the TSIG key (RFC 8945), one line NAME:ALGORITHM:BASE64.'),
+      ttlSeconds: text({ ...kind.duration, parse: wholeSeconds })
+        .prefault('1h')
+        .describe('The TTL of the published key.'),
+      resolver: resolvers('Resolvers that must see the public key too before it is signed with.').prefault(
+        [],
+      ),
+      hopWaitMs: text(kind.duration)
+        .prefault('10s')
+        .describe('How long submission waits for a relay that does not answer before it is told 451.'),
+      clone: clone('signer'),
+    })
+    .refine(table => table.key === undefined || table.seed === undefined, {
+      // Also when another key of the table is wrong.
+      when: () => true,
+      path: ['seed'],
+      error: 'there is a key as well: write key or seed, not both',
+    })
+    .transform(
+      ({ key, seed, ...table }) =>
+        ({
+          ...table,
+          ...(seed === undefined ? { key: key ?? resolve(folder, `dkim/${table.selector}.pem`) } : { seed }),
+        }) as typeof table & { key?: string; seed?: string },
+    )
+
+  const relay = z.object({
+    hostname: text(kind.domainName)
+      .prefault(`mail.${domain}`)
+      .describe(
+        'The name in EHLO and Received. It should resolve to this machine, and back (RFC 5321 §4.1.1.1).',
+      ),
+    listen: text(kind.endpoint(2526, 0)).prefault('127.0.0.1:2526').describe('Where the signer connects.'),
+    ...hop('relay'),
+    signer: text(kind.endpoint(2525, 1))
+      .prefault('127.0.0.1:2525')
+      .describe("Where the signer is: the relay's own notices are signed as well."),
+    engine: oneOf(['embedded', 'memory'])
+      .prefault('embedded')
+      .describe('"embedded" keeps the spool on disk. "memory" loses it at each stop: for tests only.'),
+    spool: path.prefault('spool').describe('The folder of the spool: the only place where mail rests.'),
+    resolver: resolvers(
+      'The resolver the relay trusts. One that validates DNSSEC, on this machine, is best.',
+    ).prefault(['127.0.0.1:53']),
+    smtpPort: integer(1, 65_535).prefault(25).describe('The port of other mail servers.'),
+    concurrency: integer(1, 1000).prefault(20).describe('Connections at a time to one destination.'),
+    retryMs: list(text(kind.duration), 'a list of durations', 'write for example ["5m", "1h", "4h"]')
+      .refine(times => times.length > 0, 'is empty: write for example ["5m", "1h", "4h"]')
+      .prefault(['5m', '10m', '20m', '40m', '1h', '2h', '4h'])
+      .describe('The wait before each new attempt; the last one repeats.'),
+    expireMs: text(kind.duration)
+      .prefault('5d')
+      .describe('A message that was not delivered in this time goes back to its sender (RFC 5321 §4.5.4.1).'),
+    connectMs: text(kind.duration)
+      .prefault('30s')
+      .describe('How long to wait for a connection to one address.'),
+    clone: clone('relay'),
+  })
+
+  const send = z.object({
+    server: text(kind.endpoint(465, 1)).prefault('127.0.0.1:465').describe('The submission server.'),
+    username: text(kind.word).describe('The user, as in the repository.'),
+    passwordFile: path.describe('The file with his password.'),
+    ca: path
+      .exactOptional()
+      .describe("The CA of the server's certificate, where it is not one everybody knows."),
+  })
+
+  return z.object({
+    domain: text(kind.domainName).describe('The domain you send mail for.'),
+    postmaster: text(kind.mailbox)
+      .prefault(`postmaster@${domain}`)
+      .describe('Who notices to senders come from, and who reads what goes wrong.'),
+    hop: z
+      .object({
+        ca: path.prefault('hop/ca.pem').describe('The CA that signed the certificates of all three.'),
+      })
+      .prefault({})
+      .describe('What the three services share to know each other.'),
+    directory: directory.prefault({}).describe('Who may send, and as whom.'),
+    submission: submission.prefault({}).describe('Submission (LIPAP): takes mail from your users.'),
+    signer: signer.prefault({}).describe('Signer (NEC): signs it with DKIM and keeps the public key in DNS.'),
+    relay: relay.prefault({}).describe('Relay (MTI-GF): keeps it on disk until it is delivered.'),
+    send: send.exactOptional().describe('What `ptt send` uses.'),
+  })
+}
+
+/** The SAN of a hop certificate. */
+export function hopName(role: string): string {
+  return `${role}.ptt.internal`
+}
+
+function text<T>({ noun, write, parse }: kind.Kind<T>) {
+  return z.string({ error: issue => complaint(issue.input, noun, write) }).transform((written, context) => {
+    const value = parse(written)
+    if (value !== undefined) return value
+    context.addIssue({ code: 'custom', message: complaint(written, noun, write) })
+    return z.NEVER
+  })
+}
+
+function integer(lowest: number, highest: number) {
+  const error = (issue: { input?: unknown }) =>
+    complaint(issue.input, 'possible here', `write a whole number from ${lowest} to ${highest}`)
+  return z
+    .number({ error })
+    .refine(number => Number.isInteger(number) && number >= lowest && number <= highest, { error })
+}
+
+function oneOf<const T extends readonly string[]>(values: T) {
+  const written = values.map(value => `"${value}"`).join(' or ')
+  return z.enum(values, { error: issue => complaint(issue.input, 'possible here', `write ${written}`) })
+}
+
+function list<T extends z.ZodType>(element: T, noun: string, write: string) {
+  return z.array(element, { error: issue => complaint(issue.input, noun, write) })
+}
+
+function complaint(written: unknown, noun: string, write: string): string {
+  return written === undefined
+    ? `is missing: ${write}`
+    : `${JSON.stringify(written)} is not ${noun}: ${write}`
+}
+
+function wholeSeconds(written: string): number | undefined {
+  const ms = kind.duration.parse(written)
+  return ms === undefined ? undefined : Math.round(ms / 1000)
+}

@@ -1,0 +1,93 @@
+/** The log: one JSON line an event on standard output, or one readable line an event on a terminal. */
+
+import pino from 'pino'
+import pretty from 'pino-pretty'
+import type { EventName, Fields, Level, Log } from './event.ts'
+
+export interface LogOptions {
+  /** `submission`, `signer`, `relay`, `ptt`: on every line. */
+  readonly service: string
+  /** For people; when not given: when the destination is a terminal. */
+  readonly pretty?: boolean
+  /** A file descriptor or a stream; standard output when not given. */
+  readonly destination?: number | { write(line: string): unknown }
+  /** The least level that is written; `info` when not given. */
+  readonly level?: Level
+}
+
+export function openLog(options: LogOptions): Log {
+  const { service, destination = 1, level = 'info' } = options
+  const readable = options.pretty ?? (destination === 1 && process.stdout.isTTY === true)
+  // Written before `event` returns: the last line before a crash is the one that is needed. A write to a file or a
+  // pipe is a few microseconds.
+  const stream =
+    typeof destination === 'number' ? pino.destination({ dest: destination, sync: true }) : destination
+  const logger = pino(
+    {
+      level,
+      base: { service },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label }) },
+      // What `Fields` allows has nothing to serialize.
+      serializers: {},
+    },
+    readable ? people(stream) : stream,
+  )
+  return new PinoLog(logger)
+}
+
+class PinoLog implements Log {
+  readonly #logger: pino.Logger
+
+  constructor(logger: pino.Logger) {
+    this.#logger = logger
+  }
+
+  event(name: EventName, fields?: Fields, level: Level = usual(name)): void {
+    this.#logger[level]({ event: name, ...fields })
+  }
+
+  with(fields: Fields): Log {
+    return new PinoLog(this.#logger.child(fields))
+  }
+}
+
+/** The level of an event whose teller did not say. */
+function usual(name: EventName): Level {
+  switch (name) {
+    case 'failed':
+    case 'alarm':
+      return 'error'
+    case 'bounced':
+      return 'warn'
+    case 'connected':
+    case 'disconnected':
+      return 'debug'
+    default:
+      return 'info'
+  }
+}
+
+const HEAD = new Set(['level', 'time', 'service', 'event'])
+
+/** `[12:30:01.042] INFO: relay delivered id=01K… status=2.0.0` */
+function people(destination: pino.DestinationStream): pino.DestinationStream {
+  return pretty({
+    colorize: process.stdout.isTTY === true,
+    destination,
+    hideObject: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+    messageFormat(line) {
+      const words = Object.entries(line).flatMap(([key, value]) =>
+        HEAD.has(key) ? [] : [`${key}=${shown(value)}`],
+      )
+      return [line.service, line.event, ...words].join(' ')
+    },
+  })
+}
+
+/** A value as a word: quoted when it would not be one, so that nothing a peer said can look like another field. */
+function shown(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined')
+  return /^[^\s"'=\x00-\x1f\x7f]+$/.test(text) ? text : JSON.stringify(text)
+}
