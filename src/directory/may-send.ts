@@ -1,0 +1,27 @@
+/** Which reverse-paths a user may give: his own address and what `senders` allows (RFC 6409 §6.1). */
+
+import { normalizeDomain } from '../smtp/domain.ts'
+import type { Mailbox } from '../smtp/path.ts'
+import type { MaySend } from './directory.ts'
+
+export const maySend: MaySend = (user, reversePath) => {
+  if (reversePath === null)
+    return { allowed: false, reason: 'The null reverse-path is for notices of failure, not for users' }
+  const { localPart, domain } = foldMailbox(reversePath)
+  if (localPart === user.localPart && domain === user.domain) return { allowed: true }
+  const address = `${localPart}@${domain}`
+  if (user.senders.some(pattern => pattern === address || pattern === `*@${domain}`)) return { allowed: true }
+  return { allowed: false, reason: `${user.name} may not send as ${address}` }
+}
+
+/**
+ * The form under which the directory compares mailboxes: our own local-parts have no case (RFC 5321 §2.4 leaves that
+ * to the host that owns them), Unicode is in NFC (RFC 6532 §3.1), domains are lower-case A-labels.
+ */
+export function foldMailbox({ localPart, domain }: Mailbox): Mailbox {
+  return { localPart: foldLocalPart(localPart), domain: normalizeDomain(domain) }
+}
+
+export function foldLocalPart(localPart: string): string {
+  return localPart.normalize('NFC').toLowerCase()
+}
