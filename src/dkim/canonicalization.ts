@@ -1,0 +1,140 @@
+/** Canonicalization, RFC 6376 §3.4: what a signature is computed over. The message itself is never changed. */
+
+export type Canonicalization = 'simple' | 'relaxed'
+
+/** A canonicalized body comes out in pieces, each to be used (hashed) before the next is asked for. */
+export type Sink = (octets: Uint8Array) => void
+
+/**
+ * A header field (latin1: a character is an octet) as the header hash takes it. `simple` is the field as it is
+ * (§3.4.1); `relaxed` has its name in lower case and white space unfolded and reduced (§3.4.2).
+ */
+export function canonicalizeField(canonicalization: Canonicalization, field: string): string {
+  if (canonicalization === 'simple') return field
+  const colon = field.indexOf(':')
+  const name = field.slice(0, colon).replace(/[ \t]+$/, '')
+  const value = field.slice(colon + 1).replaceAll('\r\n', '')
+  return `${name.toLowerCase()}:${reduce(value)}\r\n`
+}
+
+// Most fields have nothing to reduce but the space after the colon.
+function reduce(value: string): string {
+  const reduced = value.includes('  ') || value.includes('\t') ? value.replace(/[ \t]+/g, ' ') : value
+  return reduced.slice(reduced.startsWith(' ') ? 1 : 0, reduced.endsWith(' ') ? -1 : undefined)
+}
+
+const SP = 32
+const HT = 9
+const CR = 13
+const LF = 10
+const CRLF = Buffer.from('\r\n')
+const SPACE = Buffer.from(' ')
+const CRLFS = Buffer.alloc(8192, '\r\n')
+
+/**
+ * The body, §3.4.3 and §3.4.4, as a stream. What may yet turn out to be at the end of a line or of the body (white space,
+ * a CR, empty lines) is held back as three small numbers, never as octets; everything else goes on at once, and without
+ * a copy where nothing is to be changed. How the body is cut into chunks makes no difference.
+ */
+export class BodyCanonicalizer {
+  readonly #relaxed: boolean
+  readonly #sink: Sink
+  // Held back, in this order: line ends, one SP for white space (relaxed), a CR.
+  #lines = 0
+  #space = false
+  #cr = false
+  #empty = true
+  #scratch = Buffer.alloc(0)
+
+  constructor(canonicalization: Canonicalization, sink: Sink) {
+    this.#relaxed = canonicalization === 'relaxed'
+    this.#sink = sink
+  }
+
+  update(chunk: Uint8Array): void {
+    const octets = Buffer.isBuffer(chunk)
+      ? chunk
+      : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    let start = 0
+    while (start < octets.length && this.#hold(octets[start])) start++
+    if (start === octets.length) return
+    // octets[start] is the first that surely stays, octets[end - 1] the last.
+    let end = octets.length
+    while (this.#mayBeHeld(octets[end - 1]) && end - 1 > start) end--
+    this.#release()
+    this.#run(octets.subarray(start, end))
+    // From here on only WSP, CR and LF.
+    for (let i = end; i < octets.length; i++) {
+      if (this.#hold(octets[i])) continue
+      this.#release()
+      this.#run(octets.subarray(i, i + 1))
+    }
+  }
+
+  finish(): void {
+    if (this.#cr) this.#release()
+    // Relaxed: an empty body stays empty; otherwise the last line ends in exactly one CRLF.
+    if (!this.#empty || !this.#relaxed) this.#sink(CRLF)
+  }
+
+  #mayBeHeld(octet: number | undefined): boolean {
+    return octet === CR || octet === LF || (this.#relaxed && (octet === SP || octet === HT))
+  }
+
+  /** Whether the octet is held back: false, it is content, and what is held must be released before it. */
+  #hold(octet: number | undefined): boolean {
+    if (this.#cr) {
+      if (octet === LF) {
+        this.#lines++
+        this.#space = this.#cr = false
+        return true
+      }
+      // A CR without its LF is content like any other octet.
+      this.#release()
+    }
+    if (octet === CR) this.#cr = true
+    else if (this.#relaxed && (octet === SP || octet === HT)) this.#space = true
+    else return false
+    return true
+  }
+
+  #release(): void {
+    for (let octets = this.#lines * 2; octets > 0; octets -= CRLFS.length)
+      this.#sink(octets < CRLFS.length ? CRLFS.subarray(0, octets) : CRLFS)
+    if (this.#space) this.#sink(SPACE)
+    if (this.#cr) this.#sink(CRLF.subarray(0, 1))
+    this.#lines = 0
+    this.#space = this.#cr = this.#empty = false
+  }
+
+  /** Octets of which the first and the last stay. */
+  #run(octets: Buffer): void {
+    if (!this.#relaxed || isReduced(octets)) {
+      this.#sink(octets)
+      return
+    }
+    if (this.#scratch.length < octets.length) this.#scratch = Buffer.allocUnsafeSlow(octets.length)
+    this.#sink(this.#scratch.subarray(0, reduceInto(this.#scratch, octets)))
+  }
+}
+
+// Three searches in native code; ' \r' may also be a bare CR: then reduceInto finds nothing to do.
+function isReduced(octets: Buffer): boolean {
+  return !octets.includes(HT) && !octets.includes('  ', 0, 'latin1') && !octets.includes(' \r', 0, 'latin1')
+}
+
+/** Reduces white space; returns how many octets were written. */
+function reduceInto(target: Buffer, octets: Buffer): number {
+  let length = 0
+  for (let i = 0; i < octets.length; i++) {
+    const octet = octets[i] ?? 0
+    if (octet !== SP && octet !== HT) {
+      target[length++] = octet
+      continue
+    }
+    while (octets[i + 1] === SP || octets[i + 1] === HT) i++
+    if (octets[i + 1] === CR && octets[i + 2] === LF) continue
+    target[length++] = SP
+  }
+  return length
+}

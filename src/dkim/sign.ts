@@ -1,0 +1,159 @@
+/** Signing a message as it streams by: rsa-sha256, relaxed/relaxed (RFC 6376 §5, RFC 8301). Sign or defer, never pass. */
+
+import { constants, type KeyObject, sign } from 'node:crypto'
+import { endOfHeader, type Field, MAX_HEADER_OCTETS, parseHeader } from '../message/header.ts'
+import { SmtpError } from '../smtp/error.ts'
+import { BodyHash } from './body-hash.ts'
+import { foldBase64, formatUnsigned, headerHashInput } from './signature.ts'
+
+export interface SigningKey {
+  /** d=: A-labels, lower case. */
+  readonly signingDomain: string
+  readonly selector: string
+  readonly algorithm: 'rsa-sha256'
+  readonly privateKey: KeyObject
+}
+
+export interface SignerOptions {
+  readonly timestampSeconds: number
+  /** x=: an absolute time, later than the message may stay queued. */
+  readonly expirationSeconds?: number
+  /** Instead of `SIGNED_FIELDS`; From is signed in any case. */
+  readonly fields?: readonly string[]
+}
+
+/**
+ * Fields listed once more than they occur, so that none can be put in afterwards (RFC 6376 §5.4): those a reader is
+ * shown, and those that say how the body is to be read.
+ */
+export const OVERSIGNED_FIELDS: readonly string[] = [
+  'From',
+  'Reply-To',
+  'To',
+  'Cc',
+  'Subject',
+  'Date',
+  'Message-ID',
+  'MIME-Version',
+  'Content-Type',
+  'Content-Transfer-Encoding',
+]
+
+/**
+ * Fields signed as often as they occur. Lists add some of these afterwards, and may. List-Unsubscribe must be covered (RFC
+ * 8058 §4), so must CFBL-Address (RFC 9477 §3.1.1). Return-Path, Received, Comments and Keywords are not (RFC 6376 §5.4.1).
+ */
+export const SIGNED_FIELDS: readonly string[] = [
+  ...OVERSIGNED_FIELDS,
+  'Sender',
+  'In-Reply-To',
+  'References',
+  'Content-ID',
+  'Content-Description',
+  'Content-Disposition',
+  'Content-Language',
+  'Resent-Date',
+  'Resent-From',
+  'Resent-Sender',
+  'Resent-To',
+  'Resent-Cc',
+  'Resent-Message-ID',
+  'List-Id',
+  'List-Help',
+  'List-Unsubscribe',
+  'List-Unsubscribe-Post',
+  'List-Subscribe',
+  'List-Post',
+  'List-Owner',
+  'List-Archive',
+  'Auto-Submitted',
+  'Feedback-ID',
+  'CFBL-Address',
+  'CFBL-Feedback-ID',
+]
+
+/** One per message: `update` with its octets as they come, then `finish`. */
+export class MessageSigner {
+  readonly #key: SigningKey
+  readonly #options: SignerOptions
+  readonly #body = new BodyHash('relaxed')
+  /** The header section while its end has not come; `null` once it has. */
+  #pending: Buffer | null = Buffer.alloc(0)
+  #header: Buffer = Buffer.alloc(0)
+
+  constructor(key: SigningKey, options: SignerOptions) {
+    this.#key = key
+    this.#options = options
+  }
+
+  update(chunk: Uint8Array): void {
+    if (this.#pending === null) {
+      this.#body.update(chunk)
+      return
+    }
+    const searched = this.#pending.length
+    // Past the limit nothing is kept: finish rejects.
+    if (searched > MAX_HEADER_OCTETS) return
+    this.#pending = searched === 0 ? Buffer.from(chunk) : Buffer.concat([this.#pending, chunk])
+    const end = endOfHeader(this.#pending, searched)
+    if (end < 0) return
+    this.#header = this.#pending.subarray(0, end)
+    this.#body.update(this.#pending.subarray(end))
+    this.#pending = null
+  }
+
+  /**
+   * The DKIM-Signature field with its CRLF, to be put before the message as it is. Rejects when there is no good signature
+   * to be had: the message must then be refused or deferred, never passed on.
+   */
+  async finish(): Promise<Uint8Array> {
+    // A message may be a header section alone (RFC 5322 §3.5).
+    const section = this.#pending ?? this.#header
+    if (section.length > MAX_HEADER_OCTETS)
+      throw new SmtpError(554, '5.6.0', `The header section is longer than ${MAX_HEADER_OCTETS} octets`)
+    const header = parseHeader(section)
+    const from = header.filter(field => field.name.toLowerCase() === 'from').length
+    // RFC 6376 §5.4: From must be signed. RFC 5322 §3.6: there is exactly one.
+    if (from !== 1)
+      throw new SmtpError(554, '5.6.0', `The message has ${from === 0 ? 'no' : 'more than one'} From field`)
+    const signedFields = namesToSign(header, this.#options.fields)
+    const unsigned = formatUnsigned({
+      algorithm: this.#key.algorithm,
+      signingDomain: this.#key.signingDomain,
+      selector: this.#key.selector,
+      canonicalization: ['relaxed', 'relaxed'],
+      signedFields,
+      bodyHash: this.#body.finish(),
+      timestampSeconds: this.#options.timestampSeconds,
+      ...(this.#options.expirationSeconds !== undefined && {
+        expirationSeconds: this.#options.expirationSeconds,
+      }),
+    })
+    const input = Buffer.from(headerHashInput(header, signedFields, 'relaxed', unsigned), 'latin1')
+    const signature = await rsaSha256(this.#key.privateKey, input)
+    return Buffer.from(`${unsigned}${foldBase64(signature.toString('base64'))}\r\n`, 'latin1')
+  }
+}
+
+/** The names of h=: as often as they occur, and those to be oversigned once more. */
+function namesToSign(header: readonly Field[], fields: readonly string[] = SIGNED_FIELDS): string[] {
+  const occurrences = new Map<string, number>()
+  for (const { name } of header)
+    occurrences.set(name.toLowerCase(), (occurrences.get(name.toLowerCase()) ?? 0) + 1)
+  const names: string[] = []
+  for (const name of new Set(['From', ...fields])) {
+    const times = (occurrences.get(name.toLowerCase()) ?? 0) + (OVERSIGNED_FIELDS.includes(name) ? 1 : 0)
+    for (let i = 0; i < times; i++) names.push(name)
+  }
+  return names
+}
+
+/** On the thread pool: a signature takes as long as 30 messages take to be read. */
+function rsaSha256(privateKey: KeyObject, input: Uint8Array): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    sign('sha256', input, { key: privateKey, padding: constants.RSA_PKCS1_PADDING }, (error, signature) => {
+      if (error) reject(error)
+      else resolve(signature)
+    })
+  })
+}
