@@ -1,0 +1,169 @@
+/**
+ * `ptt submission`, `ptt signer`, `ptt relay`: one service as one process.
+ *
+ * SIGHUP reloads, SIGTERM and SIGINT close it in good order; a second one ends it at once, which loses nothing that was
+ * acknowledged. Under `ptt up` a channel to the parent tells it when the service is ready, and tells the service when
+ * the parent is gone.
+ */
+
+import { isDeepStrictEqual } from 'node:util'
+import { Command } from 'commander'
+import { loadConfig } from '../config/load.ts'
+import { type Config, tomlKey } from '../config/schema.ts'
+import type { Log } from '../observe/event.ts'
+import { openLog } from '../observe/log.ts'
+import { type ConfigOption, configOption, verboseOption } from './config.ts'
+import { version } from './version.ts'
+
+export const SERVICES = ['submission', 'signer', 'relay'] as const
+export type ServiceName = (typeof SERVICES)[number]
+
+export interface Service {
+  /** The port it listens on: the configured one, or the one the system gave for 0. */
+  readonly port: number
+  reload(): Promise<void>
+  close(): Promise<void>
+}
+
+/** What a service says to the `ptt up` that started it. */
+export interface Ready {
+  readonly ready: ServiceName
+  readonly port: number
+}
+
+const STARTERS: Record<ServiceName, () => Promise<(config: Config, log: Log) => Promise<Service>>> = {
+  submission: async () => (await import('../submission/service.ts')).startSubmission,
+  signer: async () => (await import('../signer/service.ts')).startSigner,
+  relay: async () => (await import('../relay/service.ts')).startRelay,
+}
+
+const WORDS: Record<ServiceName, { alias: string; description: string; help: string }> = {
+  submission: {
+    alias: 'lipap',
+    description: 'take mail from users over TLS and pass it to the signer',
+    help: 'It keeps nothing on disk: a client is told 250 when the relay has the message on disk.',
+  },
+  signer: {
+    alias: 'nec',
+    description: 'sign mail with DKIM, publish the public key in DNS, pass mail to the relay',
+    help: 'It keeps nothing on disk. What it cannot sign it defers; nothing leaves unsigned.',
+  },
+  relay: {
+    alias: 'mti-gf',
+    description: 'keep mail on disk until it is delivered to the Internet',
+    help: 'The only service with a spool.',
+  },
+}
+
+export function serviceCommand(name: ServiceName): Command {
+  const { alias, description, help } = WORDS[name]
+  return new Command(name)
+    .alias(alias)
+    .description(description)
+    .addOption(configOption())
+    .addOption(verboseOption())
+    .addHelpText(
+      'after',
+      `
+${help}
+
+Examples:
+  ptt ${name}                          with ptt.toml of this folder
+  ptt ${name} -c /etc/ptt/ptt.toml     with another
+  ptt ${name} | jq .                   the log is one JSON line an event
+
+Signals:
+  SIGHUP            read certificates and users again
+  SIGTERM, SIGINT   finish what is in hand and stop`,
+    )
+    .action(async (options: ConfigOption & { verbose?: true }) => {
+      await runService(name, options.config, options.verbose ?? false)
+    })
+}
+
+/** Resolves when the service has started; the process ends by a signal, or with its parent. */
+export async function runService(name: ServiceName, file: string, verbose: boolean): Promise<void> {
+  const config = loadConfig(file)
+  const log = openLog({ service: name, level: verbose ? 'debug' : 'info' })
+  // Until it has started there is nothing to reload and nothing to finish.
+  const tooEarly = () => process.exit(0)
+  const nothingYet = () => {}
+  process.on('SIGHUP', nothingYet)
+  process.on('SIGTERM', tooEarly).on('SIGINT', tooEarly)
+
+  const start = await STARTERS[name]()
+  const service = await start(config, log).catch(error => {
+    throw new Error(explain(error), { cause: error })
+  })
+  log.event('started', { port: service.port, pid: process.pid, version: version(), config: config.file })
+
+  let closing = false
+  const close = async (why: string) => {
+    if (closing) process.exit(1)
+    closing = true
+    log.event('stopping', { why })
+    await service.close()
+    log.event('stopped', { pid: process.pid })
+    process.exit(0)
+  }
+  const reload = async () => {
+    tellChanges(name, config, log)
+    await service.reload()
+    log.event('reloaded')
+  }
+  process.off('SIGHUP', nothingYet).on('SIGHUP', () => void reload())
+  process.off('SIGTERM', tooEarly).on('SIGTERM', () => void close('SIGTERM'))
+  process.off('SIGINT', tooEarly).on('SIGINT', () => void close('SIGINT'))
+  // Our fault. Better a fresh process than one whose state nobody knows; what was acknowledged is on disk.
+  const fail = (cause: unknown) => {
+    const error = cause instanceof Error ? cause : new Error(String(cause))
+    log.event('failed', { reason: error.message, stack: error.stack }, 'error')
+    process.exit(1)
+  }
+  process.on('uncaughtException', fail).on('unhandledRejection', fail)
+
+  if (process.send) {
+    process.on('disconnect', () => void close('its parent ended'))
+    process.send({ ready: name, port: service.port } satisfies Ready)
+    process.channel?.unref()
+  }
+}
+
+/** The configuration is read at start only: a file that has changed since is an alarm, with the keys that differ. */
+function tellChanges(name: ServiceName, running: Config, log: Log): void {
+  try {
+    const keys = changedKeys(name, running, loadConfig(running.file))
+    if (keys.length > 0) {
+      log.event('alarm', { reason: `the configuration has changed: restart ${name} to apply it`, keys }, 'warn')
+    }
+  } catch (error) {
+    log.event('alarm', { reason: `the configuration on disk has problems: ${(error as Error).message}` })
+  }
+}
+
+/** Of the keys a service reads, those that differ, as they are written in the file. */
+export function changedKeys(name: ServiceName, one: Config, other: Config): string[] {
+  const tables = ['hop', 'directory', name] as const
+  const top = (['domain', 'postmaster'] as const).filter(key => one[key] !== other[key])
+  const below = tables.flatMap(table => {
+    const before: Record<string, unknown> = one[table]
+    const after: Record<string, unknown> = other[table]
+    return Object.keys({ ...before, ...after })
+      .filter(key => !isDeepStrictEqual(before[key], after[key]))
+      .map(key => `${table}.${tomlKey(key)}`)
+  })
+  return [...top, ...below]
+}
+
+/** Why a service did not start, in one line. */
+export function explain(cause: unknown): string {
+  const error = cause as Partial<NodeJS.ErrnoException> & { address?: string; port?: number }
+  const where = error.port === undefined ? '' : ` ${error.address?.includes(':') ? `[${error.address}]` : error.address}:${error.port}`
+  if (error.code === 'EADDRINUSE') return `another program already listens on${where}`
+  if (error.code === 'EADDRNOTAVAIL') return `this machine does not have the address of${where}: see listen`
+  if (error.code === 'EACCES' && error.syscall === 'listen') {
+    return `may not listen on${where}: ports below 1024 need root or CAP_NET_BIND_SERVICE`
+  }
+  if (error.code === 'ENOENT' && error.path) return `there is no file ${error.path}: see \`ptt config check\``
+  return (error.message ?? String(cause)).replace(/\s*\n\s*/g, ' ')
+}
