@@ -1,0 +1,103 @@
+/**
+ * TLS as the services use it: a server side for what strangers reach (submission), both sides of the hops (mutual,
+ * TLS 1.3, the deployment's own CA), and the client side for the Internet (opportunistic, RFC 7435).
+ */
+
+import type { Socket } from 'node:net'
+import { type ConnectionOptions, createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
+
+/** A certificate and its key, PEM. The key never leaves this object but into OpenSSL. */
+export interface KeyPair {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** The services of one deployment know each other by the SAN of their hop certificate. */
+export type Role = 'submission' | 'signer' | 'relay'
+
+/** The DNS name a role's hop certificate carries; `.internal` is reserved for private use and resolves nowhere. */
+export const roleName = (role: Role): string => `${role}.ptt.internal`
+
+export function rolesOf(peerNames: readonly string[]): Role[] {
+  return (['submission', 'signer', 'relay'] as const).filter(role => peerNames.includes(roleName(role)))
+}
+
+/**
+ * The server side of TLS on a socket that is already connected. Node checks client certificates only for sockets that
+ * went through a `tls.Server`, so there is one here that listens to nothing and is handed each socket.
+ */
+export class TlsAcceptor {
+  readonly #server: Server
+  readonly #waiting = new Map<string, { resolve(socket: TLSSocket): void; reject(error: Error): void }>()
+
+  constructor(options: TlsOptions) {
+    this.#server = createServer(options)
+    this.#server.on('secureConnection', socket => this.#waiting.get(peerOf(socket))?.resolve(socket))
+    this.#server.on('tlsClientError', (error, socket) => this.#waiting.get(peerOf(socket))?.reject(error))
+  }
+
+  /** For the public: TLS 1.2 and up (RFC 8314 §4.1, RFC 9325 §3.1.1), no client certificate. */
+  static forClients(pair: KeyPair, handshakeTimeout: number): TlsAcceptor {
+    return new TlsAcceptor({ cert: pair.certificate, key: pair.key, minVersion: 'TLSv1.2', handshakeTimeout })
+  }
+
+  /**
+   * For the hops: TLS 1.3 and a certificate of `ca` asked for. One that is missing or foreign is not refused here but
+   * by the session, before MAIL and in words (RFC 3207 §4.1): the operator of the other side sees why.
+   */
+  static forHop(pair: KeyPair, ca: string, handshakeTimeout: number): TlsAcceptor {
+    return new TlsAcceptor({
+      cert: pair.certificate,
+      key: pair.key,
+      ca,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout,
+    })
+  }
+
+  /** New certificates for the sessions to come; those that are open keep theirs. */
+  renew(pair: KeyPair): void {
+    this.#server.setSecureContext({ cert: pair.certificate, key: pair.key })
+  }
+
+  /** @throws Error what OpenSSL or the peer objected to. */
+  async accept(plain: Socket): Promise<TLSSocket> {
+    const peer = peerOf(plain)
+    const gone = () => this.#waiting.get(peer)?.reject(new Error('closed by the peer during the TLS handshake'))
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiting.set(peer, { resolve, reject })
+        plain.once('close', gone)
+        this.#server.emit('connection', plain)
+        if (plain.destroyed) gone()
+      })
+    } finally {
+      plain.off('close', gone)
+      this.#waiting.delete(peer)
+    }
+  }
+}
+
+const peerOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
+
+/** The client side of a hop: our certificate, their role, TLS 1.3. */
+export function hopClientTls(pair: KeyPair, ca: string, role: Role): ConnectionOptions {
+  return {
+    cert: pair.certificate,
+    key: pair.key,
+    ca,
+    servername: roleName(role),
+    minVersion: 'TLSv1.3',
+    rejectUnauthorized: true,
+  }
+}
+
+/**
+ * Opportunistic TLS to an MX (RFC 7435): better than clear text, whoever the other side is. Old versions are let in
+ * for the same reason.
+ */
+export function opportunisticTls(servername: string): ConnectionOptions {
+  return { servername, minVersion: 'TLSv1', rejectUnauthorized: false }
+}

@@ -1,0 +1,239 @@
+/**
+ * A socket as octets to read and octets to write: the one place that knows Node's streams. What is read waits here
+ * until it is asked for, and past `HIGH_WATER_OCTETS` the peer's TCP window is left to close: backpressure reaches
+ * from the spool to the client without anybody counting.
+ */
+
+import { connect as connectTcp, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls'
+import type { TlsAcceptor } from './tls.ts'
+
+export type WireErrorCode = 'connect' | 'timeout' | 'closed' | 'tls'
+
+export class WireError extends Error {
+  readonly code: WireErrorCode
+  constructor(code: WireErrorCode, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.code = code
+  }
+}
+
+/** What TLS came to, for the Received field, the log and the role check. */
+export interface TlsFacts {
+  /** `TLSv1.3` */
+  readonly version: string
+  /** `TLS_AES_256_GCM_SHA384` */
+  readonly cipher: string
+  /** The peer showed a certificate that chains to the CA we were given. */
+  readonly authorized: boolean
+  /** Why not, in OpenSSL's word, when `authorized` is false. */
+  readonly authorizationError: string | null
+  /** DNS names of the peer's certificate (SAN only, RFC 9525 §6.3). */
+  readonly peerNames: readonly string[]
+}
+
+/** Read ahead of the reader at most this much; two TLS records and some. */
+const HIGH_WATER_OCTETS = 64 * 1024
+
+export class Wire {
+  #socket: Socket
+  #chunks: Buffer[] = []
+  #bufferedOctets = 0
+  #ended = false
+  #error: WireError | null = null
+  #wake: (() => void) | null = null
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.remoteAddress = unmapped(socket.remoteAddress)
+    this.remotePort = socket.remotePort ?? 0
+    this.localAddress = unmapped(socket.localAddress)
+    socket.setNoDelay(true)
+    this.#listen()
+  }
+
+  /** @throws WireError `connect` or `timeout`. */
+  static async connect(options: {
+    host: string
+    port: number
+    localAddress?: string
+    timeoutMs: number
+    signal?: AbortSignal
+  }): Promise<Wire> {
+    const { host, port, localAddress, timeoutMs, signal } = options
+    const socket = connectTcp({ host, port, ...(localAddress === undefined ? {} : { localAddress }) })
+    await settled(socket, 'connect', timeoutMs, 'connect', signal)
+    return new Wire(socket)
+  }
+
+  get secure(): boolean {
+    return this.#socket instanceof TLSSocket
+  }
+
+  get tls(): TlsFacts | null {
+    const socket = this.#socket
+    if (!(socket instanceof TLSSocket)) return null
+    const names = socket.getPeerCertificate()?.subjectaltname ?? ''
+    return {
+      version: socket.getProtocol() ?? 'unknown',
+      cipher: socket.getCipher()?.standardName ?? 'unknown',
+      authorized: socket.authorized,
+      authorizationError: socket.authorized ? null : String(socket.authorizationError ?? 'no certificate'),
+      peerNames: names.split(', ').flatMap(name => (name.startsWith('DNS:') ? [name.slice(4)] : [])),
+    }
+  }
+
+  /** The next octets; `null` once the peer has ended. @throws WireError `timeout`, `closed`. */
+  async read(timeoutMs: number): Promise<Buffer | null> {
+    const chunk = this.#take()
+    if (chunk !== undefined) return chunk
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      this.#wake?.()
+    }, timeoutMs)
+    try {
+      while (true) {
+        await new Promise<void>(resolve => {
+          this.#wake = resolve
+        })
+        const next = this.#take()
+        if (next !== undefined) return next
+        if (late) throw new WireError('timeout', `nothing received in ${timeoutMs} ms`)
+      }
+    } finally {
+      clearTimeout(timer)
+      this.#wake = null
+    }
+  }
+
+  /** Writes in one go; waits while the peer is not taking what was written before. @throws WireError `timeout`, `closed`. */
+  async write(octets: Uint8Array | readonly Uint8Array[], timeoutMs: number): Promise<void> {
+    if (this.#error !== null) throw this.#error
+    const socket = this.#socket
+    let room = true
+    if (octets instanceof Uint8Array) room = socket.write(octets)
+    else {
+      socket.cork()
+      for (const piece of octets) room = socket.write(piece)
+      socket.uncork()
+    }
+    if (!room) await settled(socket, 'drain', timeoutMs, 'write')
+  }
+
+  /** STARTTLS, this side being the server (RFC 3207). @throws WireError `tls`, `timeout`. */
+  async acceptTls(acceptor: TlsAcceptor): Promise<void> {
+    try {
+      this.#socket = await acceptor.accept(this.#detach())
+    } catch (error) {
+      throw new WireError('tls', error instanceof Error ? error.message : String(error), error)
+    }
+    this.#listen()
+  }
+
+  /** STARTTLS, this side being the client. @throws WireError `tls`, `timeout`. */
+  async startTls(options: ConnectionOptions, timeoutMs: number): Promise<void> {
+    const plain = this.#detach()
+    const socket = connectTls({ ...options, socket: plain })
+    this.#socket = socket
+    await settled(socket, 'secureConnect', timeoutMs, 'tls')
+    this.#listen()
+  }
+
+  /** Sends what was written, then closes. */
+  end(): void {
+    this.#socket.end()
+    // A peer that never reads must not keep the descriptor.
+    const socket = this.#socket
+    setTimeout(() => socket.destroy(), 5000).unref()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #take(): Buffer | null | undefined {
+    const chunk = this.#chunks.shift()
+    if (chunk !== undefined) {
+      this.#bufferedOctets -= chunk.length
+      if (this.#socket.isPaused() && this.#bufferedOctets < HIGH_WATER_OCTETS) this.#socket.resume()
+      return chunk
+    }
+    if (this.#error !== null) throw this.#error
+    return this.#ended ? null : undefined
+  }
+
+  #listen(): void {
+    const socket = this.#socket
+    socket.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk)
+      this.#bufferedOctets += chunk.length
+      if (this.#bufferedOctets >= HIGH_WATER_OCTETS) socket.pause()
+      this.#wake?.()
+    })
+    socket.on('end', () => {
+      this.#ended = true
+      this.#wake?.()
+    })
+    socket.on('error', error => this.#fail(new WireError('closed', error.message, error)))
+    socket.on('close', () => this.#fail(new WireError('closed', 'connection closed')))
+  }
+
+  #fail(error: WireError): void {
+    if (!this.#ended) this.#error ??= error
+    this.#wake?.()
+  }
+
+  /** Takes our listeners off the plain socket before TLS reads from it. What was read in clear is dropped (RFC 3207 §4.2). */
+  #detach(): Socket {
+    const socket = this.#socket
+    for (const event of ['data', 'end', 'error', 'close']) socket.removeAllListeners(event)
+    // The TLS socket reports its own errors; the plain one below it must not bring the process down.
+    socket.on('error', () => {})
+    this.#chunks = []
+    this.#bufferedOctets = 0
+    return socket
+  }
+}
+
+/** Waits for `event`, or throws what happened instead and destroys the socket. */
+function settled(
+  socket: Socket,
+  event: 'connect' | 'secureConnect' | 'drain',
+  timeoutMs: number,
+  what: 'connect' | 'tls' | 'write',
+  signal?: AbortSignal,
+): Promise<void> {
+  const code: WireErrorCode = what === 'write' ? 'closed' : what
+  return new Promise((resolve, reject) => {
+    const done = (error?: WireError) => {
+      clearTimeout(timer)
+      socket.off(event, onEvent).off('error', onError).off('close', onClose)
+      signal?.removeEventListener('abort', onAbort)
+      if (error === undefined) return resolve()
+      socket.on('error', () => {})
+      socket.destroy()
+      reject(error)
+    }
+    const onEvent = () => done()
+    const onError = (error: Error) => done(new WireError(code, error.message, error))
+    const onClose = () => done(new WireError(code, 'closed by the peer'))
+    const onAbort = () => done(new WireError(code, 'given up'))
+    const timer = setTimeout(
+      () => done(new WireError('timeout', `${what}: nothing in ${timeoutMs} ms`)),
+      timeoutMs,
+    )
+    socket.on(event, onEvent).on('error', onError).on('close', onClose)
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted) onAbort()
+    else if (socket.destroyed) onClose()
+  })
+}
+
+/** `::ffff:192.0.2.1`, as a dual-stack socket calls an IPv4 peer, is `192.0.2.1`. */
+function unmapped(address: string | undefined): string {
+  return (address ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
+}

@@ -1,0 +1,104 @@
+/**
+ * NAME        submission (LIPAP): takes mail from authenticated users and hands it to the signer.
+ * STANDARDS   RFC 6409, 8314, 4954; RFC 5321 and its extensions by `smtp/`.
+ * HOLDS       the TLS key clients see, its hop key, a clone of the directory. Nothing of a message once it has answered.
+ * REACHES     the Git remote, the signer.
+ * NEVER       DKIM and TSIG keys, DNS, the Internet's MXs.
+ * BUGS        a message is held in memory whole until the relay has it.
+ */
+
+import { readPem, readSecret } from '../config/file.ts'
+import type { Config } from '../config/schema.ts'
+import { follow } from '../directory/follow.ts'
+import { type Listener, listen } from '../net/listener.ts'
+import { Budget } from '../net/message-buffer.ts'
+import { Peer } from '../net/peer.ts'
+import { TlsAcceptor } from '../net/tls.ts'
+import type { Log } from '../observe/event.ts'
+import { LIMITS } from '../smtp/limits.ts'
+import { SubmissionSession } from './session.ts'
+
+/** What messages in flight may take together. */
+const BUDGET_OCTETS = 512 * 1024 * 1024
+const MAX_CONNECTIONS = 10_000
+const MAX_HOP_CONNECTIONS = 32
+/** The signer and the relay behind it have this long for one message; then the client is told 451. */
+const REPLY_MS = 120_000
+const HANDSHAKE_MS = 30_000
+const GRACE_MS = 10_000
+
+export interface Service {
+  readonly port: number
+  /** SIGHUP: reads again what may have changed, without dropping a session. */
+  reload(): Promise<void>
+  /** Finishes what is under way, then stops. */
+  close(): Promise<void>
+}
+
+export async function startSubmission(config: Config, log: Log): Promise<Service> {
+  const { submission, domain, directory, hop } = config
+  const clientPair = () => ({ certificate: readPem(submission.certificate), key: readSecret(submission.key) })
+  const follower = await follow({
+    repository: directory.repository,
+    branch: directory.branch,
+    intervalMs: directory.intervalMs,
+    clone: submission.clone,
+    domain,
+    log,
+  })
+  const signer = new Peer({
+    endpoint: submission.signer,
+    role: 'signer',
+    pair: { certificate: readPem(submission.hopCertificate), key: readSecret(submission.hopKey) },
+    ca: readPem(hop.ca),
+    hostname: submission.hostname,
+    waitMs: submission.hopWaitMs,
+    replyMs: REPLY_MS,
+    maxConnections: MAX_HOP_CONNECTIONS,
+    log,
+  })
+  const acceptor = TlsAcceptor.forClients(clientPair(), HANDSHAKE_MS)
+  const around = {
+    hostname: submission.hostname,
+    domain,
+    directory: () => follower.current(),
+    signer,
+    budget: new Budget(BUDGET_OCTETS),
+    now: Date.now,
+    random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
+    log,
+  }
+  const listener: Listener = await listen({
+    address: submission.listen,
+    session: {
+      hostname: submission.hostname,
+      limits: { ...LIMITS, messageOctets: submission.maxMessageOctets, recipients: submission.maxRecipients },
+      tls: 'implicit',
+      auth: ['PLAIN', 'LOGIN'],
+      authRequired: true,
+      tlsRequired: true,
+      hop: false,
+    },
+    acceptor,
+    idleMs: submission.idleMs,
+    maxConnections: MAX_CONNECTIONS,
+    log,
+    handler: () => new SubmissionSession(around),
+  })
+  log.event('started', { port: listener.port, directory: follower.current().commit })
+  return {
+    port: listener.port,
+    async reload() {
+      acceptor.renew(clientPair())
+      await follower.refresh()
+      log.event('reloaded', { directory: follower.current().commit })
+    },
+    async close() {
+      log.event('stopping')
+      await listener.close(GRACE_MS)
+      signer.close()
+      await follower.close()
+      log.event('stopped')
+    },
+  }
+}

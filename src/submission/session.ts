@@ -1,0 +1,153 @@
+/** One client of the submission server: AUTH, MAIL, RCPT and the message, each decided by the directory in force. */
+
+import type { Directory, User } from '../directory/directory.ts'
+import { isEightBit } from '../message/eight-bit.ts'
+import { mintId } from '../message/id.ts'
+import type { Client, SessionHandler } from '../net/listener.ts'
+import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
+import type { Peer } from '../net/peer.ts'
+import type { Log } from '../observe/event.ts'
+import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts'
+import { SmtpError } from '../smtp/error.ts'
+import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
+import { formatPath, type ReversePath } from '../smtp/path.ts'
+import { formatReply, type Reply, reply } from '../smtp/reply.ts'
+import type { PlainCredentials } from '../smtp/sasl.ts'
+import { authenticate } from './authenticate.ts'
+import { complete } from './complete.ts'
+import { admitRecipient, refuseReversePath } from './policy.ts'
+
+export interface Surroundings {
+  readonly hostname: string
+  /** The deployment's own: for `<Postmaster>` and for Message-IDs. */
+  readonly domain: string
+  /** `null` while none has ever been read. */
+  readonly directory: () => Directory | null
+  readonly signer: Peer
+  readonly budget: Budget
+  readonly now: () => number
+  readonly random: (octets: number) => Uint8Array
+  readonly log: Log
+}
+
+/** What MAIL settled: the user and the commit that allowed this transaction, whatever is pushed meanwhile. */
+interface Transaction {
+  readonly user: User
+  readonly commit: string
+  readonly reversePath: ReversePath
+  readonly smtputf8: boolean
+  readonly recipients: EnvelopeRecipient[]
+}
+
+export class SubmissionSession implements SessionHandler {
+  readonly #around: Surroundings
+  readonly #content: MessageBuffer
+  #userName: string | null = null
+  #transaction: Transaction | null = null
+
+  constructor(around: Surroundings) {
+    this.#around = around
+    this.#content = new MessageBuffer(around.budget)
+  }
+
+  async auth(credentials: PlainCredentials, client: Client): Promise<Reply> {
+    const { log, directory } = this.#around
+    const result = await authenticate(directory(), credentials)
+    const facts = { client: client.address, mechanism: credentials.mechanism }
+    if (result.user === null) {
+      log.event('refused', { verb: 'AUTH', ...facts, reason: result.reason, reply: formatReply(result.reply) }, 'warn')
+    } else {
+      this.#userName = result.user.name
+      log.event('authenticated', { ...facts, user: result.user.name })
+    }
+    return result.reply
+  }
+
+  mail(reversePath: ReversePath, parameters: MailParameters): Reply {
+    const directory = this.#around.directory()
+    // Looked up again: he may have been removed since he signed in.
+    const user = directory?.user(this.#userName ?? '')
+    if (directory === null || user === undefined) {
+      return reply(550, '5.7.1', 'This user may not send mail any more')
+    }
+    const refusal = refuseReversePath(user, reversePath)
+    if (refusal !== null) return refusal
+    const smtputf8 = parameters.smtputf8 === true
+    this.#transaction = { user, commit: directory.commit, reversePath, smtputf8, recipients: [] }
+    return reply(250, '2.1.0', 'Sender accepted')
+  }
+
+  rcpt(recipient: EnvelopeRecipient, _parameters: RcptParameters): Reply {
+    const admitted = admitRecipient(recipient.forwardPath, this.#around.domain)
+    if ('code' in admitted) return admitted
+    this.#transaction?.recipients.push({ ...recipient, ...admitted })
+    return reply(250, '2.1.5', 'Recipient accepted')
+  }
+
+  content(octets: Uint8Array): void {
+    this.#content.add(octets)
+  }
+
+  /** 250 only when the relay has said so: nothing rests here (design decision 1). */
+  async message(client: Client): Promise<Reply> {
+    const { now, random, log } = this.#around
+    const transaction = this.#transaction
+    if (transaction === null) return reply(503, '5.5.1', 'No transaction')
+    const startedMs = now()
+    const id = mintId(startedMs, random(10))
+    const sizeOctets = this.#content.sizeOctets
+    const answer = await this.#pass(id, transaction, client, startedMs).finally(() => this.reset())
+    const facts = {
+      id,
+      user: transaction.user.name,
+      commit: transaction.commit,
+      reverse_path: formatPath(transaction.reversePath),
+      recipients: transaction.recipients.length,
+      size: sizeOctets,
+      ms: now() - startedMs,
+    }
+    if (answer.code < 300) log.event('accepted', facts)
+    else log.event('refused', { ...facts, reply: formatReply(answer) }, answer.code < 500 ? 'warn' : 'info')
+    return answer
+  }
+
+  reset(): void {
+    this.#transaction = null
+    this.#content.clear()
+  }
+
+  async #pass(id: string, transaction: Transaction, client: Client, dateMs: number): Promise<Reply> {
+    const { hostname, domain, signer } = this.#around
+    if (this.#content.overflowed) return reply(452, '4.3.1', 'Too many messages in flight, try again later')
+    const { user, commit, reversePath, smtputf8, recipients } = transaction
+    const [only, ...others] = recipients
+    try {
+      const content = complete(
+        this.#content.pieces,
+        {
+          from: client.helo,
+          address: client.address,
+          by: hostname,
+          protocol: client.protocol,
+          id,
+          dateMs,
+          ...(client.tls === null ? {} : { tls: client.tls }),
+          ...(only !== undefined && others.length === 0 ? { for: only.forwardPath } : {}),
+        },
+        domain,
+      )
+      const envelope: Envelope = {
+        reversePath,
+        recipients,
+        body: isEightBit(this.#content.pieces) ? '8BITMIME' : '7BIT',
+        smtputf8,
+        authenticatedAs: user.name,
+        xptt: { id, commit },
+      }
+      return await signer.deliver(envelope, content)
+    } catch (error) {
+      if (error instanceof SmtpError) return error.reply
+      throw error
+    }
+  }
+}
