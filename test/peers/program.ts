@@ -1,0 +1,113 @@
+/** What the starters beside this file share: running a program, watching it, a folder that goes away. */
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+
+/** How a program ended: its exit status (-1: a signal ended it) and all it said, both streams in order of arrival. */
+export interface Finished {
+  readonly code: number
+  readonly output: string
+}
+
+export interface RunOptions {
+  readonly input?: string | Uint8Array
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** After this it is killed and `code` is -1. */
+  readonly timeoutMs?: number
+}
+
+export async function run(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    timeout: options.timeoutMs ?? 60_000,
+    killSignal: 'SIGKILL',
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    stream.on('data', (text: string) => {
+      output += text
+    })
+  }
+  // A program that ends before it has read its input closes the pipe: its exit status tells what happened.
+  child.stdin.on('error', () => {})
+  child.stdin.end(options.input ?? '')
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code: code ?? -1, output }
+}
+
+/** A program that stays. `output()` is what it has said; `stop()` ends it and waits until it is gone. */
+export interface Running {
+  readonly process: ChildProcess
+  output(): string
+  stop(): Promise<void>
+}
+
+export function start(program: string, args: readonly string[], options: { cwd?: string } = {}): Running {
+  const child = spawn(program, args, { cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    stream.on('data', (text: string) => {
+      output += text
+    })
+  }
+  const ended = new Promise<void>(resolve => {
+    child.once('close', () => resolve())
+    child.once('error', error => {
+      output += error.message
+      resolve()
+    })
+  })
+  return {
+    process: child,
+    output: () => output,
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+/** Tries to connect until somebody accepts; `alive` false ends the waiting with its complaint. */
+export async function accepting(port: number, alive: () => boolean, complaint: () => string): Promise<void> {
+  for (let attempt = 0; attempt < 1_500; attempt++) {
+    assert.ok(alive(), complaint())
+    if (await accepts(port)) return
+    await pause(20)
+  }
+  assert.fail(`nothing listens on port ${port}: ${complaint()}`)
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+/** A new folder others may enter (servers give up root before they write); `remove()` deletes it. */
+export function temporaryFolder(name: string): { path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), `ptt-${name}-`))
+  chmodSync(path, 0o755)
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+export const isRoot = process.getuid?.() === 0
