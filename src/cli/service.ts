@@ -134,7 +134,11 @@ function tellChanges(name: ServiceName, running: Config, log: Log): void {
   try {
     const keys = changedKeys(name, running, loadConfig(running.file))
     if (keys.length > 0) {
-      log.event('alarm', { reason: `the configuration has changed: restart ${name} to apply it`, keys }, 'warn')
+      log.event(
+        'alarm',
+        { reason: `the configuration has changed: restart ${name} to apply it`, keys },
+        'warn',
+      )
     }
   } catch (error) {
     log.event('alarm', { reason: `the configuration on disk has problems: ${(error as Error).message}` })
@@ -158,7 +162,10 @@ export function changedKeys(name: ServiceName, one: Config, other: Config): stri
 /** Why a service did not start, in one line. */
 export function explain(cause: unknown): string {
   const error = cause as Partial<NodeJS.ErrnoException> & { address?: string; port?: number }
-  const where = error.port === undefined ? '' : ` ${error.address?.includes(':') ? `[${error.address}]` : error.address}:${error.port}`
+  const where =
+    error.port === undefined
+      ? ''
+      : ` ${error.address?.includes(':') ? `[${error.address}]` : error.address}:${error.port}`
   if (error.code === 'EADDRINUSE') return `another program already listens on${where}`
   if (error.code === 'EADDRNOTAVAIL') return `this machine does not have the address of${where}: see listen`
   if (error.code === 'EACCES' && error.syscall === 'listen') {
