@@ -4,9 +4,10 @@
  */
 
 import { formatDate } from '../message/date.ts'
-import { endOfHeader, field, fieldsNamed, MAX_HEADER_OCTETS, parseHeader } from '../message/header.ts'
+import { field, fieldsNamed, parseHeader } from '../message/header.ts'
 import { formatMessageId } from '../message/message-id.ts'
 import { formatReceived, type Stamp } from '../message/received.ts'
+import { headerSection } from '../message/section.ts'
 import { SmtpError } from '../smtp/error.ts'
 
 /**
@@ -30,22 +31,4 @@ export function complete(content: readonly Uint8Array[], stamp: Stamp, domain: s
     added.push(field('Message-ID', formatMessageId(stamp.id, domain)).octets)
   }
   return [...added, ...content]
-}
-
-/** The octets up to the empty line, joining only the pieces that hold them. */
-function headerSection(content: readonly Uint8Array[]): Uint8Array {
-  let joined: Uint8Array = content[0] ?? new Uint8Array(0)
-  let searched = 0
-  for (let next = 1; ; next++) {
-    const end = endOfHeader(joined, searched)
-    if (end >= 0) return joined.subarray(0, end)
-    const piece = content[next]
-    // A message may be a header section alone (RFC 5322 §3.5).
-    if (piece === undefined) return joined
-    if (joined.length > MAX_HEADER_OCTETS) {
-      throw new SmtpError(552, '5.3.4', `The header section is longer than ${MAX_HEADER_OCTETS} octets`)
-    }
-    searched = joined.length
-    joined = Buffer.concat([joined, piece])
-  }
 }

@@ -35,7 +35,7 @@ interface Transaction {
   readonly user: User
   readonly commit: string
   readonly reversePath: ReversePath
-  readonly smtputf8: boolean
+  readonly parameters: MailParameters
   readonly recipients: EnvelopeRecipient[]
 }
 
@@ -72,8 +72,7 @@ export class SubmissionSession implements SessionHandler {
     }
     const refusal = refuseReversePath(user, reversePath)
     if (refusal !== null) return refusal
-    const smtputf8 = parameters.smtputf8 === true
-    this.#transaction = { user, commit: directory.commit, reversePath, smtputf8, recipients: [] }
+    this.#transaction = { user, commit: directory.commit, reversePath, parameters, recipients: [] }
     return reply(250, '2.1.0', 'Sender accepted')
   }
 
@@ -119,7 +118,7 @@ export class SubmissionSession implements SessionHandler {
   async #pass(id: string, transaction: Transaction, client: Client, dateMs: number): Promise<Reply> {
     const { hostname, domain, signer } = this.#around
     if (this.#content.overflowed) return reply(452, '4.3.1', 'Too many messages in flight, try again later')
-    const { user, commit, reversePath, smtputf8, recipients } = transaction
+    const { user, commit, reversePath, parameters, recipients } = transaction
     const [only, ...others] = recipients
     try {
       const content = complete(
@@ -136,11 +135,13 @@ export class SubmissionSession implements SessionHandler {
         },
         domain,
       )
+      // SIZE was said of the message as it came; who AUTH= is, we know better.
+      const { sizeOctets: _, ...wishes } = parameters
       const envelope: Envelope = {
+        ...wishes,
         reversePath,
         recipients,
         body: isEightBit(this.#content.pieces) ? '8BITMIME' : '7BIT',
-        smtputf8,
         authenticatedAs: user.name,
         xptt: { id, commit },
       }

@@ -1,0 +1,40 @@
+/**
+ * The server side of a hop (design decision 4): ordinary ESMTP, where STARTTLS with a certificate of the deployment's CA
+ * and the right role comes before anything else.
+ */
+
+import { LIMITS } from '../smtp/limits.ts'
+import { type Reply, reply } from '../smtp/reply.ts'
+import type { ServerOptions } from '../smtp/server.ts'
+import type { Client } from './listener.ts'
+import { type Role, rolesOf } from './tls.ts'
+
+/** What submission adds to a message, and the signer: Received, Date, Message-ID, DKIM-Signature. */
+const ADDED_OCTETS = 64 * 1024
+/** Submission is what limits users; a hop must take whatever the one before it has accepted. */
+const MESSAGE_OCTETS = 1024 * 1024 * 1024 + ADDED_OCTETS
+const RECIPIENTS = 100_000
+
+export function hopSession(hostname: string): ServerOptions {
+  return {
+    hostname,
+    limits: { ...LIMITS, messageOctets: MESSAGE_OCTETS, recipients: RECIPIENTS },
+    tls: 'starttls',
+    auth: [],
+    authRequired: false,
+    tlsRequired: true,
+    hop: true,
+  }
+}
+
+/** The role the client proved, if it is one that may speak here; else the refusal, in words for the other side's log. */
+export function admit(client: Client, allowed: readonly Role[]): Role | Reply {
+  const tls = client.tls
+  const wanted = `a certificate for ${allowed.join(' or ')} of this deployment is required`
+  if (tls === null || !tls.authorized) {
+    return reply(554, '5.7.0', `Refused: ${wanted} (${tls?.authorizationError ?? 'no TLS'})`)
+  }
+  const role = rolesOf(tls.peerNames).find(name => allowed.includes(name))
+  if (role !== undefined) return role
+  return reply(554, '5.7.0', `Refused: ${wanted}, yours is for ${tls.peerNames.join(', ') || 'no name'}`)
+}
