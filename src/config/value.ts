@@ -51,12 +51,25 @@ export function endpoint(defaultPort: number, lowestPort: 0 | 1): Kind<Endpoint>
     parse(text) {
       const [, v6, name, digits] = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]/@]+))(?::(\d{1,5}))?$/i.exec(text) ?? []
       // An IPv6 address without brackets: it cannot have a port.
-      const bare = /^[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*$/i.test(text) ? text : undefined
-      const host = v6 ?? name ?? bare
+      const address = v6 ?? (name === undefined ? text : undefined)
+      const host = address === undefined ? hostOrAddress(name ?? '') : ipv6(address)
       const port = digits === undefined ? defaultPort : Number(digits)
       return host && port >= lowestPort && port <= 65_535 ? { host, port } : undefined
     },
   }
+}
+
+function hostOrAddress(text: string): string | undefined {
+  // What is all digits and dots is an address, and must be whole.
+  if (!/^[\d.]+$/.test(text)) return domainName.parse(text)
+  const octets = text.split('.')
+  return octets.length === 4 && octets.every(octet => /^\d{1,3}$/.test(octet) && Number(octet) < 256)
+    ? text
+    : undefined
+}
+
+function ipv6(text: string): string | undefined {
+  return /^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text) && URL.canParse(`http://[${text}]/`) ? text : undefined
 }
 
 const LABELS =
