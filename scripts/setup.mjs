@@ -87,11 +87,20 @@ function setUpPeers() {
     run([...asRoot, 'sh', '-c', `printf '#!/bin/sh\\nexit 101\\n' > ${POLICY} && chmod 755 ${POLICY}`])
   }
   const apt = (...args) =>
-    run([...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', ...args])
+    run([
+      ...asRoot,
+      'env',
+      'DEBIAN_FRONTEND=noninteractive',
+      'apt-get',
+      '-qq',
+      '-o',
+      'DPkg::Lock::Timeout=120',
+      ...args,
+    ])
   // --no-remove: the machine may have another MTA, which would have to go for Postfix.
   const install = (...packages) => apt('install', '-y', '--no-remove', '--no-install-recommends', ...packages)
   try {
-    if (!apt('update')) warn('apt-get update failed: see above')
+    if (!apt('update')) say('WARNING: apt-get update failed: the lists of packages may be old')
     if (!install(...names)) for (const name of names) install(name)
   } finally {
     if (ours) run([...asRoot, 'rm', '-f', POLICY])
