@@ -77,29 +77,47 @@ export class MessageSigner {
   readonly #key: SigningKey
   readonly #options: SignerOptions
   readonly #body = new BodyHash('relaxed')
-  /** The header section while its end has not come; `null` once it has. */
-  #pending: Buffer | null = Buffer.alloc(0)
+  /** The header section in a buffer that doubles, and how much of it has come; then `#inBody`. */
   #header: Buffer = Buffer.alloc(0)
+  #length = 0
+  #inBody = false
 
   constructor(key: SigningKey, options: SignerOptions) {
+    // RFC 6376 §3.5: the signature itself is always signed, and never by h=.
+    if (options.fields?.some(name => !/^[!-9;-~]+$/.test(name) || name.toLowerCase() === 'dkim-signature'))
+      throw new RangeError(`not fields to sign: ${options.fields.join(' ')}`)
     this.#key = key
     this.#options = options
   }
 
   update(chunk: Uint8Array): void {
-    if (this.#pending === null) {
+    if (this.#inBody) {
       this.#body.update(chunk)
       return
     }
-    const searched = this.#pending.length
-    // Past the limit nothing is kept: finish rejects.
+    const searched = this.#length
+    // Past the limit nothing more is kept: finish rejects.
     if (searched > MAX_HEADER_OCTETS) return
-    this.#pending = searched === 0 ? Buffer.from(chunk) : Buffer.concat([this.#pending, chunk])
-    const end = endOfHeader(this.#pending, searched)
+    this.#append(chunk)
+    const end = endOfHeader(this.#header.subarray(0, this.#length), searched)
     if (end < 0) return
-    this.#header = this.#pending.subarray(0, end)
-    this.#body.update(this.#pending.subarray(end))
-    this.#pending = null
+    this.#inBody = true
+    this.#length = end
+    this.#body.update(chunk.subarray(end - searched))
+  }
+
+  #append(chunk: Uint8Array): void {
+    const length = this.#length + chunk.length
+    if (this.#length === 0) this.#header = Buffer.from(chunk)
+    else {
+      if (length > this.#header.length) {
+        const larger = Buffer.allocUnsafeSlow(length * 2)
+        this.#header.copy(larger, 0, 0, this.#length)
+        this.#header = larger
+      }
+      this.#header.set(chunk, this.#length)
+    }
+    this.#length = length
   }
 
   /**
@@ -108,7 +126,7 @@ export class MessageSigner {
    */
   async finish(): Promise<Uint8Array> {
     // A message may be a header section alone (RFC 5322 §3.5).
-    const section = this.#pending ?? this.#header
+    const section = this.#header.subarray(0, this.#length)
     if (section.length > MAX_HEADER_OCTETS)
       throw new SmtpError(554, '5.6.0', `The header section is longer than ${MAX_HEADER_OCTETS} octets`)
     const header = parseHeader(section)
@@ -135,14 +153,20 @@ export class MessageSigner {
   }
 }
 
+const OVERSIGNED = new Set(OVERSIGNED_FIELDS.map(name => name.toLowerCase()))
+
 /** The names of h=: as often as they occur, and those to be oversigned once more. */
 function namesToSign(header: readonly Field[], fields: readonly string[] = SIGNED_FIELDS): string[] {
   const occurrences = new Map<string, number>()
   for (const { name } of header)
     occurrences.set(name.toLowerCase(), (occurrences.get(name.toLowerCase()) ?? 0) + 1)
   const names: string[] = []
-  for (const name of new Set(['From', ...fields])) {
-    const times = (occurrences.get(name.toLowerCase()) ?? 0) + (OVERSIGNED_FIELDS.includes(name) ? 1 : 0)
+  const done = new Set<string>()
+  for (const name of ['From', ...fields]) {
+    const lower = name.toLowerCase()
+    if (done.has(lower)) continue
+    done.add(lower)
+    const times = (occurrences.get(lower) ?? 0) + (OVERSIGNED.has(lower) ? 1 : 0)
     for (let i = 0; i < times; i++) names.push(name)
   }
   return names
