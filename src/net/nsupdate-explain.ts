@@ -1,0 +1,57 @@
+/** What an operator reads when the primary refuses an UPDATE: what happened, why, what to do. */
+
+import type { TsigKey } from '../dns/tsig.ts'
+import { FUDGE_SECONDS } from '../dns/tsig.ts'
+import type { Update } from '../dns/update.ts'
+
+export interface RefusalContext {
+  readonly server: string
+  readonly update: Update
+  readonly key: TsigKey
+  readonly authenticated: boolean
+  readonly offsetSeconds?: number | undefined
+}
+
+export function explain(code: string, context: RefusalContext): string {
+  const { server, update, key } = context
+  const { zone } = update
+  const names = [
+    ...new Set(update.changes.map(change => ('record' in change ? change.record.name : change.name))),
+  ].join(', ')
+  const unsigned = context.authenticated ? '' : ' (The reply cannot be signed, so it could be forged.)'
+  switch (code) {
+    case 'BADKEY':
+      return `${server} does not know a TSIG key '${key.name}' with algorithm ${key.algorithm}: compare name and algorithm with its configuration.${unsigned}`
+    case 'BADSIG':
+      return `${server} knows the TSIG key '${key.name}' with another secret: compare the secrets.${unsigned}`
+    case 'BADTIME': {
+      const offset = context.offsetSeconds ?? 0
+      const side = offset < 0 ? 'behind' : 'ahead of'
+      return `the clock of ${server} is ${Math.abs(offset)} s ${side} ours, TSIG allows ${FUDGE_SECONDS} s: set both by NTP.`
+    }
+    case 'BADTRUNC':
+      return `${server} wants a longer MAC than ${key.algorithm} gives: use a key with a stronger algorithm.`
+    case 'REFUSED':
+      return `${server} does not let TSIG key '${key.name}' change ${names} in zone ${zone}: allow it there (BIND: update-policy; Knot: acl with action update).`
+    case 'NOTAUTH':
+      return `${server} is not the primary of zone ${zone}: check the zone's name and the server's address.`
+    case 'NOTZONE':
+      return `${names} is not in zone ${zone}: check the zone's name.`
+    case 'YXRRSET':
+      return `${names} has a record already, and it was not there a moment ago: somebody else writes it too.`
+    case 'NXRRSET':
+      return `${names} does not have the record any more that is to be replaced: somebody else writes it too.`
+    case 'YXDOMAIN':
+      return `${names} exists already, and should not.`
+    case 'NXDOMAIN':
+      return `${names} does not exist, and should.`
+    case 'SERVFAIL':
+      return `${server} could not make the change: see its log (often its journal cannot be written).`
+    case 'NOTIMP':
+      return `${server} does not do dynamic updates (RFC 2136): use a server that does, or publish the record by hand.`
+    case 'FORMERR':
+      return `${server} calls our update malformed: please report it as a fault of ptt, with the server's name and version.`
+    default:
+      return `${server} refuses the update of ${names} in zone ${zone}: ${code}.`
+  }
+}

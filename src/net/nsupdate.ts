@@ -1,0 +1,194 @@
+/** The primary server of a zone: asked for what it has (RFC 1035), told what to change (RFC 2136, RFC 8945). */
+
+import { answersQuestion, type Interpretation, interpret } from '../dns/answer.ts'
+import { decodeMessage, encodeMessage, type Message, OPCODE, type Rcode } from '../dns/message.ts'
+import type { KnownData, RecordType } from '../dns/rdata.ts'
+import {
+  serverTime,
+  signMessage,
+  splitTsig,
+  type TsigError,
+  type TsigKey,
+  tsigErrorName,
+  verifyTsig,
+} from '../dns/tsig.ts'
+import { encodeUpdate, type Update } from '../dns/update.ts'
+import { exchangeTcp, exchangeUdp } from './dns-exchange.ts'
+import { type Endpoint, formatEndpoint } from './endpoint.ts'
+import { explain } from './nsupdate-explain.ts'
+
+/** RCODEs other than NOERROR, and the TSIG errors that come with NOTAUTH. */
+export type RefusalCode = Exclude<Rcode, 'NOERROR'> | TsigError
+
+export type UpdateOutcome =
+  /** The primary has made the change, all of it, and says so with a MAC that verified. */
+  | { readonly kind: 'done' }
+  | {
+      readonly kind: 'refused'
+      readonly code: RefusalCode
+      /** For the operator: what happened, why, and what to do. */
+      readonly explanation: string
+      /** False where RFC 8945 §5.3.2 has the error sent unsigned: anybody on the path could have said so. */
+      readonly authenticated: boolean
+      /** With BADTIME: the primary's clock less ours. */
+      readonly offsetSeconds?: number
+    }
+  /** Whether the change was made is not known: ask before telling again. */
+  | {
+      readonly kind: 'failure'
+      readonly code: 'TIMEOUT' | 'NETWORK' | 'CLOSED' | 'BADREPLY'
+      readonly reason: string
+    }
+
+export interface UpdateOptions {
+  readonly transport?: 'tcp' | 'udp'
+  readonly timeoutMs?: number
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+  /** 0 ≤ x < 1, for the message id. */
+  readonly random?: () => number
+  readonly signal?: AbortSignal
+}
+
+const TIMEOUT_MS = 10_000
+
+/** Sends the update once: a repetition could meet its own effect in the prerequisites. */
+export async function sendUpdate(
+  server: Endpoint,
+  update: Update,
+  key: TsigKey,
+  options: UpdateOptions = {},
+): Promise<UpdateOutcome> {
+  const now = options.now ?? Date.now
+  const id = messageId(options.random)
+  const request = signMessage(encodeUpdate(id, update), key, { timeSeconds: Math.floor(now() / 1000) })
+  const udp = options.transport === 'udp'
+  const sent = { server, update, key, requestMac: request.mac, timeSeconds: () => Math.floor(now() / 1000) }
+  let unauthenticated: UpdateOutcome | undefined
+  const accept = (octets: Buffer): UpdateOutcome | undefined => {
+    if (!isReply(octets, id)) return undefined
+    const outcome = readReply(octets, sent)
+    // RFC 8945 §5.4: what is not signed may be forged, which is easy over UDP: go on waiting for a signed reply.
+    if (!udp || outcome.kind === 'done' || (outcome.kind === 'refused' && outcome.authenticated))
+      return outcome
+    unauthenticated = outcome
+    return undefined
+  }
+  const reply = await (udp ? exchangeUdp : exchangeTcp)(server, request.octets, accept, {
+    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    signal: options.signal,
+  })
+  return reply.kind === 'reply' ? reply.value : (unauthenticated ?? reply)
+}
+
+interface Sent {
+  readonly server: Endpoint
+  readonly update: Update
+  readonly key: TsigKey
+  readonly requestMac: Uint8Array
+  readonly timeSeconds: () => number
+}
+
+/** RFC 8945 §5.4: a reply counts only if its MAC verifies; the errors that cannot be signed are reported as such. */
+function readReply(octets: Buffer, sent: Sent): UpdateOutcome {
+  const { key, requestMac } = sent
+  const timeSeconds = sent.timeSeconds()
+  try {
+    const split = splitTsig(octets)
+    if (split === null) {
+      const { rcode } = decodeMessage(octets)
+      return badReply(sent, `its reply (${rcode}) is not signed with TSIG`)
+    }
+    const { message, tsig } = split
+    const { rcode } = decodeMessage(message)
+    const error = tsigErrorName(tsig.error)
+    if (tsig.mac.length === 0 && rcode === 'NOTAUTH' && (error === 'BADKEY' || error === 'BADSIG')) {
+      return refused(sent, error, false)
+    }
+    const verdict = verifyTsig(message, tsig, key, { timeSeconds, requestMac })
+    if (verdict === 'BADTIME' || (verdict === 'ok' && rcode === 'NOTAUTH' && error === 'BADTIME')) {
+      return refused(sent, 'BADTIME', true, (serverTime(tsig) ?? tsig.timeSeconds) - timeSeconds)
+    }
+    if (verdict !== 'ok') return badReply(sent, `the MAC of its reply (${rcode}) does not verify: ${verdict}`)
+    if (rcode === 'NOERROR') return { kind: 'done' }
+    return refused(sent, rcode === 'NOTAUTH' && error !== null ? error : rcode, true)
+  } catch (error) {
+    return badReply(sent, `its reply is malformed: ${(error as Error).message}`)
+  }
+}
+
+function refused(
+  sent: Sent,
+  code: RefusalCode,
+  authenticated: boolean,
+  offsetSeconds?: number,
+): UpdateOutcome {
+  const { server, update, key } = sent
+  const explanation = explain(code, {
+    server: formatEndpoint(server),
+    update,
+    key,
+    authenticated,
+    offsetSeconds,
+  })
+  return {
+    kind: 'refused',
+    code,
+    explanation,
+    authenticated,
+    ...(offsetSeconds === undefined ? {} : { offsetSeconds }),
+  }
+}
+
+function badReply(sent: Sent, what: string): UpdateOutcome {
+  return { kind: 'failure', code: 'BADREPLY', reason: `${formatEndpoint(sent.server)}: ${what}` }
+}
+
+function isReply(octets: Buffer, id: number): boolean {
+  return (
+    octets.length >= 12 &&
+    octets.readUInt16BE(0) === id &&
+    octets.readUInt16BE(2) >> 11 === (0x10 | OPCODE.UPDATE)
+  )
+}
+
+/**
+ * Asks a server for what it has itself, over TCP, without recursion. `alias`: the name is a CNAME that leads out of
+ * what this server has.
+ */
+export async function askPrimary<T extends RecordType>(
+  server: Endpoint,
+  name: string,
+  type: T,
+  options: Pick<UpdateOptions, 'timeoutMs' | 'random' | 'signal'> = {},
+): Promise<Interpretation<KnownData[T]>> {
+  const id = messageId(options.random)
+  const question = { name, type, class: 'IN' as const }
+  const accept = (octets: Buffer): Message | undefined => {
+    try {
+      const message = decodeMessage(octets)
+      return answersQuestion(message, id, question) ? message : undefined
+    } catch {
+      return undefined
+    }
+  }
+  const exchange = await exchangeTcp(server, encodeMessage({ id, questions: [question] }), accept, {
+    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    signal: options.signal,
+  })
+  if (exchange.kind === 'failure') return exchange
+  const found = interpret(question, exchange.value)
+  const from = formatEndpoint(server)
+  if (found.kind === 'failure') return { ...found, reason: `${from}: ${found.reason}` }
+  if (exchange.value.authoritative) return found
+  return {
+    kind: 'failure',
+    code: 'NOTAUTH',
+    reason: `${from} is not authoritative for ${name}: is it the primary?`,
+  }
+}
+
+function messageId(random: (() => number) | undefined): number {
+  if (random !== undefined) return Math.floor(random() * 0x10000)
+  return crypto.getRandomValues(new Uint16Array(1))[0] ?? 0
+}
