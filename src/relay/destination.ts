@@ -1,0 +1,78 @@
+/**
+ * Where a destination's mail goes, RFC 5321 §5.1: from its name to hosts, from a host to addresses. "Does not exist" is
+ * an answer and bounces; "could not be asked" is none and defers. The two are never mixed up.
+ */
+
+import { betterThanOwn, mailHosts } from '../dns/mx.ts'
+import type { Resolver } from '../net/resolver.ts'
+import { addressOfLiteral, isAddressLiteral } from '../smtp/domain.ts'
+import type { EnhancedStatusCode } from '../smtp/status.ts'
+
+export type Route =
+  | { readonly kind: 'hosts'; readonly hosts: readonly MailHost[] }
+  /** Nothing to connect to; 5.x.x fails the recipients, 4.x.x defers them. */
+  | { readonly kind: 'none'; readonly status: EnhancedStatusCode; readonly diagnostic: string }
+
+export interface MailHost {
+  readonly name: string
+  /** Known already for an address literal; else to be looked up. */
+  readonly addresses: readonly string[] | null
+}
+
+export type Addresses =
+  | { readonly kind: 'addresses'; readonly addresses: readonly string[] }
+  | { readonly kind: 'none'; readonly status: EnhancedStatusCode; readonly diagnostic: string }
+
+/**
+ * @param destination a domain in lower case with A-labels, or an address literal
+ * @param self our own name: an MX that is us, and all that are no better, would be a loop (RFC 5321 §5.1)
+ */
+export async function route(
+  destination: string,
+  resolver: Resolver,
+  self: string,
+  random: () => number,
+): Promise<Route> {
+  if (isAddressLiteral(destination)) {
+    const address = addressOfLiteral(destination)
+    return { kind: 'hosts', hosts: [{ name: destination, addresses: [address] }] }
+  }
+  const found = mailHosts(destination, await resolver.mx(destination), random)
+  switch (found.kind) {
+    case 'no domain':
+      return none('5.1.2', found.reason)
+    case 'null mx':
+      return none('5.1.10', found.reason)
+    case 'unusable':
+      return none('5.4.4', found.reason)
+    case 'failure':
+      return none('4.4.3', found.reason)
+    case 'hosts':
+      break
+    default:
+      return found satisfies never
+  }
+  const hosts = betterThanOwn(found.hosts, exchange => exchange.toLowerCase() === self.toLowerCase())
+  if (hosts.length === 0) return none('5.4.6', `mail for ${destination} loops back to us: ${self} is its MX`)
+  return { kind: 'hosts', hosts: hosts.map(host => ({ name: host.exchange, addresses: null })) }
+}
+
+export async function addressesOf(host: MailHost, resolver: Resolver): Promise<Addresses> {
+  if (host.addresses !== null) return { kind: 'addresses', addresses: host.addresses }
+  const answer = await resolver.addresses(host.name)
+  switch (answer.kind) {
+    case 'answer':
+      return { kind: 'addresses', addresses: answer.records.map(record => record.address) }
+    case 'failure':
+      return none('4.4.3', `Address of ${host.name}: ${answer.code}, ${answer.reason}`)
+    case 'nodata':
+    case 'nxdomain':
+      return none('5.4.4', `The mail host ${host.name} has no address`)
+    default:
+      return answer satisfies never
+  }
+}
+
+function none(status: EnhancedStatusCode, diagnostic: string) {
+  return { kind: 'none', status, diagnostic } as const
+}

@@ -1,0 +1,71 @@
+/** What a reply, or the lack of one, means for a recipient. Pure. Whatever is not understood is temporary. */
+
+import type { ConnectionError } from '../net/connection.ts'
+import type { Evidence } from '../queue/queue.ts'
+import { formatReply, type Reply } from '../smtp/reply.ts'
+
+/** What became of one recipient in one attempt; `next` means: not here, but the next host may be asked. */
+export type Verdict = {
+  readonly action: 'delivered' | 'failed' | 'deferred' | 'next'
+  readonly status: string
+  readonly diagnostic: string
+}
+
+export function fromReply(answer: Reply): Verdict {
+  const diagnostic = formatReply(answer)
+  if (answer.code >= 200 && answer.code < 300) return { action: 'delivered', status: answer.status ?? '2.0.0', diagnostic }
+  if (answer.code >= 500 && answer.code < 600) return { action: 'failed', status: answer.status ?? '5.0.0', diagnostic }
+  return { action: 'deferred', status: answer.status ?? '4.0.0', diagnostic }
+}
+
+/** MAIL: 4xx is about this host, which another may not share; 5xx is about the message. */
+export function fromMailReply(answer: Reply): Verdict {
+  const verdict = fromReply(answer)
+  return verdict.action === 'deferred' ? { ...verdict, action: 'next' } : verdict
+}
+
+/** RCPT: 552 is what old servers say for 452, too many recipients (RFC 5321 §4.5.3.1.10). */
+export function fromRcptReply(answer: Reply): Verdict {
+  if (answer.code !== 552) return fromReply(answer)
+  return { action: 'deferred', status: '4.5.3', diagnostic: formatReply(answer) }
+}
+
+/**
+ * The connection failed. Once the content was sent whole, this host may have accepted it: asking another now would send
+ * the message twice, so it waits.
+ */
+export function fromConnectionError(error: ConnectionError): Verdict {
+  if (error.phase === 'message') return { action: 'deferred', status: '4.4.2', diagnostic: error.message }
+  // RFC 7504 §4: 521 in the greeting, "this host never accepts mail": try the others, then fail.
+  const never = error.reply?.code === 521 || error.reply?.code === 556
+  const status = never ? '5.3.2' : (error.reply?.status ?? STATUS[error.code])
+  return { action: 'next', status, diagnostic: error.message }
+}
+
+const STATUS = {
+  connect: '4.4.1',
+  timeout: '4.4.2',
+  closed: '4.4.2',
+  tls: '4.7.5',
+  refused: '4.3.2',
+  protocol: '4.5.0',
+} as const satisfies Record<ConnectionError['code'], string>
+
+/** When no host is left to ask: what the last one's verdict comes to. */
+export function settleNext(verdict: Verdict): Verdict {
+  if (verdict.action !== 'next') return verdict
+  // A 5xx greeting alone does not fail a message (Postfix: smtp_skip_5xx_greeting): only "never accepts mail" does.
+  const permanent = verdict.status === '5.3.2' || verdict.status === '5.4.4' || verdict.status.startsWith('5.6.')
+  return permanent
+    ? { ...verdict, action: 'failed' }
+    : { ...verdict, action: 'deferred', status: verdict.status.replace(/^5/, '4') }
+}
+
+export function evidence(verdict: Verdict, atMs: number, remote: string | undefined): Evidence {
+  return {
+    atMs,
+    status: verdict.status,
+    diagnostic: verdict.diagnostic,
+    ...(remote === undefined ? {} : { remote }),
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * What is due is leased and worked on, as many jobs at a time as there are places: so many in all, so many for one
+ * destination, so that one that is slow or dead never holds up another.
+ */
+
+import type { Log } from '../observe/event.ts'
+import type { Job, Queue } from '../queue/queue.ts'
+import type { Sites } from './site.ts'
+
+/** Jobs at a time over all destinations. */
+const PLACES = 500
+/** Another process may have changed the queue (`ptt queue retry`): it is looked at this often at least. */
+const LOOK_MS = 1000
+const SWEEP_MS = 600_000
+const FAULT_PAUSE_MS = 60_000
+
+export class Scheduler {
+  readonly #queue: Queue
+  readonly #sites: Sites
+  readonly #work: (job: Job) => Promise<void>
+  readonly #paused: () => boolean
+  readonly #now: () => number
+  readonly #log: Log
+  readonly #active = new Set<Promise<void>>()
+  #closed = false
+  #woken = false
+  #wake: (() => void) | null = null
+  #running: Promise<void> = Promise.resolve()
+  #sweeper: NodeJS.Timeout | undefined
+
+  constructor(options: {
+    queue: Queue
+    sites: Sites
+    work: (job: Job) => Promise<void>
+    /** While true nothing is begun: the spool cannot be written. */
+    paused: () => boolean
+    now: () => number
+    log: Log
+  }) {
+    this.#queue = options.queue
+    this.#sites = options.sites
+    this.#work = options.work
+    this.#paused = options.paused
+    this.#now = options.now
+    this.#log = options.log
+  }
+
+  start(): void {
+    this.#running = this.#run()
+    this.#sweeper = setInterval(() => {
+      this.#queue.sweep(this.#now()).catch(error => this.#alarm('sweep', error))
+    }, SWEEP_MS)
+  }
+
+  /** Something may be due that was not a moment ago. */
+  wake(): void {
+    this.#woken = true
+    this.#wake?.()
+  }
+
+  /** Leases nothing more and waits for what is under way, at most `graceMs`; the rest is attempted again after a restart. */
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#sweeper)
+    this.wake()
+    await this.#running
+    let timer: NodeJS.Timeout | undefined
+    const grace = new Promise<void>(resolve => {
+      timer = setTimeout(resolve, graceMs)
+    })
+    await Promise.race([Promise.all(this.#active), grace])
+    clearTimeout(timer)
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      this.#woken = false
+      let waitMs = LOOK_MS
+      try {
+        const free = this.#paused() ? 0 : PLACES - this.#active.size
+        const jobs = free > 0 ? await this.#queue.lease(this.#now(), free, name => this.#sites.isFull(name)) : []
+        const begun = jobs.filter(job => this.#begin(job)).length
+        if (begun > 0) continue
+        const due = await this.#queue.nextDue()
+        // Due already and not begun: its destination is full, and whoever leaves it wakes us.
+        const untilDue = due === null ? LOOK_MS : due - this.#now()
+        waitMs = untilDue <= 0 ? LOOK_MS : Math.min(untilDue, LOOK_MS)
+      } catch (error) {
+        this.#alarm('lease', error)
+      }
+      if (!this.#woken && !this.#closed) await this.#sleep(waitMs)
+    }
+  }
+
+  /** False when the job's destination has no place left; it stays due. */
+  #begin(job: Job): boolean {
+    const { destination } = job
+    if (this.#closed || this.#sites.isFull(destination)) {
+      this.#queue.release(job)
+      return false
+    }
+    this.#sites.enter(destination)
+    const done = this.#work(job)
+      .catch(error => {
+        // A fault of ours. The job keeps its lease for a while: the same fault must not spin.
+        this.#alarm(job.message.id, error)
+        setTimeout(() => this.#queue.release(job), FAULT_PAUSE_MS).unref()
+      })
+      .finally(() => {
+        this.#active.delete(done)
+        this.#sites.leave(destination)
+        this.wake()
+      })
+    this.#active.add(done)
+    return true
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const done = () => {
+        clearTimeout(timer)
+        this.#wake = null
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      this.#wake = done
+    })
+  }
+
+  #alarm(about: string, error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined
+    this.#log.event('alarm', { about, error: String(error), stack }, 'error')
+  }
+}

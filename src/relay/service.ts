@@ -1,0 +1,119 @@
+/**
+ * NAME        relay (MTI-GF): keeps signed mail on disk until it is delivered to the Internet or returned.
+ * STANDARDS   RFC 5321 §4.5.4, §5, 7505, 7435; RFC 3464 (notices).
+ * HOLDS       the spool, its hop key. No signing key, no TSIG key, no password.
+ * REACHES     its resolvers, the Internet's MXs, the signer (with notices of its own).
+ * BUGS        the content of a message is read into memory for each attempt.
+ */
+
+import { readPem, readSecret } from '../config/file.ts'
+import type { Config } from '../config/schema.ts'
+import { hopSession } from '../net/hop.ts'
+import { listen } from '../net/listener.ts'
+import { Budget } from '../net/message-buffer.ts'
+import { Peer } from '../net/peer.ts'
+import { Resolver } from '../net/resolver.ts'
+import { TlsAcceptor } from '../net/tls.ts'
+import type { Log } from '../observe/event.ts'
+import { openEmbedded } from '../queue/embedded/embedded.ts'
+import { openMemory } from '../queue/memory/memory.ts'
+import { TIMEOUTS } from '../smtp/limits.ts'
+import { deliver } from './deliver.ts'
+import { Scheduler } from './scheduler.ts'
+import { RelaySession } from './session.ts'
+import { Settler } from './settle.ts'
+import { Sites } from './site.ts'
+
+const BUDGET_OCTETS = 512 * 1024 * 1024
+const MAX_CONNECTIONS = 1000
+const MAX_HOP_CONNECTIONS = 4
+const REPLY_MS = 120_000
+const HANDSHAKE_MS = 30_000
+/** Neighbours keep their connections: longer than any of them is silent. */
+const IDLE_MS = 24 * 3600_000
+const GRACE_MS = 10_000
+
+export async function startRelay(config: Config, log: Log) {
+  const { relay, hop } = config
+  const hopPair = { certificate: readPem(relay.hopCertificate), key: readSecret(relay.hopKey) }
+  const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
+  const resolver = new Resolver({ servers: relay.resolver })
+  const sites = new Sites(relay.concurrency)
+  const settler = new Settler(queue, log)
+  const signer = new Peer({
+    endpoint: relay.signer,
+    role: 'signer',
+    pair: hopPair,
+    ca: readPem(hop.ca),
+    hostname: relay.hostname,
+    waitMs: relay.connectMs,
+    replyMs: REPLY_MS,
+    maxConnections: MAX_HOP_CONNECTIONS,
+    log,
+  })
+  const scheduler = new Scheduler({
+    queue,
+    sites,
+    work: job => deliver(job, means),
+    paused: () => settler.failing,
+    now: Date.now,
+    log,
+  })
+  const means = {
+    queue,
+    resolver,
+    sites,
+    settler,
+    signer,
+    hostname: relay.hostname,
+    postmaster: config.postmaster,
+    smtpPort: relay.smtpPort,
+    connectMs: relay.connectMs,
+    timeouts: TIMEOUTS,
+    retryMs: relay.retryMs,
+    expireMs: relay.expireMs,
+    now: Date.now,
+    random: Math.random,
+    wake: () => scheduler.wake(),
+    log,
+  }
+  const around = {
+    queue,
+    budget: new Budget(BUDGET_OCTETS),
+    expireMs: relay.expireMs,
+    now: Date.now,
+    random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
+    wake: () => scheduler.wake(),
+    log,
+  }
+  const listener = await listen({
+    address: relay.listen,
+    session: hopSession(relay.hostname),
+    acceptor: TlsAcceptor.forHop(hopPair, readPem(hop.ca), HANDSHAKE_MS),
+    idleMs: IDLE_MS,
+    maxConnections: MAX_CONNECTIONS,
+    log,
+    handler: () => new RelaySession(around),
+  })
+  scheduler.start()
+  log.event('started', { port: listener.port, engine: relay.engine, queued: await queue.count() })
+  return {
+    port: listener.port,
+    /** SIGHUP: everything that is deferred stays as it is; due work is looked for at once. */
+    async reload() {
+      scheduler.wake()
+      log.event('reloaded')
+    },
+    async close() {
+      log.event('stopping')
+      await listener.close(GRACE_MS)
+      settler.close()
+      await scheduler.close(GRACE_MS)
+      sites.close()
+      signer.close()
+      resolver.close()
+      await queue.close()
+      log.event('stopped')
+    },
+  }
+}
