@@ -1,6 +1,9 @@
 /** `ptt config check`, and the option by which every command finds ptt.toml. */
 
-import { Option } from 'commander'
+import { readFileSync } from 'node:fs'
+import { Argument, Command, Option } from 'commander'
+import { formatProblem, loadConfig } from '../config/load.ts'
+import type { ServiceName } from './service.ts'
 
 export interface ConfigOption {
   readonly config: string
@@ -13,4 +16,50 @@ export function configOption(): Option {
 
 export function verboseOption(): Option {
   return new Option('-v, --verbose', 'log connections and other details too')
+}
+
+export function configCommand(): Command {
+  return new Command('config').description('look at the configuration').addCommand(checkCommand())
+}
+
+function checkCommand(): Command {
+  return new Command('check')
+    .description('tell everything that is wrong with ptt.toml and with the files it names')
+    .addArgument(
+      new Argument('[services...]', 'the services of this machine; not given: all').choices([
+        'submission',
+        'signer',
+        'relay',
+      ]),
+    )
+    .addOption(configOption())
+    .addHelpText(
+      'after',
+      `
+Each problem is one line: the file and line, the key, what is wrong, and what to write or to do instead. The status
+is 0 when there is none; a certificate that expires within 30 days is told but is none.
+
+Examples:
+  ptt config check                            all three services, with ptt.toml of this folder
+  ptt config check relay                      on a machine that has only the relay
+  ptt config check -c /etc/ptt/ptt.toml`,
+    )
+    .action(async (services: ServiceName[], { config: file }: ConfigOption) => {
+      process.exitCode = await check(file, services)
+    })
+}
+
+async function check(file: string, services: readonly ServiceName[]): Promise<number> {
+  const config = loadConfig(file)
+  const { checkFiles } = await import('./check.ts')
+  const { errors, warnings } = await checkFiles(config, {
+    toml: readFileSync(config.file, 'utf8'),
+    ...(services.length > 0 ? { services } : {}),
+    nowMs: Date.now(),
+  })
+  for (const problem of warnings) console.error(`${formatProblem(problem)} (warning)`)
+  for (const problem of errors) console.error(formatProblem(problem))
+  if (errors.length > 0) return 1
+  console.log(`${file}: no problems`)
+  return 0
 }

@@ -13,7 +13,6 @@ import { type Config, tomlKey } from '../config/schema.ts'
 import type { Log } from '../observe/event.ts'
 import { openLog } from '../observe/log.ts'
 import { type ConfigOption, configOption, verboseOption } from './config.ts'
-import { version } from './version.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
 export type ServiceName = (typeof SERVICES)[number]
@@ -95,25 +94,20 @@ export async function runService(name: ServiceName, file: string, verbose: boole
   const service = await start(config, log).catch(error => {
     throw new Error(explain(error), { cause: error })
   })
-  log.event('started', { port: service.port, pid: process.pid, version: version(), config: config.file })
-
   let closing = false
-  const close = async (why: string) => {
+  const close = async () => {
     if (closing) process.exit(1)
     closing = true
-    log.event('stopping', { why })
     await service.close()
-    log.event('stopped', { pid: process.pid })
     process.exit(0)
   }
   const reload = async () => {
     tellChanges(name, config, log)
-    await service.reload()
-    log.event('reloaded')
+    await service.reload().catch(error => log.event('alarm', { reason: `not reloaded: ${explain(error)}` }))
   }
   process.off('SIGHUP', nothingYet).on('SIGHUP', () => void reload())
-  process.off('SIGTERM', tooEarly).on('SIGTERM', () => void close('SIGTERM'))
-  process.off('SIGINT', tooEarly).on('SIGINT', () => void close('SIGINT'))
+  process.off('SIGTERM', tooEarly).on('SIGTERM', () => void close())
+  process.off('SIGINT', tooEarly).on('SIGINT', () => void close())
   // Our fault. Better a fresh process than one whose state nobody knows; what was acknowledged is on disk.
   const fail = (cause: unknown) => {
     const error = cause instanceof Error ? cause : new Error(String(cause))
@@ -123,7 +117,7 @@ export async function runService(name: ServiceName, file: string, verbose: boole
   process.on('uncaughtException', fail).on('unhandledRejection', fail)
 
   if (process.send) {
-    process.on('disconnect', () => void close('its parent ended'))
+    process.on('disconnect', () => closing || void close())
     process.send({ ready: name, port: service.port } satisfies Ready)
     process.channel?.unref()
   }

@@ -1,0 +1,201 @@
+/**
+ * `ptt config check`: the files ptt.toml names, looked at before a service needs them. Whatever is wrong is told at
+ * once, for the key that names the file.
+ */
+
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { FileError, readPem, readSecret } from '../config/file.ts'
+import type { Problem } from '../config/load.ts'
+import { locate } from '../config/locate.ts'
+import { type Config, tomlKey } from '../config/schema.ts'
+import { isRemote } from '../config/value.ts'
+import { GitError, git } from '../directory/git.ts'
+import { parseTsigKey } from '../dns/tsig.ts'
+import { roleName } from '../net/tls.ts'
+import { loadKey } from '../signer/key-store.ts'
+import { SERVICES, type ServiceName } from './service.ts'
+
+export interface Findings {
+  /** A service would not start, or could not do its work. */
+  readonly errors: readonly Problem[]
+  /** It will be one: a certificate that ends soon. */
+  readonly warnings: readonly Problem[]
+}
+
+export interface CheckOptions {
+  /** The text of ptt.toml, for the lines of its keys. */
+  readonly toml: string
+  /** The services of this machine; not given: all three, and [send]. */
+  readonly services?: readonly ServiceName[]
+  readonly nowMs: number
+}
+
+const DAY_MS = 86_400_000
+const SOON_DAYS = 30
+const RENEW = 'run `ptt init --renew-hops`'
+const REPLACE = 'put a new one there'
+
+export async function checkFiles(config: Config, options: CheckOptions): Promise<Findings> {
+  const check = new Check(config.file, options)
+  const services = options.services ?? SERVICES
+  const ca = check.certificates(['hop', 'ca'], config.hop.ca, RENEW)?.[0]
+  if (ca && !ca.ca) check.error(['hop', 'ca'], `${config.hop.ca}: is no CA: ${RENEW}`)
+  for (const name of services) check.hop(name, config[name], ca)
+  if (services.includes('submission')) check.tls(config.submission)
+  if (services.includes('signer')) {
+    const { key, seed, tsigKey } = config.signer
+    const named = seed === undefined ? 'key' : 'seed'
+    if ((seed ?? key) !== undefined) check.run(['signer', named], () => loadKey(config))
+    check.run(['signer', 'tsig_key'], () => {
+      const secret = readSecret(tsigKey)
+      try {
+        parseTsigKey(secret.trim())
+      } catch (error) {
+        throw new FileError(`${tsigKey}: ${(error as Error).message}`)
+      }
+    })
+  }
+  if (config.send && options.services === undefined) {
+    const { passwordFile, ca: trusted } = config.send
+    check.run(['send', 'password_file'], () => readSecret(passwordFile))
+    if (trusted !== undefined) check.certificates(['send', 'ca'], trusted, REPLACE)
+  }
+  await check.repository(config.directory)
+  return check
+}
+
+class Check implements Findings {
+  readonly errors: Problem[] = []
+  readonly warnings: Problem[] = []
+  readonly #file: string
+  readonly #options: CheckOptions
+
+  constructor(file: string, options: CheckOptions) {
+    this.#file = file
+    this.#options = options
+  }
+
+  error(keys: readonly string[], message: string): void {
+    this.errors.push(this.#problem(keys, message))
+  }
+
+  #problem(keys: readonly string[], message: string): Problem {
+    return { file: this.#file, line: locate(this.#options.toml, keys), key: keys.join('.'), message }
+  }
+
+  /** What `look` returns, or `undefined` once what it throws about a file has been noted. */
+  run<T>(keys: readonly string[], look: () => T): T | undefined {
+    try {
+      return look()
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      this.error(keys, error.message)
+      return undefined
+    }
+  }
+
+  /** A service's hop certificate: of the deployment's authority, for its role, with its key. */
+  hop(
+    name: ServiceName,
+    table: { hopCertificate: string; hopKey: string },
+    ca: X509Certificate | undefined,
+  ): void {
+    const keys = [name, tomlKey('hopCertificate')]
+    const [certificate] = this.certificates(keys, table.hopCertificate, RENEW) ?? []
+    this.#pair(certificate, [name, tomlKey('hopKey')], table.hopKey, RENEW)
+    if (certificate === undefined) return
+    if (ca && !(certificate.checkIssued(ca) && certificate.verify(ca.publicKey))) {
+      this.error(keys, `${table.hopCertificate}: is not signed by the CA of hop.ca: ${RENEW}`)
+    }
+    if (certificate.checkHost(roleName(name)) === undefined) {
+      const names = certificate.subjectAltName ?? 'nobody'
+      this.error(keys, `${table.hopCertificate}: is for ${names}, not DNS:${roleName(name)}: ${RENEW}`)
+    }
+  }
+
+  /** What mail programs see. */
+  tls({ hostname, certificate: path, key }: Config['submission']): void {
+    const keys = ['submission', 'certificate']
+    const [certificate] = this.certificates(keys, path, REPLACE) ?? []
+    this.#pair(certificate, ['submission', 'key'], key, REPLACE)
+    if (certificate && certificate.checkHost(hostname) === undefined) {
+      const names = certificate.subjectAltName ?? 'nobody'
+      this.error(keys, `${path}: is for ${names}, not for submission.hostname ${hostname}: ${REPLACE}`)
+    }
+  }
+
+  /** The certificates of a PEM file, the first one first; each must be valid now. */
+  certificates(keys: readonly string[], path: string, remedy: string): X509Certificate[] | undefined {
+    const chain = this.run(keys, () => parseCertificates(path))
+    const { nowMs } = this.#options
+    for (const certificate of chain ?? []) {
+      const { validFromDate, validToDate } = certificate
+      const until = validToDate.toISOString().slice(0, 10)
+      const days = Math.floor((validToDate.getTime() - nowMs) / DAY_MS)
+      if (validToDate.getTime() <= nowMs) {
+        this.error(keys, `${path}: expired on ${until}: ${remedy}`)
+      } else if (validFromDate.getTime() > nowMs) {
+        const from = validFromDate.toISOString().slice(0, 10)
+        this.error(keys, `${path}: is valid from ${from} only: ${remedy}, or set the clock of this machine`)
+      } else if (days < SOON_DAYS) {
+        this.warnings.push(this.#problem(keys, `${path}: expires on ${until}, in ${days} days: ${remedy}`))
+      }
+    }
+    return chain
+  }
+
+  #pair(
+    certificate: X509Certificate | undefined,
+    keys: readonly string[],
+    path: string,
+    remedy: string,
+  ): void {
+    this.run(keys, () => {
+      const secret = readSecret(path)
+      let key: ReturnType<typeof createPrivateKey>
+      try {
+        key = createPrivateKey(secret)
+      } catch {
+        // The cause is left out: what OpenSSL says is about the octets of the key.
+        throw new FileError(`${path}: is not a private key in PEM without a passphrase: ${remedy}`)
+      }
+      if (certificate && !certificate.checkPrivateKey(key)) {
+        throw new FileError(`${path}: is not the key of the certificate: ${remedy}`)
+      }
+    })
+  }
+
+  /** A repository on this machine; one elsewhere is looked at by the services only. */
+  async repository({ repository, branch }: Config['directory']): Promise<void> {
+    if (isRemote(repository)) return
+    try {
+      await git(['rev-parse', '--git-dir'], { folder: repository, timeoutMs: 10_000 })
+    } catch (error) {
+      if (!(error instanceof GitError)) throw error
+      const message =
+        error.code === 'MISSING' ? error.message : 'is no bare Git repository: make one with `ptt init`'
+      return this.error(['directory', 'repository'], `${repository}: ${message}`)
+    }
+    try {
+      await git(['rev-parse', '--verify', '--quiet', `refs/heads/${branch}^{commit}`], {
+        folder: repository,
+        timeoutMs: 10_000,
+      })
+    } catch (error) {
+      if (!(error instanceof GitError)) throw error
+      this.error(['directory', 'branch'], `${repository} has no branch "${branch}", or nothing in it`)
+    }
+  }
+}
+
+function parseCertificates(path: string): X509Certificate[] {
+  const blocks = readPem(path).match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? []
+  if (blocks.length === 0) throw new FileError(`${path}: has no certificate in it`)
+  return blocks.map(block => {
+    try {
+      return new X509Certificate(block)
+    } catch (error) {
+      throw new FileError(`${path}: holds a damaged certificate`, { cause: error })
+    }
+  })
+}
