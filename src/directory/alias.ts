@@ -1,0 +1,56 @@
+/** Where mail for our own mailboxes goes: targets of users and aliases, followed to their end. */
+
+import type { Mailbox } from '../smtp/path.ts'
+import { foldMailbox } from './may-send.ts'
+import type { Problem } from './schema.ts'
+
+/** By folded address; a user without targets is here with none: his mail goes where the MX of his domain leads. */
+export type Targets = Map<
+  string,
+  { readonly to: readonly Mailbox[]; readonly file: string; readonly line: number }
+>
+
+/** Deeper than anybody means; what is below it can be walked by plain recursion. */
+const MAX_DEPTH = 50
+
+/** The mailboxes at the end of the way from `name`, each once; `undefined` when no way starts there. */
+export function targetsOf(targets: Targets, name: string): readonly Mailbox[] | undefined {
+  const first = targets.get(name)?.to ?? []
+  const ends = new Map<string, Mailbox>()
+  const walked = new Set([name])
+  const waiting = first.toReversed()
+  for (let mailbox = waiting.pop(); mailbox; mailbox = waiting.pop()) {
+    const address = addressOf(mailbox)
+    const next = targets.get(address)?.to ?? []
+    if (next.length === 0) ends.set(address, ends.get(address) ?? mailbox)
+    else if (!walked.has(address)) waiting.push(...next.toReversed())
+    walked.add(address)
+  }
+  return first.length > 0 ? [...ends.values()] : undefined
+}
+
+/** Targets that lead back to themselves, or never seem to end. */
+export function unendingTargets(targets: Targets): Problem[] {
+  const problems: Problem[] = []
+  const done = new Set<string>()
+  const walk = (name: string, trail: readonly string[]) => {
+    const target = targets.get(name)
+    if (!target || done.has(name)) return
+    const at = trail.indexOf(name)
+    if (at >= 0 || trail.length >= MAX_DEPTH) {
+      const way =
+        at < 0 ? `more than ${MAX_DEPTH} steps from ${trail[0]}` : [...trail.slice(at), name].join(' → ')
+      problems.push({ file: target.file, line: target.line, rule: `targets never end: ${way}` })
+      return
+    }
+    for (const mailbox of target.to) walk(addressOf(mailbox), [...trail, name])
+    done.add(name)
+  }
+  for (const name of targets.keys()) walk(name, [])
+  return problems
+}
+
+function addressOf(mailbox: Mailbox): string {
+  const { localPart, domain } = foldMailbox(mailbox)
+  return `${localPart}@${domain}`
+}

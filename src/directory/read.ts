@@ -1,0 +1,226 @@
+/** One commit of the repository → a Directory, or everything that is wrong with it. */
+
+import type { Mailbox } from '../smtp/path.ts'
+import { type Targets, targetsOf, unendingTargets } from './alias.ts'
+import type { Directory, User } from './directory.ts'
+import { domainOf, localPartOf, placeOf } from './layout.ts'
+import { foldLocalPart } from './may-send.ts'
+import { DirectoryError, type Parsed, type Problem, Schema, type UserFile } from './schema.ts'
+
+/** A file of a commit, as `git ls-tree -l` lists it. */
+export interface Blob {
+  /** `100644`, `100755`, `120000` a symbolic link, `160000` another repository. */
+  readonly mode: string
+  readonly oid: string
+  readonly path: string
+  readonly sizeOctets: number
+}
+
+/** A Directory that can be listed. */
+export interface WholeDirectory extends Directory {
+  /** By User.name. */
+  readonly users: ReadonlyMap<string, User>
+  /** How many mailboxes aliases.toml files name. */
+  readonly aliases: number
+}
+
+/** A user's file is some hundred octets; all aliases of a domain are one file. */
+const MAX_FILE_OCTETS = 4 * 1024 * 1024
+const MAX_TOTAL_OCTETS = 128 * 1024 * 1024
+/** So many files are read before others get their turn: about 5 ms (measured). */
+const BATCH = 200
+
+type Entry =
+  | {
+      readonly kind: 'user' | 'original'
+      readonly name: string
+      readonly domain: string
+      readonly localPart: string
+      readonly file: Parsed<UserFile>
+    }
+  | { readonly kind: 'aliases'; readonly domain: string; readonly file: Parsed<Record<string, Mailbox[]>> }
+  | { readonly kind: 'domain'; readonly domain: string; readonly file: Parsed<unknown> }
+
+/** Reads commits of one repository; a file that did not change since the last commit is not read again. */
+export class Reader {
+  readonly #domain: string
+  readonly #schemas = new Map<string, Schema>()
+  #entries: ReadonlyMap<string, { readonly oid: string; readonly entry: Entry }> = new Map()
+
+  /** `domain` is the deployment's: the one of the original layout, and of login names without one. */
+  constructor(domain: string) {
+    this.#domain = domainOf(domain) ?? domain
+  }
+
+  /** Rejects with a DirectoryError that has all problems. `contents` gives blobs in the order asked for. */
+  async read(
+    commit: string,
+    blobs: readonly Blob[],
+    contents: (oids: readonly string[]) => Promise<readonly Uint8Array[]>,
+  ): Promise<WholeDirectory> {
+    const problems: Problem[] = []
+    const entries = new Map<string, { oid: string; entry: Entry }>()
+    const wanted: Blob[] = []
+    let totalOctets = 0
+    for (const blob of blobs) {
+      const place = placeOf(blob.path)
+      const rule = place.kind === 'problem' ? place.rule : place.kind === 'ignored' ? null : unreadable(blob)
+      if (rule !== null) problems.push({ file: blob.path, line: 1, rule })
+      if (rule !== null || place.kind === 'ignored') continue
+      const known = this.#entries.get(blob.path)
+      if (known?.oid === blob.oid) entries.set(blob.path, known)
+      else wanted.push(blob)
+      totalOctets += known?.oid === blob.oid ? 0 : blob.sizeOctets
+    }
+    if (totalOctets > MAX_TOTAL_OCTETS) {
+      const rule = `the files together have ${totalOctets} octets: more than ${MAX_TOTAL_OCTETS} are not read`
+      throw new DirectoryError([...problems, { file: '.', line: 1, rule }])
+    }
+    const octets = await contents(wanted.map(({ oid }) => oid))
+    for (const [index, blob] of wanted.entries()) {
+      if (index % BATCH === BATCH - 1) await turn()
+      const entry = this.#parse(blob.path, octets[index] ?? new Uint8Array(), problems)
+      if (entry) entries.set(blob.path, { oid: blob.oid, entry })
+    }
+    const directory = this.#assemble(commit, entries, problems)
+    if (problems.length > 0) throw new DirectoryError(problems.toSorted((a, b) => (a.file < b.file ? -1 : 1)))
+    this.#entries = entries
+    return directory
+  }
+
+  #parse(path: string, octets: Uint8Array, problems: Problem[]): Entry | null {
+    const place = placeOf(path)
+    if (place.kind === 'ignored' || place.kind === 'problem') return null
+    const text = utf8(octets)
+    if (text === null) {
+      problems.push({ file: path, line: 1, rule: 'the file is not UTF-8' })
+      return null
+    }
+    const domain = place.kind === 'original' ? this.#domain : place.domain
+    const schema = this.#schema(domain)
+    if (place.kind !== 'user' && place.kind !== 'original') {
+      const file = place.kind === 'aliases' ? schema.aliases(path, text) : schema.domain(path, text)
+      if (!file.ok) problems.push(...file.problems)
+      return file.ok ? ({ kind: place.kind, domain, file } as Entry) : null
+    }
+    const file = place.kind === 'user' ? schema.user(path, text) : schema.original(path, text)
+    if (!file.ok) problems.push(...file.problems)
+    const { kind, localPart } = place
+    return file.ok ? { kind, name: `${localPart}@${domain}`, domain, localPart, file } : null
+  }
+
+  #assemble(
+    commit: string,
+    entries: ReadonlyMap<string, { readonly entry: Entry }>,
+    problems: Problem[],
+  ): WholeDirectory {
+    const users = new Map<string, User>()
+    const domains = new Set<string>()
+    const targets: Targets = new Map()
+    let aliases = 0
+    const add = (name: string, to: readonly Mailbox[], file: string, line: number) => {
+      const other = targets.get(name)
+      if (other) problems.push({ file, line, rule: `${name} is already in ${other.file}:${other.line}` })
+      else targets.set(name, { to, file, line })
+    }
+    for (const [path, { entry }] of entries) {
+      domains.add(entry.domain)
+      if (!entry.file.ok) continue
+      const { lines, value } = entry.file
+      if (entry.kind === 'user' || entry.kind === 'original') {
+        const { password, senders, targets } = value as UserFile
+        const { name, localPart, domain } = entry
+        add(name, targets, path, lines.get('targets') ?? 1)
+        const own = senders.includes(name) ? senders : [name, ...senders]
+        users.set(name, { name, localPart, domain, verifier: password, senders: own, targets })
+      } else if (entry.kind === 'aliases') {
+        for (const [key, to] of Object.entries(value as Record<string, Mailbox[]>)) {
+          const line = lines.get(key) ?? 1
+          const localPart = localPartOf(key)
+          if (localPart === null)
+            problems.push({ file: path, line, rule: `${JSON.stringify(key)} is not a local-part` })
+          else add(`${localPart}@${entry.domain}`, to, path, line)
+          aliases++
+        }
+      }
+    }
+    problems.push(...unendingTargets(targets))
+    return new CommitDirectory({ commit, domain: this.#domain, domains, users, aliases, targets })
+  }
+
+  #schema(domain: string): Schema {
+    const schema = this.#schemas.get(domain) ?? new Schema(domain)
+    this.#schemas.set(domain, schema)
+    return schema
+  }
+}
+
+interface Parts {
+  readonly commit: string
+  readonly domain: string
+  readonly domains: ReadonlySet<string>
+  readonly users: ReadonlyMap<string, User>
+  readonly aliases: number
+  readonly targets: Targets
+}
+
+class CommitDirectory implements WholeDirectory {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  get commit() {
+    return this.#parts.commit
+  }
+
+  get domains() {
+    return this.#parts.domains
+  }
+
+  get users() {
+    return this.#parts.users
+  }
+
+  get aliases() {
+    return this.#parts.aliases
+  }
+
+  user(name: string): User | undefined {
+    const at = name.lastIndexOf('@')
+    const localPart = foldLocalPart(at < 0 ? name : name.slice(0, at))
+    const domain = at < 0 ? this.#parts.domain : domainOf(name.slice(at + 1))
+    return this.#parts.users.get(`${localPart}@${domain}`)
+  }
+
+  targets(mailbox: Mailbox): readonly Mailbox[] | undefined {
+    // RFC 5321 §4.5.1: <Postmaster> without a domain is the deployment's.
+    const domain = mailbox.domain === '' ? this.#parts.domain : domainOf(mailbox.domain)
+    return targetsOf(this.#parts.targets, `${foldLocalPart(mailbox.localPart)}@${domain}`)
+  }
+}
+
+function unreadable(blob: Blob): string | null {
+  if (blob.mode === '120000') return 'a symbolic link is not read: write the file itself'
+  if (blob.mode === '160000') return 'another repository in this one is not read'
+  if (blob.sizeOctets > MAX_FILE_OCTETS) return `${blob.sizeOctets} octets are more than ${MAX_FILE_OCTETS}`
+  return null
+}
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function utf8(octets: Uint8Array): string | null {
+  try {
+    return UTF_8.decode(octets)
+  } catch {
+    return null
+  }
+}
+
+// Taken when this is loaded: tests that replace timers must not stop a reading in its middle.
+const { setImmediate } = globalThis
+
+function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
