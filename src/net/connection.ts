@@ -10,8 +10,7 @@ import type { Envelope } from '../smtp/envelope.ts'
 import { SmtpError } from '../smtp/error.ts'
 import type { Timeouts } from '../smtp/limits.ts'
 import { formatReply, type Reply } from '../smtp/reply.ts'
-import type { TlsFacts } from './tls.ts'
-import { Wire, WireError } from './wire.ts'
+import { type TlsFacts, Wire, WireError } from './wire.ts'
 
 export type ConnectionErrorCode =
   /** No TCP connection, or it broke, or nothing came in time. */
@@ -31,7 +30,13 @@ export class ConnectionError extends Error {
   /** What was being done: `connect`, `greeting`, `EHLO`, `STARTTLS`, `MAIL`, `message` … */
   readonly phase: string
   readonly reply: Reply | null
-  constructor(code: ConnectionErrorCode, phase: string, message: string, reply: Reply | null = null, cause?: unknown) {
+  constructor(
+    code: ConnectionErrorCode,
+    phase: string,
+    message: string,
+    reply: Reply | null = null,
+    cause?: unknown,
+  ) {
     super(`${phase}: ${message}`, { cause })
     this.code = code
     this.phase = phase
@@ -140,15 +145,18 @@ export class Connection {
     await this.#command('RSET', this.#session.rset(), this.#timeouts.rsetMs)
   }
 
-  async auth(mechanism: 'PLAIN' | 'LOGIN', credentials: { username: string; password: string }): Promise<Reply> {
+  async auth(
+    mechanism: 'PLAIN' | 'LOGIN',
+    credentials: { username: string; password: string },
+  ): Promise<Reply> {
     return this.#exchange('AUTH', this.#session.auth(mechanism, credentials), this.#timeouts.authMs)
   }
 
   /** QUIT; its reply is not waited for: nothing hangs on it. */
   quit(): void {
-    if (this.#broken) return this.destroy()
+    if (this.#broken) this.#wire.destroy()
+    else this.#wire.write(this.#session.quit(), 1000).catch(() => {})
     this.#broken = true
-    this.#wire.write(this.#session.quit(), 1000).catch(() => {})
     this.#wire.end()
   }
 
@@ -184,13 +192,24 @@ export class Connection {
       await this.#wire.startTls(options, this.#timeouts.starttlsMs)
     } catch (error) {
       this.#broken = true
-      throw new ConnectionError('tls', 'TLS', error instanceof Error ? error.message : String(error), null, error)
+      throw new ConnectionError(
+        'tls',
+        'TLS',
+        error instanceof Error ? error.message : String(error),
+        null,
+        error,
+      )
     }
     this.#session.secured()
   }
 
   async #deliverAtOnce(envelope: Envelope, content: readonly Uint8Array[]): Promise<TransactionReplies> {
-    const octets = [this.#mail(envelope), ...this.#rcpts(envelope), this.#session.bdat(sizeOf(content), true), ...content]
+    const octets = [
+      this.#mail(envelope),
+      ...this.#rcpts(envelope),
+      this.#session.bdat(sizeOf(content), true),
+      ...content,
+    ]
     await this.#write('message', octets)
     const mail = await this.#reply('message', this.#timeouts.mailMs + this.#timeouts.dataTerminationMs)
     const recipients: Reply[] = []
@@ -298,7 +317,8 @@ export class Connection {
   }
 }
 
-const sizeOf = (content: readonly Uint8Array[]): number => content.reduce((sum, piece) => sum + piece.length, 0)
+const sizeOf = (content: readonly Uint8Array[]): number =>
+  content.reduce((sum, piece) => sum + piece.length, 0)
 
 const refused = (phase: string, answer: Reply): ConnectionError =>
   new ConnectionError('refused', phase, formatReply(answer), answer)

@@ -7,14 +7,15 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Log } from '../observe/event.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
+import { refusalOf } from '../smtp/error.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import type { ReversePath } from '../smtp/path.ts'
 import { encodeReply, formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { PlainCredentials } from '../smtp/sasl.ts'
 import { type ServerEvent, type ServerOptions, ServerSession } from '../smtp/server.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { TlsAcceptor, TlsFacts } from './tls.ts'
-import { Wire, WireError } from './wire.ts'
+import type { TlsAcceptor } from './tls.ts'
+import { type TlsFacts, Wire, WireError } from './wire.ts'
 
 /** Who is at the other end. */
 export interface Client {
@@ -196,13 +197,15 @@ class ListenerSession {
       case 'starttls':
         return this.#session.reply(reply(220, '2.0.0', 'Ready to start TLS'))
       case 'auth':
-        return this.#replyTo('AUTH', this.#handler.auth?.(event.credentials, this.#client()) ?? NO_AUTH)
+        return this.#decide('AUTH', () => this.#handler.auth?.(event.credentials, this.#client()) ?? NO_AUTH)
       case 'mail':
-        return this.#replyTo('MAIL', this.#handler.mail(event.reversePath, event.parameters, this.#client()))
+        return this.#decide('MAIL', () =>
+          this.#handler.mail(event.reversePath, event.parameters, this.#client()),
+        )
       case 'rcpt':
-        return this.#replyTo('RCPT', this.#handler.rcpt(event.recipient, event.parameters))
+        return this.#decide('RCPT', () => this.#handler.rcpt(event.recipient, event.parameters))
       case 'message':
-        return this.#replyTo('message', this.#handler.message(this.#client()))
+        return this.#decide('message', () => this.#handler.message(this.#client()))
       case 'reset':
         this.#handler.reset()
         return null
@@ -214,13 +217,21 @@ class ListenerSession {
     }
   }
 
-  #replyTo(verb: string, answer: Reply | Promise<Reply>): Uint8Array | Promise<Uint8Array> {
-    if (answer instanceof Promise) return answer.then(late => this.#encode(verb, late))
+  /** A handler's reply, or what it threw at the peer's fault: caught here and nowhere else. */
+  #decide(verb: string, decision: () => Reply | Promise<Reply>): Uint8Array | Promise<Uint8Array> {
+    let answer: Reply | Promise<Reply>
+    try {
+      answer = decision()
+    } catch (error) {
+      answer = refusalOf(error)
+    }
+    if (answer instanceof Promise) return answer.catch(refusalOf).then(late => this.#encode(verb, late))
     return this.#encode(verb, answer)
   }
 
   #encode(verb: string, answer: Reply): Uint8Array {
-    if (answer.code >= 400) this.#refused(verb, answer)
+    // Who refuses a message logs it itself, with its id; and AUTH with the user's name.
+    if (answer.code >= 400 && verb !== 'message' && verb !== 'AUTH') this.#refused(verb, answer)
     return this.#session.reply(answer)
   }
 

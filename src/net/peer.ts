@@ -59,7 +59,11 @@ export class Peer {
       if (typeof outcome !== 'string') return outcome
       this.#lost(outcome)
       if (this.#closed || Date.now() + pauseMs >= deadline) {
-        return reply(451, '4.4.1', `The ${this.#options.role} cannot be reached, nothing was kept: try again later`)
+        return reply(
+          451,
+          '4.4.1',
+          `The ${this.#options.role} cannot be reached, nothing was kept: try again later`,
+        )
       }
       await new Promise(resolve => setTimeout(resolve, pauseMs))
       pauseMs = pauseMs === 0 ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
@@ -73,7 +77,11 @@ export class Peer {
   }
 
   /** The peer's reply, or why there is none. */
-  async #attempt(envelope: Envelope, content: readonly Uint8Array[], deadline: number): Promise<Reply | string> {
+  async #attempt(
+    envelope: Envelope,
+    content: readonly Uint8Array[],
+    deadline: number,
+  ): Promise<Reply | string> {
     let connection: Connection | null = null
     try {
       connection = await this.#acquire(deadline)
@@ -100,10 +108,13 @@ export class Peer {
         clearTimeout(timer)
         resolve(connection)
       }
-      const timer = setTimeout(() => {
-        this.#waiting.splice(this.#waiting.indexOf(wake), 1)
-        resolve(null)
-      }, Math.max(0, deadline - Date.now()))
+      const timer = setTimeout(
+        () => {
+          this.#waiting.splice(this.#waiting.indexOf(wake), 1)
+          resolve(null)
+        },
+        Math.max(0, deadline - Date.now()),
+      )
       this.#waiting.push(wake)
     })
   }
@@ -124,7 +135,8 @@ export class Peer {
         connection.quit()
         throw new ConnectionError('protocol', 'EHLO', 'not a ptt service: it does not offer XPTT')
       }
-      if (!this.#reachable) log.event('peer', { peer: role, endpoint: formatEndpoint(endpoint), state: 'reachable' })
+      if (!this.#reachable)
+        log.event('peer', { peer: role, endpoint: formatEndpoint(endpoint), state: 'reachable' })
       this.#reachable = true
       return connection
     } catch (error) {
@@ -151,7 +163,11 @@ export class Peer {
   #lost(reason: string): void {
     const { role, endpoint, log } = this.#options
     if (this.#reachable) {
-      log.event('peer', { peer: role, endpoint: formatEndpoint(endpoint), state: 'unreachable', reason }, 'warn')
+      log.event(
+        'peer',
+        { peer: role, endpoint: formatEndpoint(endpoint), state: 'unreachable', reason },
+        'warn',
+      )
     }
     this.#reachable = false
   }

@@ -65,7 +65,8 @@ export class TlsAcceptor {
   /** @throws Error what OpenSSL or the peer objected to. */
   async accept(plain: Socket): Promise<TLSSocket> {
     const peer = peerOf(plain)
-    const gone = () => this.#waiting.get(peer)?.reject(new Error('closed by the peer during the TLS handshake'))
+    const gone = () =>
+      this.#waiting.get(peer)?.reject(new Error('closed by the peer during the TLS handshake'))
     try {
       return await new Promise((resolve, reject) => {
         this.#waiting.set(peer, { resolve, reject })

@@ -3,7 +3,7 @@
  * verdict that another host would not change (RFC 5321 §5.1).
  */
 
-import { Connection, type ConnectOptions, ConnectionError } from '../net/connection.ts'
+import { Connection, ConnectionError, type ConnectOptions } from '../net/connection.ts'
 import type { Resolver } from '../net/resolver.ts'
 import type { Log } from '../observe/event.ts'
 import type { Evidence, Job, Queue } from '../queue/queue.ts'
@@ -49,7 +49,11 @@ export async function attempt(job: Job, means: Means): Promise<Judgement[]> {
   })
 }
 
-const UNTRIED: Verdict = { action: 'deferred', status: '4.4.1', diagnostic: 'No host of the destination could be tried' }
+const UNTRIED: Verdict = {
+  action: 'deferred',
+  status: '4.4.1',
+  diagnostic: 'No host of the destination could be tried',
+}
 
 async function visit(job: Job, means: Means, verdicts: Verdicts): Promise<void> {
   const { destination } = job
@@ -113,7 +117,12 @@ async function connect(
   } catch (error) {
     if (!(error instanceof ConnectionError) || error.code !== 'tls' || !policy.clearText) throw error
     const because = `${error.message}; ${policy.reason}`
-    means.log.event('attempt', { id, remote: `${host.name} [${address}]`, tls: 'failed, now in clear text', because })
+    means.log.event('attempt', {
+      id,
+      remote: `${host.name} [${address}]`,
+      tls: 'failed, now in clear text',
+      because,
+    })
     return Connection.open({ ...options, tls: { mode: 'none' } })
   }
 }

@@ -5,9 +5,10 @@
  */
 
 import { buildFailureNotice } from '../message/dsn.ts'
+import { isEightBit } from '../message/eight-bit.ts'
 import type { Evidence, Message, NewMessage } from '../queue/queue.ts'
 
-import { parseMailbox } from '../smtp/path.ts'
+import { formatMailbox, parseMailbox } from '../smtp/path.ts'
 
 /** Where notices go first. No domain is called like this. */
 export const TO_SIGNER = '<signer>'
@@ -24,7 +25,12 @@ export function failureNotice(
   message: Message,
   failures: readonly Failure[],
   content: Uint8Array,
-  facts: { readonly hostname: string; readonly postmaster: string; readonly nowMs: number; readonly expireMs: number },
+  facts: {
+    readonly hostname: string
+    readonly postmaster: string
+    readonly nowMs: number
+    readonly expireMs: number
+  },
 ): { readonly message: NewMessage; readonly content: Uint8Array } | null {
   const recipient = message.reversePath
   const [first] = failures
@@ -32,6 +38,7 @@ export function failureNotice(
   const id = noticeId(message.id, first.index)
   const notice = buildFailureNotice({
     id,
+    originalId: message.id,
     reportingMta: facts.hostname,
     postmaster: parseMailbox(facts.postmaster, { utf8: true }),
     recipient,
@@ -39,7 +46,7 @@ export function failureNotice(
     nowMs: facts.nowMs,
     failures: failures.flatMap(({ index, evidence }) => {
       const failed = message.recipients[index]
-      return failed === undefined ? [] : [{ mailbox: failed.mailbox, action: 'failed' as const, ...evidence }]
+      return failed === undefined ? [] : [{ mailbox: failed.mailbox, action: 'failed' as const, evidence }]
     }),
     original: content,
     smtputf8: message.envelope.smtputf8,
@@ -50,8 +57,8 @@ export function failureNotice(
       envelope: {
         reversePath: null,
         recipients: [{ forwardPath: recipient }],
-        body: '8BITMIME',
-        smtputf8: message.envelope.smtputf8,
+        body: isEightBit([notice]) ? '8BITMIME' : '7BIT',
+        smtputf8: !/^[\x00-\x7f]*$/.test(formatMailbox(recipient)),
         xptt: { id },
       },
       arrivedMs: facts.nowMs,
@@ -61,7 +68,6 @@ export function failureNotice(
     content: notice,
   }
 }
-
 
 const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 

@@ -46,7 +46,11 @@ async function toSigner(job: Job, delivery: Delivery): Promise<Judgement[]> {
   const answer = await delivery.signer.deliver(envelope, [await delivery.queue.content(message.id)])
   const verdict = fromReply(answer)
   const action = verdict.action === 'next' ? 'deferred' : verdict.action
-  return job.recipients.map(index => ({ index, action, evidence: evidence(verdict, delivery.now(), 'signer') }))
+  return job.recipients.map(index => ({
+    index,
+    action,
+    evidence: evidence(verdict, delivery.now(), 'signer'),
+  }))
 }
 
 /** When a deferred recipient is due again, or that its time is over (RFC 5321 §4.5.4.1). */
@@ -69,14 +73,28 @@ async function notify(results: readonly RecipientResult[], job: Job, delivery: D
   if (failures.length === 0 || job.message.reversePath === null) return
   const { hostname, postmaster, expireMs, queue, log } = delivery
   const content = await queue.content(job.message.id)
-  const notice = failureNotice(job.message, failures, content, { hostname, postmaster, nowMs: delivery.now(), expireMs })
+  const notice = failureNotice(job.message, failures, content, {
+    hostname,
+    postmaster,
+    nowMs: delivery.now(),
+    expireMs,
+  })
   if (notice === null) return
   await queue.put(notice.message, [notice.content])
-  log.event('notice', { id: notice.message.envelope.xptt?.id, about: job.message.id, failures: failures.length })
+  log.event('notice', {
+    id: notice.message.envelope.xptt?.id,
+    about: job.message.id,
+    failures: failures.length,
+  })
   delivery.wake()
 }
 
-const EVENTS = { delivered: 'delivered', failed: 'bounced', deferred: 'deferred', expanded: 'queued' } as const
+const EVENTS = {
+  delivered: 'delivered',
+  failed: 'bounced',
+  deferred: 'deferred',
+  expanded: 'queued',
+} as const
 
 /** One line for all recipients who were told the same. */
 function report(results: readonly RecipientResult[], job: Job, delivery: Delivery, ms: number): void {

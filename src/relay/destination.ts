@@ -35,6 +35,7 @@ export async function route(
 ): Promise<Route> {
   if (isAddressLiteral(destination)) {
     const address = addressOfLiteral(destination)
+    if (address === null) return none('5.1.2', `${destination} is an address literal of no kind we can reach`)
     return { kind: 'hosts', hosts: [{ name: destination, addresses: [address] }] }
   }
   const found = mailHosts(destination, await resolver.mx(destination), random)

@@ -13,8 +13,10 @@ export type Verdict = {
 
 export function fromReply(answer: Reply): Verdict {
   const diagnostic = formatReply(answer)
-  if (answer.code >= 200 && answer.code < 300) return { action: 'delivered', status: answer.status ?? '2.0.0', diagnostic }
-  if (answer.code >= 500 && answer.code < 600) return { action: 'failed', status: answer.status ?? '5.0.0', diagnostic }
+  if (answer.code >= 200 && answer.code < 300)
+    return { action: 'delivered', status: answer.status ?? '2.0.0', diagnostic }
+  if (answer.code >= 500 && answer.code < 600)
+    return { action: 'failed', status: answer.status ?? '5.0.0', diagnostic }
   return { action: 'deferred', status: answer.status ?? '4.0.0', diagnostic }
 }
 
@@ -55,7 +57,8 @@ const STATUS = {
 export function settleNext(verdict: Verdict): Verdict {
   if (verdict.action !== 'next') return verdict
   // A 5xx greeting alone does not fail a message (Postfix: smtp_skip_5xx_greeting): only "never accepts mail" does.
-  const permanent = verdict.status === '5.3.2' || verdict.status === '5.4.4' || verdict.status.startsWith('5.6.')
+  const permanent =
+    verdict.status === '5.3.2' || verdict.status === '5.4.4' || verdict.status.startsWith('5.6.')
   return permanent
     ? { ...verdict, action: 'failed' }
     : { ...verdict, action: 'deferred', status: verdict.status.replace(/^5/, '4') }

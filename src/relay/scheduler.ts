@@ -78,7 +78,8 @@ export class Scheduler {
       let waitMs = LOOK_MS
       try {
         const free = this.#paused() ? 0 : PLACES - this.#active.size
-        const jobs = free > 0 ? await this.#queue.lease(this.#now(), free, name => this.#sites.isFull(name)) : []
+        const jobs =
+          free > 0 ? await this.#queue.lease(this.#now(), free, name => this.#sites.isFull(name)) : []
         const begun = jobs.filter(job => this.#begin(job)).length
         if (begun > 0) continue
         const due = await this.#queue.nextDue()

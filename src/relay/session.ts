@@ -101,7 +101,10 @@ export class RelaySession implements SessionHandler {
     } catch (error) {
       if (!(error instanceof QueueError)) throw error
       log.event('alarm', { id, about: 'spool', code: error.code, error: error.message }, 'error')
-      const text = error.code === 'full' ? 'No space in the spool, try again later' : 'The spool cannot be written, try again later'
+      const text =
+        error.code === 'full'
+          ? 'No space in the spool, try again later'
+          : 'The spool cannot be written, try again later'
       return reply(451, error.code === 'full' ? '4.3.1' : '4.3.0', text)
     }
   }

@@ -51,10 +51,16 @@ export class Sites {
   /** Gives a connection back: it is kept for the next job, or closed when it has done enough. */
   give(destination: string, link: Link, nowMs: number): void {
     const spent = link.messages >= MESSAGES_PER_CONNECTION || nowMs - link.openedMs >= CONNECTION_AGE_MS
-    if (!link.connection.usable || spent) return link.connection.quit()
+    if (!link.connection.usable || spent) {
+      link.connection.quit()
+      return
+    }
     const { idle } = this.#site(destination)
     const timer = setTimeout(() => {
-      idle.splice(idle.findIndex(kept => kept.link === link), 1)
+      idle.splice(
+        idle.findIndex(kept => kept.link === link),
+        1,
+      )
       link.connection.quit()
       this.#forgetIfEmpty(destination)
     }, IDLE_MS)

@@ -49,7 +49,11 @@ export async function transact(
 }
 
 /** Writes the verdicts of one transaction; returns those who did not fit into it and may come in the next. */
-function judge(replies: TransactionReplies, group: readonly number[], verdicts: Map<number, Verdict>): number[] {
+function judge(
+  replies: TransactionReplies,
+  group: readonly number[],
+  verdicts: Map<number, Verdict>,
+): number[] {
   if (replies.mail.code >= 300) {
     for (const index of group) verdicts.set(index, fromMailReply(replies.mail))
     return []
@@ -75,11 +79,16 @@ function unsupported(connection: Connection, message: Message): Verdict | null {
   const { extensions } = connection
   if (message.envelope.smtputf8 && !extensions.has('SMTPUTF8')) {
     // RFC 6531 §3.2: another host of the destination may have it.
-    return { action: 'next', status: '5.6.7', diagnostic: 'The peer does not support SMTPUTF8, which this message needs' }
+    return {
+      action: 'next',
+      status: '5.6.7',
+      diagnostic: 'The peer does not support SMTPUTF8, which this message needs',
+    }
   }
   if (message.envelope.body === '8BITMIME' && !extensions.has('8BITMIME')) {
     // RFC 6152 §3: converting it would break the signature.
-    const diagnostic = 'The peer does not support 8BITMIME, and converting the message would break its signature'
+    const diagnostic =
+      'The peer does not support 8BITMIME, and converting the message would break its signature'
     return { action: 'next', status: '5.6.3', diagnostic }
   }
   const limit = extensions.size

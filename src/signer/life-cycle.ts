@@ -67,7 +67,11 @@ export class LifeCycle {
     if (this.#state.state === 'pending' || outcome.kind !== 'failure') {
       this.#state = { state: 'pending', reason: outcome.reason }
     }
-    this.#log.event('alarm', { about: 'key', outcome: outcome.kind, reason: outcome.reason, retry_ms: retryMs }, 'error')
+    this.#log.event(
+      'alarm',
+      { about: 'key', outcome: outcome.kind, reason: outcome.reason, retry_ms: retryMs },
+      'error',
+    )
     this.#timer = setTimeout(() => void this.check(), retryMs)
   }
 }

@@ -94,22 +94,34 @@ export class SignerSession implements SessionHandler {
     try {
       signature = await signMessage(key, this.#content.pieces, {
         timestampSeconds,
-        ...(expirationMs === undefined ? {} : { expirationSeconds: timestampSeconds + Math.ceil(expirationMs / 1000) }),
+        ...(expirationMs === undefined
+          ? {}
+          : { expirationSeconds: timestampSeconds + Math.ceil(expirationMs / 1000) }),
       })
     } catch (error) {
       const answer =
-        error instanceof SmtpError ? error.reply : reply(451, '4.7.5', 'The message could not be signed, try again later')
+        error instanceof SmtpError
+          ? error.reply
+          : reply(451, '4.7.5', 'The message could not be signed, try again later')
       log.event('refused', { ...facts, reply: formatReply(answer), error: String(error) }, 'warn')
       return answer
     }
     log.event('signed', { ...facts, ms: now() - startedMs })
     // All that was asked for goes on to the relay, but for SIZE: the signature has made the message longer.
     const { sizeOctets: _, ...wishes } = parameters
-    const envelope: Envelope = { ...wishes, reversePath: this.#reversePath, recipients: this.#recipients, xptt }
+    const envelope: Envelope = {
+      ...wishes,
+      reversePath: this.#reversePath,
+      recipients: this.#recipients,
+      xptt,
+    }
     return relay.deliver(envelope, [signature, ...this.#content.pieces])
   }
 
   #isNotice(reversePath: ReversePath): boolean {
-    return reversePath === null || formatMailbox(reversePath).toLowerCase() === this.#around.postmaster.toLowerCase()
+    return (
+      reversePath === null ||
+      formatMailbox(reversePath).toLowerCase() === this.#around.postmaster.toLowerCase()
+    )
   }
 }

@@ -20,3 +20,9 @@ export class SmtpError extends Error {
     return { code: this.code, status: this.status, lines: [this.message] }
   }
 }
+
+/** The answer to whoever is at fault. @throws the error itself when that is not the peer. */
+export function refusalOf(error: unknown): Reply {
+  if (error instanceof SmtpError) return error.reply
+  throw error
+}

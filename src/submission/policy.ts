@@ -1,10 +1,10 @@
 /** What a user may do, decided with its reason. No I/O: a directory, an address, a verdict. */
 
-import { type User } from '../directory/directory.ts'
+import type { User } from '../directory/directory.ts'
 import { maySend } from '../directory/may-send.ts'
 import { isAddressLiteral } from '../smtp/domain.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
-import { type ForwardPath, type ReversePath } from '../smtp/path.ts'
+import type { ForwardPath, ReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 
 /** MAIL: `null` when the user may use this reverse-path. */

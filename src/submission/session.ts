@@ -8,7 +8,7 @@ import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
 import type { Peer } from '../net/peer.ts'
 import type { Log } from '../observe/event.ts'
 import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts'
-import { SmtpError } from '../smtp/error.ts'
+import { refusalOf } from '../smtp/error.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
@@ -55,7 +55,11 @@ export class SubmissionSession implements SessionHandler {
     const result = await authenticate(directory(), credentials)
     const facts = { client: client.address, mechanism: credentials.mechanism }
     if (result.user === null) {
-      log.event('refused', { verb: 'AUTH', ...facts, reason: result.reason, reply: formatReply(result.reply) }, 'warn')
+      log.event(
+        'refused',
+        { verb: 'AUTH', ...facts, reason: result.reason, reply: formatReply(result.reply) },
+        'warn',
+      )
     } else {
       this.#userName = result.user.name
       log.event('authenticated', { ...facts, user: result.user.name })
@@ -95,7 +99,9 @@ export class SubmissionSession implements SessionHandler {
     const startedMs = now()
     const id = mintId(startedMs, random(10))
     const sizeOctets = this.#content.sizeOctets
-    const answer = await this.#pass(id, transaction, client, startedMs).finally(() => this.reset())
+    const answer = await this.#pass(id, transaction, client, startedMs)
+      .catch(refusalOf)
+      .finally(() => this.reset())
     const facts = {
       id,
       user: transaction.user.name,
@@ -120,35 +126,30 @@ export class SubmissionSession implements SessionHandler {
     if (this.#content.overflowed) return reply(452, '4.3.1', 'Too many messages in flight, try again later')
     const { user, commit, reversePath, parameters, recipients } = transaction
     const [only, ...others] = recipients
-    try {
-      const content = complete(
-        this.#content.pieces,
-        {
-          from: client.helo,
-          address: client.address,
-          by: hostname,
-          protocol: client.protocol,
-          id,
-          dateMs,
-          ...(client.tls === null ? {} : { tls: client.tls }),
-          ...(only !== undefined && others.length === 0 ? { for: only.forwardPath } : {}),
-        },
-        domain,
-      )
-      // SIZE was said of the message as it came; who AUTH= is, we know better.
-      const { sizeOctets: _, ...wishes } = parameters
-      const envelope: Envelope = {
-        ...wishes,
-        reversePath,
-        recipients,
-        body: isEightBit(this.#content.pieces) ? '8BITMIME' : '7BIT',
-        authenticatedAs: user.name,
-        xptt: { id, commit },
-      }
-      return await signer.deliver(envelope, content)
-    } catch (error) {
-      if (error instanceof SmtpError) return error.reply
-      throw error
+    const content = complete(
+      this.#content.pieces,
+      {
+        from: client.helo,
+        address: client.address,
+        by: hostname,
+        protocol: client.protocol,
+        id,
+        dateMs,
+        ...(client.tls === null ? {} : { tls: client.tls }),
+        ...(only !== undefined && others.length === 0 ? { for: only.forwardPath } : {}),
+      },
+      domain,
+    )
+    // SIZE was said of the message as it came; who AUTH= is, we know better.
+    const { sizeOctets: _, ...wishes } = parameters
+    const envelope: Envelope = {
+      ...wishes,
+      reversePath,
+      recipients,
+      body: isEightBit(this.#content.pieces) ? '8BITMIME' : '7BIT',
+      authenticatedAs: user.name,
+      xptt: { id, commit },
     }
+    return signer.deliver(envelope, content)
   }
 }
