@@ -45,13 +45,10 @@ export function configSchema(domain: string, folder: string) {
   })
   const clone = (role: string) =>
     path.prefault(`clones/${role}.git`).describe("The service's own clone of the repository of users.")
-  const resolvers = (description: string) =>
-    z
-      .preprocess(
-        written => (typeof written === 'string' ? [written] : written),
-        list(text(kind.endpoint(53, 1)), 'a list of addresses', 'write for example ["127.0.0.1:53"]'),
-      )
-      .describe(description)
+  const resolvers = z.preprocess(
+    written => (typeof written === 'string' ? [written] : written),
+    list(text(kind.endpoint(53, 1)), 'a list of addresses', 'write for example ["127.0.0.1:53"]'),
+  )
 
   const directory = z
     .object({
@@ -61,9 +58,11 @@ export function configSchema(domain: string, folder: string) {
       branch: text(kind.word).prefault('main').describe('The branch that is the authority.'),
       intervalMs: text(kind.duration)
         .exactOptional()
-        .describe(
-          'How often it is looked at. Not set: 5s for a repository on this machine, 30s for another.',
-        ),
+        .meta({
+          description:
+            'How often it is looked at. Not set: 5s for a repository on this machine, 30s for another.',
+          examples: ['30s'],
+        }),
     })
     .transform(table => ({
       ...table,
@@ -113,18 +112,23 @@ export function configSchema(domain: string, folder: string) {
       selector: text(kind.selector)
         .prefault('ptt')
         .describe('The public key is published at <selector>._domainkey.<domain> (RFC 6376 §3.6.2.1).'),
-      key: path
-        .exactOptional()
-        .describe('The DKIM private key, PEM, RSA. Not set, and no seed: "dkim/<selector>.pem".'),
-      seed: path
-        .exactOptional()
-        .describe('Or a file with a seed, from which the same key is derived on any machine.'),
+      key: path.exactOptional().meta({
+        description: 'The DKIM private key, PEM, RSA. Not set, and no seed: "dkim/<selector>.pem".',
+        examples: ['dkim/ptt.pem'],
+      }),
+      seed: path.exactOptional().meta({
+        description: 'Or a file with a seed, from which the same key is derived on any machine.',
+        examples: ['dkim/seed'],
+      }),
       bits: integer(2048, 4096)
         .prefault(2048)
         .describe('The length of a key derived from a seed (RFC 8301 §3.2).'),
       expirationMs: text(kind.duration)
         .exactOptional()
-        .describe('Signatures expire after this long (x= of RFC 6376 §3.5). Not set: they do not.'),
+        .meta({
+          description: 'Signatures expire after this long (x= of RFC 6376 §3.5). Not set: they do not.',
+          examples: ['7d'],
+        }),
       primary: text(kind.endpoint(53, 1))
         .prefault('127.0.0.1:53')
         .describe('The primary DNS server, which takes the public key by UPDATE (RFC 2136).'),
@@ -135,9 +139,9 @@ export function configSchema(domain: string, folder: string) {
       ttlSeconds: text({ ...kind.duration, parse: wholeSeconds })
         .prefault('1h')
         .describe('The TTL of the published key.'),
-      resolver: resolvers('Resolvers that must see the public key too before it is signed with.').prefault(
-        [],
-      ),
+      resolver: resolvers
+        .prefault([])
+        .describe('Resolvers that must see the public key too before it is signed with.'),
       hopWaitMs: text(kind.duration)
         .prefault('10s')
         .describe('How long submission waits for a relay that does not answer before it is told 451.'),
@@ -172,9 +176,9 @@ export function configSchema(domain: string, folder: string) {
       .prefault('embedded')
       .describe('"embedded" keeps the spool on disk. "memory" loses it at each stop: for tests only.'),
     spool: path.prefault('spool').describe('The folder of the spool: the only place where mail rests.'),
-    resolver: resolvers(
-      'The resolver the relay trusts. One that validates DNSSEC, on this machine, is best.',
-    ).prefault(['127.0.0.1:53']),
+    resolver: resolvers
+      .prefault(['127.0.0.1:53'])
+      .describe('The resolver the relay trusts. One that validates DNSSEC, on this machine, is best.'),
     smtpPort: integer(1, 65_535).prefault(25).describe('The port of other mail servers.'),
     concurrency: integer(1, 1000).prefault(20).describe('Connections at a time to one destination.'),
     retryMs: list(text(kind.duration), 'a list of durations', 'write for example ["5m", "1h", "4h"]')
@@ -192,11 +196,15 @@ export function configSchema(domain: string, folder: string) {
 
   const send = z.object({
     server: text(kind.endpoint(465, 1)).prefault('127.0.0.1:465').describe('The submission server.'),
-    username: text(kind.word).describe('The user, as in the repository.'),
-    passwordFile: path.describe('The file with his password.'),
-    ca: path
-      .exactOptional()
-      .describe("The CA of the server's certificate, where it is not one everybody knows."),
+    username: text(kind.word).meta({
+      description: 'The user, as in the repository.',
+      examples: ['alice@example.com'],
+    }),
+    passwordFile: path.meta({ description: 'The file with his password.', examples: ['send.password'] }),
+    ca: path.exactOptional().meta({
+      description: "The CA of the server's certificate, where it is not one everybody knows.",
+      examples: ['hop/ca.pem'],
+    }),
   })
 
   return z.object({
