@@ -13,15 +13,30 @@ const below = ['smtp', 'message', 'dkim', 'dns', 'net', 'directory', 'queue', 'o
 const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
   smtp: [[], ['buffer']],
   message: [['smtp'], ['buffer']],
-  dkim: [['smtp', 'message'], ['buffer', 'crypto']],
+  dkim: [
+    ['smtp', 'message'],
+    ['buffer', 'crypto'],
+  ],
   dns: [[], ['buffer', 'crypto']],
   observe: [[], ['fs', 'path', 'diagnostics_channel']],
   config: [[], ['fs', 'path', 'diagnostics_channel']],
-  directory: [['smtp', 'observe'], ['fs', 'path', 'crypto', 'child_process']],
-  queue: [['smtp', 'observe'], ['fs', 'path', 'crypto']],
-  net: [['smtp', 'dns', 'observe'], ['net', 'tls', 'dgram']],
+  directory: [
+    ['smtp', 'observe'],
+    ['fs', 'path', 'crypto', 'child_process'],
+  ],
+  queue: [
+    ['smtp', 'observe'],
+    ['fs', 'path', 'crypto'],
+  ],
+  net: [
+    ['smtp', 'dns', 'observe'],
+    ['net', 'tls', 'dgram'],
+  ],
   submission: [['smtp', 'message', 'queue', 'directory', 'net', 'observe', 'config'], []],
-  signer: [['smtp', 'message', 'dkim', 'dns', 'directory', 'net', 'observe', 'config'], ['fs', 'crypto']],
+  signer: [
+    ['smtp', 'message', 'dkim', 'dns', 'directory', 'net', 'observe', 'config'],
+    ['fs', 'crypto'],
+  ],
   relay: [['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'observe', 'config'], []],
   sandbox: [[...below, ...services], [ANY]],
   cli: [[...below, ...services, 'sandbox'], [ANY]],
@@ -32,7 +47,8 @@ const TYPES_ONLY = new Set(['submission → queue', 'relay → dkim'])
 const SANS_IO = ['smtp', 'message', 'dkim', 'dns']
 const IMPURE = /\b(Date\.now|new Date\(\)|Math\.random|setTimeout|setInterval|process\.|console\.)/
 
-const IMPORT = /^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gms
+const IMPORT =
+  /^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gms
 const root = join(import.meta.dirname, '..')
 const sources = globSync('src/**/*.ts', { cwd: root }).filter(path => !path.endsWith('.test.ts'))
 
@@ -50,8 +66,12 @@ for (const path of sources) {
         assert.ok(builtins.includes(ANY) || builtins.includes(builtin), `${folder}/ may not import ${name}`)
       } else if (name.startsWith('.')) {
         const target = relative(join(root, 'src'), join(root, dirname(path), name)).split('/')[0] ?? ''
-        assert.ok(target === folder || imports.includes(target), `${folder}/ may not import ${target}/ (${name})`)
-        if (TYPES_ONLY.has(`${folder} → ${target}`)) assert.ok(type, `${folder}/ may import only types of ${target}/`)
+        assert.ok(
+          target === folder || imports.includes(target),
+          `${folder}/ may not import ${target}/ (${name})`,
+        )
+        if (TYPES_ONLY.has(`${folder} → ${target}`))
+          assert.ok(type, `${folder}/ may import only types of ${target}/`)
       }
     }
     if (SANS_IO.includes(folder)) {
