@@ -62,9 +62,9 @@ export function domainOf(text: string): string | null {
   return isDomain(text, { utf8: true }) ? normalizeDomain(text) : null
 }
 
-/** In the form the directory compares; `null` when no mailbox can have it. */
+/** In the form the directory compares; `null` when no mailbox has it, or when it is a whole address. */
 export function localPartOf(text: string): string | null {
-  if (text === '' || text.includes('/')) return null
+  if (text === '' || /[/@]/.test(text)) return null
   const mailbox = mailboxOf(formatMailbox({ localPart: text, domain: 'example.com' }), '')
   return mailbox && foldLocalPart(mailbox.localPart)
 }

@@ -216,9 +216,10 @@ function lineOf(
   const below = text.split('\n').slice(line - 1)
   let strings = -1
   for (const [offset, each] of below.entries()) {
-    // Comments hold no elements.
     const bare = offset === 0 ? each.slice(each.search(/[=:]/) + 1) : each
-    strings += [...bare.replace(/#[^"']*$/, '').matchAll(/"(?:[^"\\]|\\.)*"|'[^']*'|[\w.+-]+/g)].length
+    const found = bare.matchAll(/"(?:[^"\\]|\\.)*"|'[^']*'|#.*|[\w.+-]+/g)
+    // Comments hold no elements.
+    strings += [...found].filter(([text]) => !text.startsWith('#')).length
     if (strings >= index) return line + offset
   }
   return line

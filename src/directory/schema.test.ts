@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { formatVerifier, makeVerifier } from './password.ts'
+import { Schema } from './schema.ts'
+
+const scram = formatVerifier(await makeVerifier('pencil', { iterations: 4096 }))
+const blake2b = createHash('blake2b512').update('pencil').digest('hex')
+const schema = new Schema('example.com')
+const password = `password = "${scram}"\n`
+
+const senders: [written: string, read: string | null][] = [
+  ['alice', 'alice@example.com'],
+  ['Alice@EXAMPLE.com', 'alice@example.com'],
+  ['*@example.com', '*@example.com'],
+  ['*@news.example.com', '*@news.example.com'],
+  ['"a b"@example.com', 'a b@example.com'],
+  ['*', null],
+  ['a*@example.com', null],
+  ['*@', null],
+  ['@example.com', null],
+  ['', null],
+  ['a b', null],
+  ['alice@[192.0.2.1]', null],
+  ['alice@example.org', null],
+  ['*@badexample.com', null],
+  ['*@com', null],
+]
+for (const [written, read] of senders)
+  test(`sender ${written}`, () => {
+    const parsed = schema.user('f', `${password}senders = ['${written}']`)
+    assert.deepEqual(parsed.ok ? parsed.value.senders : null, read === null ? null : [read])
+  })
+
+test('a sender in another form of the domain', () => {
+  const parsed = new Schema('xn--bcher-kva.example').user(
+    'f',
+    `${password}senders = ["*@news.bücher.example"]`,
+  )
+  assert.deepEqual(parsed.ok && parsed.value.senders, ['*@news.xn--bcher-kva.example'])
+})
+
+const refused: [name: string, text: string, line: number, rule: RegExp][] = [
+  ['no password', 'senders = []', 1, /^password: it is missing$/],
+  ['a password in clear', '\npassword = "hunter2"', 2, /^password: not a verifier/],
+  ['a legacy hash', `password = "${blake2b}"`, 1, /^password: weak hash: BLAKE2B-512/],
+  ['a number', 'password = 1', 1, /^password: write a string$/],
+  ['few iterations', password.replace('4096', '1000'), 1, /weak hash: 1000 iterations/],
+  ['an unknown key', `# alice\n${password}\nsender = ["alice"]`, 4, /^there is no key "sender" here$/],
+  ['limits', `${password}[limits]\nmessages_per_day = 1000`, 2, /^limits: .* not supported by this version$/],
+  ['limits inline', `${password}limits = { messages_per_day = 1 }`, 2, /^limits: .* not supported/],
+  ['no list', `${password}senders = "alice"`, 2, /^senders: write a list/],
+  ['no text', `${password}senders = ["a",\n  1]`, 3, /^senders: write each in quotes$/],
+  [
+    'a sender outside',
+    `${password}senders = [\n  "a", # "x"\n  "b@example.org",\n]`,
+    4,
+    /^senders: "b@example.org" is outside/,
+  ],
+  ['a bad target', `${password}targets = ["a@b@c"]`, 2, /^targets: "a@b@c" is not a mailbox/],
+  ['an open text', 'password = "hunter2\nx = 1', 1, /^not TOML: control characters/],
+  ['a key twice', `${password}${password}`, 2, /^not TOML: .*redefine/],
+]
+for (const [name, text, line, rule] of refused)
+  test(`a user's file with ${name}`, () => {
+    const parsed = schema.user('example.com/users/alice.toml', text)
+    assert.ok(!parsed.ok)
+    assert.equal(parsed.problems.length, 1)
+    const [problem] = parsed.problems
+    assert.equal(problem?.file, 'example.com/users/alice.toml')
+    assert.match(problem?.rule ?? '', rule)
+    assert.equal(problem?.line, line)
+    assert.doesNotMatch(problem?.rule ?? '', /hunter2/)
+  })
+
+test('every problem of a file is told', () => {
+  const parsed = schema.user('f', 'password = "x"\nsenders = ["a@b.example", "*"]\nlimits = 1\ncolour = 2')
+  assert.deepEqual(!parsed.ok && parsed.problems.map(({ line }) => line).toSorted(), [1, 2, 2, 3, 4])
+})
+
+const originals: [text: string, problem: [line: number, rule: RegExp] | null][] = [
+  [`{"targets":["alice@home.example"],"password":"${blake2b}","insecure":false}`, null],
+  [`{"targets":[],"password":"${blake2b}"}`, null],
+  [`{"targets":[],"password":"${scram}"}`, null],
+  [
+    `{"targets":[],\n"password":"${blake2b}",\n"insecure":true}`,
+    [3, /^insecure: submission without TLS is never/],
+  ],
+  [`{\n"targets":[],\n"password":"hunter2"}`, [3, /^password: not a verifier/]],
+  [`{"targets":["a", 1],"password":"${blake2b}"}`, [1, /^targets: write each in quotes/]],
+  [`{"password":"${blake2b}"}`, [1, /^targets: it is missing/]],
+  [`{"targets":[],"password":"${blake2b}","senders":[]}`, [1, /^there is no key "senders" here/]],
+  ['{"targets":\nhunter2', [2, /^not JSON/]],
+  ['', [1, /^not JSON/]],
+  ['[]', [1, /^this is not a table/]],
+]
+for (const [text, problem] of originals)
+  test(`original layout: ${text.slice(0, 40).replace(/\n/g, ' ')}…`, () => {
+    const parsed = schema.original('alice', text)
+    const found = parsed.ok ? undefined : parsed.problems[0]
+    assert.equal(parsed.ok, problem === null)
+    assert.equal(found?.line, problem?.[0])
+    assert.match(found?.rule ?? '', problem?.[1] ?? /^$/)
+    assert.doesNotMatch(found?.rule ?? '', /hunter2/)
+  })
+
+test('aliases', () => {
+  const parsed = schema.aliases('f', 'sales = ["alice", "bob@elsewhere.example"]\n"first.last" = []')
+  assert.deepEqual(parsed.ok && parsed.value, {
+    sales: [
+      { localPart: 'alice', domain: 'example.com' },
+      { localPart: 'bob', domain: 'elsewhere.example' },
+    ],
+    'first.last': [],
+  })
+  const dotted = schema.aliases('f', '\nfirst.last = ["alice"]')
+  assert.match((!dotted.ok && dotted.problems[0]?.rule) || '', /in quotes, "first.last"/)
+  assert.equal(!dotted.ok && dotted.problems[0]?.line, 2)
+  assert.equal(schema.aliases('f', '__proto__ = ["alice"]').ok, false)
+})
+
+test('domain.toml has no key in this version', () => {
+  assert.equal(schema.domain('f', '# ours\n').ok, true)
+  for (const [key, rule] of [
+    ['selector', /not supported by this version/],
+    ['colour', /no key "colour"/],
+  ] as const) {
+    const parsed = schema.domain('f', `\n${key} = "x"`)
+    assert.match((!parsed.ok && parsed.problems[0]?.rule) || '', rule)
+    assert.equal(!parsed.ok && parsed.problems[0]?.line, 2)
+  }
+})
