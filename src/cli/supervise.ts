@@ -15,6 +15,8 @@ export interface Program {
   /** The arguments of Node: a script and its own. */
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** An open file for its standard output; ours when not given. */
+  readonly output?: number
 }
 
 export interface SuperviseOptions {
@@ -146,11 +148,11 @@ class Child {
   }
 
   #spawn(): void {
-    const { args, env } = this.#program
+    const { args, env, output = 'inherit' } = this.#program
     // A process group of its own: Ctrl-C reaches the supervisor only, which stops the children in order.
     const child = spawn(process.execPath, [...args], {
       detached: true,
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: ['ignore', output, 'inherit', 'ipc'],
       env: { ...process.env, ...env },
     })
     const startedMs = performance.now()
