@@ -47,7 +47,8 @@ export type DnsAnswer<T> =
       /** The owner of the records: where the CNAMEs led. */
       readonly name: string
     }
-  | { readonly kind: 'nodata' | 'nxdomain'; readonly ttlSeconds: number; readonly authenticated: boolean }
+  | { readonly kind: 'nodata'; readonly ttlSeconds: number; readonly authenticated: boolean }
+  | { readonly kind: 'nxdomain'; readonly ttlSeconds: number; readonly authenticated: boolean }
   | DnsFailure
 
 /** RFC 1034 §5.2.2 asks for a limit. */
