@@ -1,7 +1,7 @@
 /** The log: one JSON line an event on standard output, or one readable line an event on a terminal. */
 
 import pino from 'pino'
-import pretty from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
 import type { EventName, Fields, Level, Log } from './event.ts'
 
 export interface LogOptions {
@@ -31,7 +31,7 @@ export function openLog(options: LogOptions): Log {
       // What `Fields` allows has nothing to serialize.
       serializers: {},
     },
-    readable ? people(stream) : stream,
+    readable ? people(stream, destination === 1 && process.stdout.isTTY === true) : stream,
   )
   return new PinoLog(logger)
 }
@@ -71,10 +71,9 @@ function usual(name: EventName): Level {
 const HEAD = new Set(['level', 'time', 'service', 'event'])
 
 /** `[12:30:01.042] INFO: relay delivered id=01K… status=2.0.0` */
-function people(destination: pino.DestinationStream): pino.DestinationStream {
-  return pretty({
-    colorize: process.stdout.isTTY === true,
-    destination,
+function people(destination: pino.DestinationStream, colorize: boolean): pino.DestinationStream {
+  const format = prettyFactory({
+    colorize,
     hideObject: true,
     translateTime: 'SYS:HH:MM:ss.l',
     messageFormat(line) {
@@ -84,10 +83,14 @@ function people(destination: pino.DestinationStream): pino.DestinationStream {
       return [line.service, line.event, ...words].join(' ')
     },
   })
+  return { write: line => destination.write(format(line)) }
 }
 
 /** A value as a word: quoted when it would not be one, so that nothing a peer said can look like another field. */
 function shown(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined')
-  return /^[^\s"'=\x00-\x1f\x7f]+$/.test(text) ? text : JSON.stringify(text)
+  if (/^[^\s"'=\x00-\x1f\x7f-\x9f]+$/.test(text)) return text
+  // JSON leaves DEL and the C1 controls as they are; a terminal obeys some of them.
+  const escaped = (control: string) => `\\u00${control.charCodeAt(0).toString(16)}`
+  return JSON.stringify(text).replace(/[\x7f-\x9f]/g, escaped)
 }
