@@ -16,7 +16,7 @@ import { advice, type Remote } from './remote.ts'
 export type Fetched =
   | { readonly kind: 'fetched'; readonly commit: string }
   /** The remote answers, and has no such branch. */
-  | { readonly kind: 'no-branch'; readonly reason: string; readonly advice: string }
+  | { readonly kind: 'no-branch'; readonly empty: boolean; readonly reason: string; readonly advice: string }
   | { readonly kind: 'failure'; readonly reason: string; readonly advice: string }
 
 export interface CloneOptions {
@@ -162,12 +162,12 @@ export class Clone {
     const { remote, branch } = this.#options
     const heads = await this.#git(['ls-remote', '--heads', '--', remote.url], { remote, timeoutMs })
     const others = [...heads.toString().matchAll(/\trefs\/heads\/(.+)$/gm)].map(match => match[1])
-    const reason = others.length === 0 ? 'the repository is empty' : `the repository has no branch ${branch}`
-    const told =
-      others.length === 0
-        ? 'make its first commit with: ptt user add NAME'
-        : `push it, or set directory.branch to one of: ${others.slice(0, 10).join(', ')}`
-    return { kind: 'no-branch', reason, advice: told }
+    const empty = others.length === 0
+    const reason = empty ? 'the repository is empty' : `the repository has no branch ${branch}`
+    const told = empty
+      ? 'make its first commit with: ptt user add NAME'
+      : `push it, or set directory.branch to one of: ${others.slice(0, 10).join(', ')}`
+    return { kind: 'no-branch', empty, reason, advice: told }
   }
 
   #failure(error: GitError): Fetched {

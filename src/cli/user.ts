@@ -1,0 +1,126 @@
+/** `ptt user`: users are files in the repository of [directory]; each change is one commit. */
+
+import { tmpdir } from 'node:os'
+import { Command } from 'commander'
+import { loadConfig } from '../config/load.ts'
+import type { User } from '../directory/directory.ts'
+import { type EditOptions, readRepository } from '../directory/edit.ts'
+import { makeVerifier, type Verifier } from '../directory/password.ts'
+import { addUser, type Done, removeUser, setPassword } from '../directory/users.ts'
+import { type ConfigOption, configOption } from './config.ts'
+import { readNewPassword } from './read-password.ts'
+
+interface AddOptions extends ConfigOption {
+  readonly sender?: readonly string[]
+}
+
+const NAME = 'alice, of the domain of the configuration, or alice@example.com'
+const TAKES_EFFECT =
+  'Running services take it over when they next look at the repository: seconds, without a restart.'
+
+export function userCommand(): Command {
+  return new Command('user')
+    .description('look after the users in the Git repository')
+    .addCommand(addCommand())
+    .addCommand(listCommand())
+    .addCommand(passwdCommand())
+    .addCommand(removeCommand())
+}
+
+function addCommand(): Command {
+  return new Command('add')
+    .description('add a user; asks for the password, or reads it from standard input')
+    .argument('<name>', NAME)
+    .option('-s, --sender <pattern...>', 'what the user may send as, beside the own address')
+    .addOption(configOption())
+    .addHelpText(
+      'after',
+      `
+A pattern is alice, alice@example.com or *@news.example.com, in the user's domain or beneath it.
+${TAKES_EFFECT}
+
+Examples:
+  ptt user add alice
+  ptt user add bob@example.com --sender sales '*@news.example.com'
+  openssl rand -base64 18 | tee password | ptt user add printer`,
+    )
+    .action(async (name: string, { config, sender = [] }: AddOptions) => {
+      const options = optionsOf(config)
+      const done = await addUser(options, { name, senders: sender, verifier: await newVerifier(name) })
+      report(`${done.user} added`, done, options)
+    })
+}
+
+function listCommand(): Command {
+  return new Command('list')
+    .description('list the users, with what each may send as')
+    .addOption(configOption())
+    .addHelpText('after', '\nExample:\n  ptt user list')
+    .action(async ({ config }: ConfigOption) => {
+      const { users } = await readRepository(optionsOf(config))
+      process.stdout.write(table([...users.values()]))
+    })
+}
+
+function passwdCommand(): Command {
+  return new Command('passwd')
+    .description("change a user's password; asks for it, or reads it from standard input")
+    .argument('<name>', NAME)
+    .addOption(configOption())
+    .addHelpText(
+      'after',
+      `
+A user of the original ptt's layout moves to the folder of the domain. ${TAKES_EFFECT}
+
+Examples:
+  ptt user passwd alice
+  ptt user passwd alice < new-password`,
+    )
+    .action(async (name: string, { config }: ConfigOption) => {
+      const options = optionsOf(config)
+      const done = await setPassword(options, name, await newVerifier(name))
+      report(`the password of ${done.user} is changed`, done, options)
+    })
+}
+
+function removeCommand(): Command {
+  return new Command('remove')
+    .description('remove a user')
+    .argument('<name>', NAME)
+    .addOption(configOption())
+    .addHelpText('after', `\n${TAKES_EFFECT}\n\nExample:\n  ptt user remove alice`)
+    .action(async (name: string, { config }: ConfigOption) => {
+      const options = optionsOf(config)
+      const done = await removeUser(options, name)
+      report(`${done.user} removed`, done, options)
+    })
+}
+
+function optionsOf(file: string): EditOptions {
+  const { directory, domain } = loadConfig(file)
+  return { repository: directory.repository, branch: directory.branch, domain, temporary: tmpdir() }
+}
+
+async function newVerifier(name: string): Promise<Verifier> {
+  return makeVerifier(await readNewPassword(name))
+}
+
+function report(what: string, { commit, path }: Done, { repository }: EditOptions): void {
+  console.log(`${what}: ${path}, commit ${commit.slice(0, 12)} in ${repository}`)
+}
+
+function table(users: readonly User[]): string {
+  const rows = users
+    .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+    .map(({ name, senders, targets, verifier }) => [
+      name,
+      verifier.scheme === 'SCRAM-SHA-256' ? `SCRAM-SHA-256, ${verifier.iterations}` : 'BLAKE2B-512, weak',
+      senders.filter(sender => sender !== name).join(' ') || '-',
+      targets.map(target => `${target.localPart}@${target.domain}`).join(' ') || '-',
+    ])
+  const all = [['USER', 'PASSWORD', 'MAY ALSO SEND AS', 'TARGETS'], ...rows]
+  const widths = [0, 1, 2].map(column => Math.max(...all.map(row => row[column]?.length ?? 0)))
+  return all
+    .map(row => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}\n`)
+    .join('')
+}
