@@ -84,7 +84,7 @@ export class MessageSigner {
 
   constructor(key: SigningKey, options: SignerOptions) {
     // RFC 6376 §3.5: the signature itself is always signed, and never by h=.
-    if (options.fields?.some(name => !/^[!-9;-~]+$/.test(name) || name.toLowerCase() === 'dkim-signature'))
+    if (options.fields?.some(name => !/^[!-9<-~]+$/.test(name) || name.toLowerCase() === 'dkim-signature'))
       throw new RangeError(`not fields to sign: ${options.fields.join(' ')}`)
     this.#key = key
     this.#options = options

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { inspect } from 'node:util'
+import { FileError } from '../config/file.ts'
+import { formatKeyRecord } from '../dkim/key-record.ts'
+import { type KeyOptions, loadKey } from './key-store.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'ptt-key-store-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const PKCS8 = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+
+let files = 0
+function file(content: string, mode = 0o600): string {
+  const path = join(folder, `key-${files++}`)
+  writeFileSync(path, content)
+  chmodSync(path, mode)
+  return path
+}
+
+function options(from: { key: string } | { seed: string } | object, bits = 2048): KeyOptions {
+  return { domain: 'Example.com', signer: { selector: 'ptt', bits, ...from } }
+}
+
+for (const type of ['pkcs1', 'pkcs8'] as const)
+  test(`a key in ${type}`, () => {
+    const pem = pair.privateKey.export({ type, format: 'pem' }).toString()
+    const { key, record } = loadKey(options({ key: file(pem) }))
+    assert.equal(record, formatKeyRecord(pair.publicKey))
+    assert.equal(key.signingDomain, 'example.com')
+    assert.equal(key.selector, 'ptt')
+    const data = Buffer.from('x')
+    assert.ok(verify('sha256', data, pair.publicKey, sign('sha256', data, key.privateKey)))
+  })
+
+test('a seed gives the same key each time, with or without a line end', () => {
+  const seed = randomBytes(32).toString('base64')
+  const { record } = loadKey(options({ seed: file(seed) }))
+  assert.equal(loadKey(options({ seed: file(`${seed}\n`) })).record, record)
+  assert.notEqual(loadKey({ ...options({ seed: file(seed) }), domain: 'example.net' }).record, record)
+})
+
+const secret = 'c2VjcmV0IHNlY3JldCBzZWNyZXQ='
+const damaged = PKCS8.replace(/\n.{20}/, `\n${'A'.repeat(20)}`)
+/** A PEM whose numbers do not fit together: one octet of the modulus is another. */
+const inconsistent = (() => {
+  const der = Buffer.from(pair.privateKey.export({ type: 'pkcs1', format: 'der' }))
+  der[40] = (der[40] ?? 0) ^ 0xff
+  return `-----BEGIN RSA PRIVATE KEY-----\n${der.toString('base64')}\n-----END RSA PRIVATE KEY-----\n`
+})()
+const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+})
+const ed25519 = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
+const encrypted = pair.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes256', passphrase: 'x' })
+mkdirSync(join(folder, 'is-a-folder'), { mode: 0o700 })
+
+const refused: [what: string, options: KeyOptions, ...says: RegExp[]][] = [
+  ['a key its group may read', options({ key: file(PKCS8, 0o640) }), /mode 640/, /chmod 600/],
+  ['a key the world may read', options({ key: file(PKCS8, 0o604) }), /mode 604/, /chmod 600/],
+  [
+    'a seed the world may read',
+    options({ seed: file(randomBytes(32).toString('base64'), 0o644) }),
+    /chmod 600/,
+  ],
+  ['no file', options({ key: join(folder, 'none') }), /no such file/],
+  ['a folder', options({ key: join(folder, 'is-a-folder') }), /is-a-folder: /],
+  ['not PEM', options({ key: file(secret) }), /is not a private key in PEM/, /openssl genrsa/],
+  ['a public key', options({ key: file(formatPublic()) }), /holds a public key/],
+  ['a passphrase', options({ key: file(encrypted.toString()) }), /passphrase/, /openssl pkey/],
+  ['a damaged key', options({ key: file(damaged) }), /damaged/],
+  ['a key that does not fit its own public key', options({ key: file(inconsistent) }), /damaged/],
+  ['RSA of 1024 bits', options({ key: file(small.toString()) }), /1024 bits, less than 2048/],
+  ['not RSA', options({ key: file(ed25519.toString()) }), /ed25519, not RSA/],
+  ['a seed that is not base64', options({ seed: file(`${secret} ${secret} ${secret}`) }), /base64/],
+  ['a short seed', options({ seed: file(secret) }), /20 octets, less than 32/, /openssl rand/],
+  ['an empty seed', options({ seed: file('\n') }), /base64/],
+  [
+    'a size that is none',
+    options({ seed: file(randomBytes(32).toString('base64')) }, 2500),
+    /2048, 3072, 4096/,
+  ],
+  ['neither', options({}), /neither key nor seed/],
+]
+
+for (const [what, given, ...says] of refused)
+  test(`refused: ${what}`, () => {
+    assert.throws(
+      () => loadKey(given),
+      error => {
+        assert.ok(error instanceof FileError)
+        for (const pattern of says) assert.match(error.message, pattern)
+        return true
+      },
+    )
+  })
+
+test('no error and no inspection shows any of the key', () => {
+  const body = PKCS8.split('\n').slice(1, -2)
+  const shown: string[] = [inspect(loadKey(options({ key: file(PKCS8) })), { depth: 9, showHidden: true })]
+  for (const content of [damaged, inconsistent, PKCS8.replace('BEGIN PRIVATE', 'BEGIN EC PRIVATE'), secret])
+    assert.throws(
+      () => loadKey(options({ key: file(content) })),
+      error => shown.push(inspect(error, { depth: 9 })) > 0,
+    )
+  for (const text of shown)
+    for (const line of [...body, secret]) assert.ok(!text.includes(line.slice(0, 16)), text)
+})
+
+function formatPublic(): string {
+  return pair.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+}
