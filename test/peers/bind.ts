@@ -1,0 +1,75 @@
+/** BIND 9 (named), as a primary that takes updates and as a recursive server. */
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type DnsPeer,
+  type MasterFiles,
+  type PrimaryPeerOptions,
+  type Probe,
+  secretOf,
+  startDnsPeer,
+} from './dns.ts'
+import { which } from './need.ts'
+
+export function startBind(options: PrimaryPeerOptions): Promise<DnsPeer> {
+  const { zones, tsigKey } = options
+  return startDnsPeer('bind', probe(zones), (folder, port) => {
+    const config = [
+      ...head(folder, port, 'recursion no;'),
+      `key "${tsigKey.name}" { algorithm ${tsigKey.algorithm}; secret "${secretOf(tsigKey)}"; };`,
+      ...writeZones(folder, zones, `update-policy { grant ${tsigKey.name} zonesub TXT; };`),
+    ]
+    return run(folder, port, config)
+  })
+}
+
+/** Serves zones that are not to be changed (signed ones). */
+export function startBindStatic(zones: MasterFiles): Promise<DnsPeer> {
+  return startDnsPeer('bind', probe(zones), (folder, port) =>
+    run(folder, port, [...head(folder, port, 'recursion no;'), ...writeZones(folder, zones, '')]),
+  )
+}
+
+export interface BindResolverOptions {
+  /** Zone → port of 127.0.0.1 where its server is. */
+  readonly forward: Readonly<Record<string, number>>
+}
+
+export function startBindResolver(options: BindResolverOptions): Promise<DnsPeer> {
+  return startDnsPeer('bind-resolver', 'recursive', (folder, port) => {
+    const zones = Object.entries(options.forward).map(
+      ([zone, to]) => `zone "${zone}" { type forward; forward only; forwarders { 127.0.0.1 port ${to}; }; };`,
+    )
+    return run(folder, port, [...head(folder, port, 'recursion yes; allow-recursion { any; };'), ...zones])
+  })
+}
+
+function head(folder: string, port: number, more: string): string[] {
+  return [
+    'options {',
+    `  directory "${folder}"; pid-file none; session-keyfile "${join(folder, 'session.key')}";`,
+    `  listen-on port ${port} { 127.0.0.1; }; listen-on-v6 { none; };`,
+    `  dnssec-validation no; notify no; allow-transfer { none; }; empty-zones-enable no; ${more}`,
+    '};',
+    'controls { };',
+  ]
+}
+
+function writeZones(folder: string, zones: MasterFiles, policy: string): string[] {
+  mkdirSync(join(folder, 'zones'), { recursive: true })
+  return Object.entries(zones).map(([zone, text]) => {
+    writeFileSync(join(folder, 'zones', zone), text)
+    return `zone "${zone}" { type primary; file "zones/${zone}"; check-names ignore; ${policy} };`
+  })
+}
+
+function run(folder: string, port: number, config: string[]): { program: string; args: string[] } {
+  const file = join(folder, 'named.conf')
+  writeFileSync(file, `${config.join('\n')}\n`)
+  return { program: which('named') ?? 'named', args: ['-g', '-c', file, '-p', String(port), '-n', '1'] }
+}
+
+function probe(zones: MasterFiles): Probe {
+  return { zone: Object.keys(zones)[0] ?? '.' }
+}
