@@ -12,13 +12,11 @@ export type Authentication =
 const ACCEPTED = reply(235, '2.7.0', 'Authentication successful')
 /** The same words whatever was wrong: a stranger must not learn which names exist. */
 const REFUSED = reply(535, '5.7.8', 'User name or password is wrong')
-const NOT_NOW = reply(454, '4.7.0', 'Authentication is not possible at the moment, try again later')
 
 export async function authenticate(
-  directory: Directory | null,
+  directory: Directory,
   credentials: PlainCredentials,
 ): Promise<Authentication> {
-  if (directory === null) return { user: null, reply: NOT_NOW, reason: 'no directory has been read yet' }
   const user = directory.user(credentials.authenticationIdentity)
   // An unknown user costs as much time as a known one.
   const right = await verifyPassword(user?.verifier ?? null, credentials.password)

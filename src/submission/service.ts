@@ -9,7 +9,7 @@
 
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
-import { follow } from '../directory/follow.ts'
+import { follow } from '../directory/repository.ts'
 import { type Listener, listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
 import { Peer } from '../net/peer.ts'

@@ -21,8 +21,8 @@ export interface Surroundings {
   readonly hostname: string
   /** The deployment's own: for `<Postmaster>` and for Message-IDs. */
   readonly domain: string
-  /** `null` while none has ever been read. */
-  readonly directory: () => Directory | null
+  /** The commit in force. */
+  readonly directory: () => Directory
   readonly signer: Peer
   readonly budget: Budget
   readonly now: () => number
@@ -70,8 +70,8 @@ export class SubmissionSession implements SessionHandler {
   mail(reversePath: ReversePath, parameters: MailParameters): Reply {
     const directory = this.#around.directory()
     // Looked up again: he may have been removed since he signed in.
-    const user = directory?.user(this.#userName ?? '')
-    if (directory === null || user === undefined) {
+    const user = directory.user(this.#userName ?? '')
+    if (user === undefined) {
       return reply(550, '5.7.1', 'This user may not send mail any more')
     }
     const refusal = refuseReversePath(user, reversePath)

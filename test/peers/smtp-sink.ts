@@ -15,6 +15,8 @@ export interface SmtpSink {
 }
 
 export interface SmtpSinkOptions {
+  /** A free one when not given. */
+  readonly port?: number
   /** False for benchmarks: messages are thrown away. */
   readonly dump?: boolean
   /** As in smtp-sink(1): `['-r', 'RCPT']` refuses RCPT with 450, `['-f', '.']` the message with 500, `['-8']`… */
@@ -27,7 +29,7 @@ export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<Smtp
   mkdirSync(dump)
   // It writes as nobody.
   chmodSync(dump, 0o777)
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const sink = start(
     'smtp-sink',
     [
