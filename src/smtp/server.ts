@@ -1,0 +1,530 @@
+/**
+ * A server session: octets in, events out, replies back. No socket, no clock, no policy: who may send what is decided by
+ * whoever pulls the events. RFC 5321 §3, §4.1.4 and §4.3, with the extensions of `extension.ts`.
+ *
+ * The receiving half is a reader in one of four modes: command lines, AUTH responses, DATA content, BDAT content. Octets of
+ * content are never read as commands, whatever was refused: DATA is followed to its CRLF.CRLF, BDAT to its last octet.
+ */
+
+import { AuthExchange, type AuthStep } from './auth.ts'
+import { type Command, parseCommand, type Verb, verbOf } from './command.ts'
+import { ContentDecoder, tooLarge } from './data.ts'
+import type { Envelope, EnvelopeRecipient } from './envelope.ts'
+import { SmtpError } from './error.ts'
+import {
+  EXTENSION_LINE_OCTETS,
+  Extensions,
+  formatOffer,
+  type ParameterTable,
+  parameterTable,
+} from './extension.ts'
+import type { Limits } from './limits.ts'
+import { LineReader } from './line.ts'
+import { objection, type Policy } from './objection.ts'
+import type { MailParameters, RcptParameters } from './parameter.ts'
+import type { ReversePath } from './path.ts'
+import { encodeReply, isPositive, type Reply, reply } from './reply.ts'
+import type { PlainCredentials } from './sasl.ts'
+import { type Input, type State, transition } from './state.ts'
+
+export interface ServerOptions extends Policy {
+  readonly hostname: string
+  readonly limits: Limits
+  /** implicit: secured from the first octet. starttls: STARTTLS is offered until secured. none: neither. */
+  readonly tls: 'implicit' | 'starttls' | 'none'
+  /** MAIL (and AUTH) before TLS is 530 5.7.0. */
+  readonly tlsRequired: boolean
+  /** SASL mechanisms, offered once secured; none: no AUTH. */
+  readonly auth: readonly string[]
+  /** MAIL before AUTH is 530 5.7.0. */
+  readonly authRequired: boolean
+  /**
+   * ptt's own hop: XPTT in EHLO, XPTT= and AUTH= on MAIL, all or nothing: once a RCPT was refused DATA and BDAT answer
+   * 554 5.5.1.
+   */
+  readonly hop: boolean
+}
+
+export type ServerEvent =
+  /** The core answered by itself: write `octets`. `verb` is empty where there was none. */
+  | { readonly type: 'reply'; readonly verb: string; readonly reply: Reply; readonly octets: Uint8Array }
+  /** Write `reply(220 2.0.0)`, do the handshake, call `secured()`. A negative reply leaves the session in clear. */
+  | { readonly type: 'starttls' }
+  /** Answer with `reply()`: 235 2.7.0, 535 5.7.8, 454 4.7.0. */
+  | { readonly type: 'auth'; readonly credentials: PlainCredentials }
+  /** Answer with `reply()`. */
+  | { readonly type: 'mail'; readonly reversePath: ReversePath; readonly parameters: MailParameters }
+  /** Answer with `reply()`. */
+  | { readonly type: 'rcpt'; readonly recipient: EnvelopeRecipient; readonly parameters: RcptParameters }
+  /** Content, checked and without transparency; a subarray of the chunk where it can be. No answer. */
+  | { readonly type: 'content'; readonly octets: Uint8Array }
+  /** Whole: answer with `reply()`. Only a 2xx means that we took responsibility (RFC 5321 §6.1). */
+  | { readonly type: 'message'; readonly sizeOctets: number }
+  /** The transaction is over without a message: drop what you hold. No answer. */
+  | { readonly type: 'reset' }
+  /** After writing what was answered, close. No more events come. */
+  | { readonly type: 'close' }
+
+/** Events that the caller answers. */
+type Awaited = Exclude<ServerEvent, { readonly type: 'reply' | 'content' | 'reset' | 'close' }>
+
+/** MAIL was accepted. */
+interface Transaction {
+  readonly envelope: Envelope
+  /** Those of the envelope. */
+  readonly recipients: EnvelopeRecipient[]
+  /** A RCPT was answered 4yz or 5yz. */
+  refused: boolean
+  /** Content that came by BDAT so far. */
+  chunks: ContentDecoder | null
+}
+
+/** A BDAT chunk under way. */
+interface Chunk {
+  readonly sizeOctets: number
+  readonly last: boolean
+  readonly decoder: ContentDecoder
+  remaining: number
+}
+
+export class ServerSession {
+  readonly #options: ServerOptions
+  readonly #lines = new LineReader()
+  #state: State = 'connected'
+  #secure: boolean
+  #authenticated = false
+  #helo: string | null = null
+  /** After EHLO rather than HELO. */
+  #extended = false
+  #table: ParameterTable = NO_PARAMETERS
+  #exchange: AuthExchange | null = null
+  #transaction: Transaction | null = null
+  /** DATA under way. It goes on to its end when its transaction was dropped. */
+  #data: ContentDecoder | null = null
+  #chunk: Chunk | null = null
+  #errors = 0
+  #authFailures = 0
+  #discardedOctets = 0
+  /** Events not pulled yet. */
+  readonly #queue: ServerEvent[] = []
+  #awaited: Awaited | null = null
+  #octets: Buffer = NO_OCTETS
+  #at = 0
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+    this.#secure = options.tls === 'implicit'
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  get secure(): boolean {
+    return this.#secure
+  }
+
+  /** What EHLO or HELO said. */
+  get helo(): string | null {
+    return this.#helo
+  }
+
+  /** Of the transaction so far: accepted MAIL and RCPTs. */
+  get envelope(): Envelope | null {
+    return this.#transaction?.envelope ?? null
+  }
+
+  /** Plaintext that came behind STARTTLS and was thrown away: somebody may have put it there (RFC 3207 §4.2). */
+  get discardedOctets(): number {
+    return this.#discardedOctets
+  }
+
+  /** For the Received field: RFC 3848, RFC 6531 §4.3. */
+  get protocol(): string {
+    if (!this.#extended) return 'SMTP'
+    const base = this.#transaction?.envelope.smtputf8 === true ? 'UTF8SMTP' : 'ESMTP'
+    return `${base}${this.#secure ? 'S' : ''}${this.#authenticated ? 'A' : ''}`
+  }
+
+  // Greeting = "220 " Domain [ SP textstring ] CRLF, RFC 5321 §4.2.
+  greeting(): Uint8Array {
+    return encodeReply(reply(220, null, `${this.#options.hostname} ESMTP ptt`))
+  }
+
+  /** Answer each event that wants it with `reply()` before pulling the next; stop pulling for backpressure. */
+  *receive(chunk: Uint8Array): Generator<ServerEvent> {
+    invariant(this.#at === this.#octets.length, 'the events of the last chunk were not all pulled')
+    this.#octets = asBuffer(chunk)
+    this.#at = 0
+    for (;;) {
+      const event = this.#next()
+      if (event === null) return
+      yield event
+      invariant(this.#awaited === null, 'an event was not answered')
+    }
+  }
+
+  /** Answers the event last pulled; the state advances on a positive reply, and on 421 to the end. */
+  reply(reply: Reply): Uint8Array {
+    const event = this.#awaited
+    invariant(event !== null, 'reply() without an event to answer')
+    this.#awaited = null
+    this.#answered(event, reply, isPositive(reply))
+    if (reply.code === 421) this.#close()
+    return encodeReply(reply)
+  }
+
+  /** TLS is up. RFC 3207 §4.2: what was learnt in clear is forgotten, what came behind STARTTLS is dropped. */
+  secured(): void {
+    this.#advance('SECURED')
+    this.#secure = true
+    this.#helo = null
+    this.#extended = false
+    this.#table = NO_PARAMETERS
+    this.#discard()
+  }
+
+  /** For a client that stalled (RFC 5321 §4.5.3.2.7); then close. */
+  idle(): Uint8Array {
+    return this.#goodbye(reply(421, '4.4.2', `${this.#options.hostname} Idle for too long, closing`))
+  }
+
+  /** For a server that goes (RFC 5321 §3.8); then close. */
+  shutdown(): Uint8Array {
+    return this.#goodbye(
+      reply(421, '4.3.2', `${this.#options.hostname} Service shutting down, try again later`),
+    )
+  }
+
+  #goodbye(reply: Reply): Uint8Array {
+    this.#advance('SHUTDOWN')
+    return encodeReply(reply)
+  }
+
+  #next(): ServerEvent | null {
+    while (this.#queue.length === 0) {
+      if (this.#state === 'closed' || this.#state === 'handshake') this.#discard()
+      if (this.#at === this.#octets.length) return null
+      if (this.#data !== null) this.#readData(this.#data)
+      else if (this.#chunk !== null) this.#readChunk(this.#chunk)
+      else this.#readLine()
+    }
+    const event = this.#queue.shift() ?? null
+    if (event !== null && isAwaited(event)) this.#awaited = event
+    return event
+  }
+
+  #discard(): void {
+    this.#discardedOctets += this.#octets.length - this.#at
+    this.#at = this.#octets.length
+  }
+
+  #readLine(): void {
+    const { limits } = this.#options
+    const exchange = this.#exchange
+    const limitOctets =
+      exchange === null ? limits.commandLineOctets + EXTENSION_LINE_OCTETS : limits.authLineOctets
+    const line = this.#lines.read(this.#octets, this.#at, limitOctets)
+    this.#at = line === null ? this.#octets.length : line.end
+    if (line === null) return
+    if (exchange !== null) this.#authenticate(() => exchange.respond(line))
+    else if (line.text === null) this.#refuse('', line.fault)
+    else this.#command(line.text)
+  }
+
+  #command(line: string): void {
+    const verb = verbOf(line)
+    try {
+      if (this.#authFailures >= this.#options.limits.authFailures) throw TOO_MANY_AUTH_FAILURES
+      const reason = verb === null || verb === 'BDAT' ? null : this.#objection(verb)
+      if (reason !== null) throw reason
+      if (verb === 'BDAT') this.#bdat(line)
+      else this.#perform(this.#parse(line))
+    } catch (error) {
+      if (!(error instanceof SmtpError)) throw error
+      if (verb === 'RCPT' && this.#transaction !== null) this.#transaction.refused = true
+      this.#refuse(verb ?? '', error)
+    }
+  }
+
+  #parse(line: string): Command {
+    return parseCommand(line, {
+      table: this.#table,
+      utf8: this.#transaction?.envelope.smtputf8 === true,
+    })
+  }
+
+  #objection(verb: Verb): SmtpError | null {
+    return objection(
+      verb,
+      {
+        state: this.#state,
+        secure: this.#secure,
+        authenticated: this.#authenticated,
+        extended: this.#extended,
+        recipientRefused: this.#transaction?.refused === true,
+      },
+      this.#options,
+    )
+  }
+
+  #perform(command: Command): void {
+    const { verb } = command
+    switch (verb) {
+      case 'EHLO':
+      case 'HELO':
+        this.#hello(verb, command.domain)
+        break
+      case 'MAIL': {
+        // RFC 1870 §6.1
+        const { sizeOctets = 0 } = command.parameters
+        if (sizeOctets > this.#options.limits.messageOctets) throw tooLarge(this.#options.limits)
+        this.#queue.push({ type: 'mail', reversePath: command.reversePath, parameters: command.parameters })
+        break
+      }
+      case 'RCPT': {
+        const recipients = this.#transaction?.recipients.length ?? 0
+        if (recipients >= this.#options.limits.recipients) throw TOO_MANY_RECIPIENTS
+        const { forwardPath, parameters } = command
+        this.#queue.push({ type: 'rcpt', recipient: { forwardPath, ...parameters }, parameters })
+        break
+      }
+      case 'DATA':
+        this.#advance('DATA')
+        this.#data = new ContentDecoder(true, this.#options.limits)
+        this.#say('DATA', START_MAIL_INPUT)
+        break
+      case 'RSET':
+        this.#drop()
+        this.#advance('RSET')
+        this.#say('RSET', OK)
+        break
+      case 'QUIT':
+        this.#say(
+          'QUIT',
+          reply(221, '2.0.0', `${this.#options.hostname} Service closing transmission channel`),
+        )
+        this.#close()
+        break
+      case 'STARTTLS':
+        this.#queue.push({ type: 'starttls' })
+        break
+      case 'AUTH': {
+        const exchange = new AuthExchange(command.mechanism, this.#options.auth)
+        this.#exchange = exchange
+        this.#advance('AUTH')
+        this.#authenticate(() => exchange.start(command.initialResponse))
+        break
+      }
+      case 'NOOP':
+        this.#say('NOOP', OK)
+        break
+      case 'HELP':
+        this.#say('HELP', HELP)
+        break
+      case 'VRFY':
+        this.#say('VRFY', CANNOT_VERIFY)
+        break
+      case 'EXPN':
+      case 'BDAT':
+        invariant(false, `${verb} is not performed`)
+        break
+      default:
+        command satisfies never
+    }
+  }
+
+  // RFC 5321 §4.1.1.1 and §4.1.4: it ends a transaction as RSET does.
+  #hello(verb: 'EHLO' | 'HELO', domain: string): void {
+    this.#drop()
+    this.#advance(verb)
+    this.#helo = domain
+    this.#extended = verb === 'EHLO'
+    const { hostname } = this.#options
+    const offer = this.#extended ? formatOffer({ ...this.#options, secure: this.#secure }) : []
+    this.#table = parameterTable(new Extensions(offer))
+    this.#say(verb, reply(250, null, `${hostname} greets ${domain}`, ...offer))
+  }
+
+  // RFC 3030 §2: whatever is answered, the octets behind the line are content.
+  #bdat(line: string): void {
+    const { sizeOctets, last } = this.#chunkSize(line) ?? {}
+    if (sizeOctets === undefined || last === undefined) return
+    const { limits } = this.#options
+    const decoder = this.#transaction?.chunks ?? new ContentDecoder(false, limits)
+    const reason = this.#objection('BDAT')
+    if (reason !== null) decoder.refuse(reason)
+    else {
+      this.#advance('BDAT')
+      if (decoder.sizeOctets + sizeOctets > limits.messageOctets) decoder.refuse(tooLarge(limits))
+      if (this.#transaction !== null) this.#transaction.chunks = decoder
+    }
+    this.#chunk = { sizeOctets, last, decoder, remaining: sizeOctets }
+    this.#readChunk(this.#chunk)
+  }
+
+  /** `null`: it cannot be read. How many octets of content follow is not known then, and there is no going on. */
+  #chunkSize(line: string): { sizeOctets: number; last: boolean } | null {
+    try {
+      const command = this.#parse(line)
+      return command.verb === 'BDAT' ? command : null
+    } catch (error) {
+      if (!(error instanceof SmtpError)) throw error
+      this.#say('BDAT', error.reply)
+      this.#close()
+      return null
+    }
+  }
+
+  #readChunk(chunk: Chunk): void {
+    const { decoder, last, sizeOctets } = chunk
+    const take = Math.min(chunk.remaining, this.#octets.length - this.#at)
+    this.#content(decoder, this.#at + take)
+    chunk.remaining -= take
+    if (chunk.remaining > 0) return
+    this.#chunk = null
+    if (last) decoder.finish()
+    if (decoder.fault !== null) this.#refuseContent('BDAT', decoder.fault)
+    else if (last) this.#queue.push({ type: 'message', sizeOctets: decoder.sizeOctets })
+    else this.#say('BDAT', reply(250, '2.0.0', `${sizeOctets} octets received`))
+  }
+
+  #readData(decoder: ContentDecoder): void {
+    const done = this.#content(decoder, this.#octets.length)
+    if (!done) return
+    this.#data = null
+    if (decoder.fault !== null) this.#refuseContent('DATA', decoder.fault)
+    else this.#queue.push({ type: 'message', sizeOctets: decoder.sizeOctets })
+  }
+
+  #content(decoder: ContentDecoder, end: number): boolean {
+    const decoded = decoder.decode(this.#octets, this.#at, end)
+    this.#at = decoded.end
+    if (decoded.content !== null) this.#queue.push({ type: 'content', octets: decoded.content })
+    // The message will be refused at its end: nobody needs to keep what came of it.
+    if (decoder.fault !== null) this.#drop()
+    return decoded.done
+  }
+
+  /** At the true end of the content: the client hears it now, and the next octet is a command. */
+  #refuseContent(verb: Verb, fault: SmtpError): void {
+    this.#drop()
+    // A BDAT outside a transaction leaves the state as it is.
+    if (transition(this.#state, 'MESSAGE') !== null) this.#advance('MESSAGE')
+    this.#refuse(verb, fault)
+  }
+
+  #authenticate(step: () => AuthStep): void {
+    try {
+      const made = step()
+      if (made.type === 'continue') this.#say('AUTH', made.reply)
+      else this.#queue.push({ type: 'auth', credentials: made.credentials })
+    } catch (error) {
+      if (!(error instanceof SmtpError)) throw error
+      this.#endAuth(error.reply)
+      this.#refuse('AUTH', error)
+    }
+  }
+
+  #endAuth(reply: Reply): void {
+    this.#exchange = null
+    this.#authenticated = isPositive(reply)
+    // Neither a cancelled exchange nor a directory that is down is a guess at a password.
+    if (reply.code === 535) this.#authFailures++
+    this.#advance('AUTHENTICATED')
+  }
+
+  #answered(event: Awaited, reply: Reply, positive: boolean): void {
+    switch (event.type) {
+      case 'starttls':
+        if (positive) this.#advance('STARTTLS')
+        break
+      case 'auth':
+        this.#endAuth(reply)
+        break
+      case 'mail': {
+        if (!positive) break
+        const recipients: EnvelopeRecipient[] = []
+        const envelope = { reversePath: event.reversePath, ...event.parameters, recipients }
+        this.#transaction = { envelope, recipients, refused: false, chunks: null }
+        this.#advance('MAIL')
+        break
+      }
+      case 'rcpt':
+        if (this.#transaction === null) break
+        if (positive) {
+          this.#transaction.recipients.push(event.recipient)
+          this.#advance('RCPT')
+        } else this.#transaction.refused = true
+        break
+      case 'message':
+        // The caller has it or has dropped it: no `reset`.
+        this.#transaction = null
+        if (positive) this.#errors = 0
+        this.#advance('MESSAGE')
+        break
+      default:
+        event satisfies never
+    }
+  }
+
+  /** The transaction is over without a message. */
+  #drop(): void {
+    if (this.#transaction === null) return
+    this.#transaction = null
+    this.#queue.push({ type: 'reset' })
+  }
+
+  #refuse(verb: string, error: SmtpError): void {
+    // x0z is about syntax, x3z about sequence; x5z is the mail system's answer to a well-formed command (RFC 5321 §4.2.1).
+    if (error.code % 100 < 50) this.#errors++
+    const tooMany = this.#errors > this.#options.limits.errors ? TOO_MANY_ERRORS : error
+    this.#say(verb, tooMany.reply)
+    if (tooMany.code === 421) this.#close()
+  }
+
+  #say(verb: string, reply: Reply): void {
+    this.#queue.push({ type: 'reply', verb, reply, octets: encodeReply(reply) })
+  }
+
+  #close(): void {
+    this.#drop()
+    this.#advance('SHUTDOWN')
+    this.#queue.push({ type: 'close' })
+  }
+
+  /** The only place that sets the state; the table says what to. */
+  #advance(input: Input): void {
+    const next = transition(this.#state, input)
+    invariant(next !== null, `${input} in state ${this.#state}`)
+    this.#state = next
+  }
+}
+
+const NO_OCTETS = Buffer.alloc(0)
+const NO_PARAMETERS = parameterTable(Extensions.none)
+const OK = reply(250, '2.0.0', 'OK')
+const START_MAIL_INPUT = reply(354, null, 'Start mail input; end with <CRLF>.<CRLF>')
+// RFC 5321 §3.5.3: where we do not tell.
+const CANNOT_VERIFY = reply(252, '2.0.0', 'Cannot VRFY user, but will accept message and attempt delivery')
+const HELP = reply(214, '2.0.0', 'EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT')
+// RFC 5321 §4.5.3.1.10
+const TOO_MANY_RECIPIENTS = new SmtpError(452, '4.5.3', 'Too many recipients')
+const TOO_MANY_ERRORS = new SmtpError(421, '4.7.0', 'Too many errors')
+// RFC 4954 §9
+const TOO_MANY_AUTH_FAILURES = new SmtpError(421, '4.7.0', 'Too many failed authentication attempts')
+
+const isAwaited = (event: ServerEvent): event is Awaited =>
+  event.type === 'mail' ||
+  event.type === 'rcpt' ||
+  event.type === 'message' ||
+  event.type === 'auth' ||
+  event.type === 'starttls'
+
+const asBuffer = (octets: Uint8Array): Buffer =>
+  Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
+
+/** Ours to keep, whatever a peer sends: its failure is a bug here or in the caller. */
+function invariant(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new Error(`SMTP server session: ${what}`)
+}
