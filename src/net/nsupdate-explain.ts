@@ -21,7 +21,7 @@ export function explain(code: string, context: RefusalContext): string {
   const unsigned = context.authenticated ? '' : ' (The reply cannot be signed, so it could be forged.)'
   switch (code) {
     case 'BADKEY':
-      return `${server} does not know a TSIG key '${key.name}' with algorithm ${key.algorithm}: compare name and algorithm with its configuration.${unsigned}`
+      return `${server} does not know a TSIG key '${key.name}' with algorithm ${key.algorithm}, or (Knot) does not let it change ${names}: compare name, algorithm and permissions with its configuration.${unsigned}`
     case 'BADSIG':
       return `${server} knows the TSIG key '${key.name}' with another secret: compare the secrets.${unsigned}`
     case 'BADTIME': {

@@ -97,7 +97,9 @@ function readReply(octets: Buffer, sent: Sent): UpdateOutcome {
     const split = splitTsig(octets)
     if (split === null) {
       const { rcode } = decodeMessage(octets)
-      return badReply(sent, `its reply (${rcode}) is not signed with TSIG`)
+      // Knot answers so for a zone that it does not have.
+      const meaning = rcode === 'NOERROR' ? '' : `; if it is genuine: ${explanationOf(sent, rcode, true)}`
+      return badReply(sent, `its reply (${rcode}) is not signed with TSIG${meaning}`)
     }
     const { message, tsig } = split
     const { rcode } = decodeMessage(message)
@@ -138,6 +140,16 @@ function refused(
     authenticated,
     ...(offsetSeconds === undefined ? {} : { offsetSeconds }),
   }
+}
+
+function explanationOf(
+  sent: Sent,
+  code: RefusalCode,
+  authenticated: boolean,
+  offsetSeconds?: number,
+): string {
+  const { server, update, key } = sent
+  return explain(code, { server: formatEndpoint(server), update, key, authenticated, offsetSeconds })
 }
 
 function badReply(sent: Sent, what: string): UpdateOutcome {
