@@ -85,7 +85,7 @@ export function fieldsNamed(header: readonly Field[], name: string): Field[] {
 export function field(name: string, value: string): Field {
   if (!/^[!-9;-~]+$/.test(name)) throw new RangeError(`not a field name: ${JSON.stringify(name)}`)
   if (/[\r\n\0]/.test(value)) throw new RangeError(`CR, LF or NUL in the value of ${name}`)
-  const text = fold(`${name}: ${value.trim()}`)
+  const text = fold(`${name}: ${value.replace(/^[ \t]+|[ \t]+$/g, '')}`)
   for (const line of text.split('\r\n'))
     if (Buffer.byteLength(line) > LINE_LIMIT)
       throw new RangeError(`a line of ${name} is longer than 998 octets`)

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fieldBody, parseHeader } from './header.ts'
+import { formatReceived, type Stamp } from './received.ts'
+
+const stamp: Stamp = {
+  from: 'client.example.com',
+  address: '192.0.2.1',
+  by: 'mail.example.org',
+  protocol: 'ESMTPSA',
+  id: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+  dateMs: Date.UTC(2003, 6, 12, 4, 1, 54),
+  offsetMinutes: -420,
+}
+const DATE = 'Fri, 11 Jul 2003 21:01:54 -0700'
+const ID = 'id 01ARZ3NDEKTSV4RRFFQ69G5FAV'
+
+const stamps: [what: string, change: Partial<Stamp>, value: string][] = [
+  [
+    'name and address',
+    {},
+    `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID}; ${DATE}`,
+  ],
+  [
+    'one recipient, TLS (RFC 8314 §4.3)',
+    {
+      for: { localPart: 'bob', domain: 'example.net' },
+      tls: { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' },
+    },
+    `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID} for <bob@example.net> tls TLS_AES_256_GCM_SHA384 (TLSv1.3); ${DATE}`,
+  ],
+  [
+    'IPv6, and a literal in EHLO',
+    { from: '[IPv6:2001:db8::1]', address: '2001:db8::1' },
+    `from [IPv6:2001:db8::1] ([IPv6:2001:db8::1]) by mail.example.org with ESMTPSA ${ID}; ${DATE}`,
+  ],
+  [
+    'IPv4 on a socket for both',
+    { address: '::ffff:192.0.2.1' },
+    `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID}; ${DATE}`,
+  ],
+  [
+    'a link-local address',
+    { address: 'fe80::1%eth0' },
+    `from client.example.com ([IPv6:fe80::1]) by mail.example.org with ESMTPSA ${ID}; ${DATE}`,
+  ],
+  ...['', 'two words', 'x) by evil.example (', 'a\r\nEvil: b', 'x'.repeat(300)].map(
+    (from): [string, Partial<Stamp>, string] => [
+      `EHLO ${JSON.stringify(from.slice(0, 20))} is not shown`,
+      { from },
+      `from [192.0.2.1] ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID}; ${DATE}`,
+    ],
+  ),
+]
+
+for (const [what, change, value] of stamps)
+  test(what, () => {
+    const octets = Buffer.from(formatReceived({ ...stamp, ...change }))
+    const [field, ...more] = parseHeader(octets)
+    assert.ok(field)
+    assert.equal(more.length, 0)
+    assert.equal(field.name, 'Received')
+    assert.equal(fieldBody(field), value)
+    for (const line of octets.toString().split('\r\n')) assert.ok(line.length <= 78, line)
+  })
+
+test('a quoted local part in FOR', () => {
+  const octets = formatReceived({ ...stamp, for: { localPart: 'a b>c', domain: 'example.net' } })
+  assert.match(Buffer.from(octets).toString(), /for <"a b>c"@example\.net>;/)
+})
