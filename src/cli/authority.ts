@@ -28,11 +28,16 @@ const DAYS = 730
 /** Clocks differ: a certificate begins an hour before it is made. */
 const GRACE_MS = 3_600_000
 
+/** Its common name: at most 64 characters (RFC 5280 App. A.1). */
+export function authorityName(deployment: string): string {
+  return `ptt hops of ${deployment}`.slice(0, 64)
+}
+
 export function makeAuthority(deployment: string, nowMs = Date.now()): KeyPair {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const name = distinguishedName([
     [OID.organization, 'ptt'],
-    [OID.commonName, `ptt hops of ${deployment}`],
+    [OID.commonName, authorityName(deployment)],
   ])
   const certificate = encodeCertificate({
     issuer: name,
@@ -54,17 +59,16 @@ export function makeAuthority(deployment: string, nowMs = Date.now()): KeyPair {
 
 /** A new key pair with a certificate signed by `authority`. */
 export function issue(authority: KeyPair, subject: Subject, nowMs = Date.now()): KeyPair {
-  const { raw, publicKey } = new X509Certificate(authority.certificate)
-  return leaf(subject, nowMs, {
-    name: subjectOf(raw),
-    publicKey,
-    privateKey: createPrivateKey(authority.key),
-  })
+  const { raw, publicKey, validToDate } = new X509Certificate(authority.certificate)
+  // Not longer than the authority: nothing verifies after its end.
+  const notAfterMs = Math.min(nowMs + DAYS * DAY_MS, validToDate.getTime())
+  const privateKey = createPrivateKey(authority.key)
+  return leaf(subject, nowMs, notAfterMs, { name: subjectOf(raw), publicKey, privateKey })
 }
 
 /** Signed by itself, for a server that proves nothing to anybody. */
 export function selfSigned(names: readonly [string, ...string[]], nowMs = Date.now()): KeyPair {
-  return leaf({ names }, nowMs)
+  return leaf({ names }, nowMs, nowMs + DAYS * DAY_MS)
 }
 
 interface Issuer {
@@ -73,7 +77,7 @@ interface Issuer {
   readonly privateKey: KeyObject
 }
 
-function leaf(subject: Subject, nowMs: number, issuer?: Issuer): KeyPair {
+function leaf(subject: Subject, nowMs: number, notAfterMs: number, issuer?: Issuer): KeyPair {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   const names = 'role' in subject ? [roleName(subject.role)] : subject.names
   const name = distinguishedName([
@@ -90,7 +94,7 @@ function leaf(subject: Subject, nowMs: number, issuer?: Issuer): KeyPair {
     publicKey,
     signer: issuer?.privateKey ?? privateKey,
     notBeforeMs: nowMs - GRACE_MS,
-    notAfterMs: nowMs + DAYS * DAY_MS,
+    notAfterMs,
     extensions: [
       extension(OID.basicConstraints, true, sequence()),
       // digitalSignature.

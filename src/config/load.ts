@@ -28,8 +28,13 @@ export class ConfigError extends Error {
 
 /** `ptt.toml:12: submission.hop_wait: "soon" is not a duration: write …` */
 export function formatProblem({ file, line, key, message }: Problem): string {
-  const near = relative('', file)
-  return `${near.startsWith('..') ? file : near}:${line}: ${key === '' ? '' : `${key}: `}${message}`
+  return `${nearPath(file)}:${line}: ${key === '' ? '' : `${key}: `}${message}`
+}
+
+/** A path as it is short to read: relative when it is below the working directory. */
+export function nearPath(path: string): string {
+  const near = relative('', path)
+  return near === '' || near.startsWith('..') ? path : near
 }
 
 /** @throws ConfigError with every problem of the file. */

@@ -1,0 +1,370 @@
+import assert from 'node:assert/strict'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { startDnsPeer } from '../../test/peers/dns.ts'
+import { need, which } from '../../test/peers/need.ts'
+import { loadConfig } from '../config/load.ts'
+import { readRepository } from '../directory/edit.ts'
+import { verifyPassword } from '../directory/password.ts'
+import { parseTsigKey } from '../dns/tsig.ts'
+import { silent } from '../observe/event.ts'
+import { loadKey } from '../signer/key-store.ts'
+import { publishKey } from '../signer/publish.ts'
+import { issue, makeAuthority } from './authority.ts'
+import { type CheckOptions, checkFiles } from './check.ts'
+import { type Deployment, initialize } from './init.ts'
+import { bindSnippet, knotSnippet, nextSteps } from './next-steps.ts'
+import { renewHops } from './renew.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'ptt-init-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const DAY_MS = 86_400_000
+
+let count = 0
+function make(more: Partial<Parameters<typeof initialize>[0]> = {}): Promise<Deployment> {
+  return initialize({ dir: join(folder, String(count++)), domain: 'example.com', ...more })
+}
+
+/** What `ptt config check` finds, without the folder: `key: message`. */
+async function findings(
+  { file, config }: Deployment,
+  options: Partial<CheckOptions> = {},
+): Promise<string[]> {
+  const toml = readFileSync(file, 'utf8')
+  const { errors, warnings } = await checkFiles(config, { toml, nowMs: Date.now(), ...options })
+  const dir = file.slice(0, -'ptt.toml'.length)
+  return [
+    ...errors.map(({ key, message }) => `${key}: ${message.replaceAll(dir, '')}`),
+    ...warnings.map(({ key, message }) => `(${key}: ${message.replaceAll(dir, '')})`),
+  ]
+}
+
+function files(dir: string): string[] {
+  return readdirSync(dir, { recursive: true, withFileTypes: true }).flatMap(entry =>
+    entry.isFile() && !entry.parentPath.includes('users.git') ? [join(entry.parentPath, entry.name)] : [],
+  )
+}
+
+test('a deployment is whole: nothing is wrong with it, and its first user is in force', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make({ user: { name: 'alice', password: 'correct horse' } })
+  const { file, config, user, tsigKey, authorityKey } = deployment
+  assert.deepEqual(await findings(deployment), [])
+  assert.deepEqual(loadConfig(file), config)
+  assert.equal(user, 'alice@example.com')
+  const { repository, branch } = config.directory
+  const directory = await readRepository({ repository, branch, domain: 'example.com', temporary: folder })
+  const alice = directory.user('alice')
+  assert.equal(alice?.name, 'alice@example.com')
+  assert.equal(await verifyPassword(alice?.verifier ?? null, 'correct horse'), true)
+  assert.deepEqual(parseTsigKey(readFileSync(config.signer.tsigKey, 'utf8')), tsigKey)
+  assert.match(loadKey(config).record, /^v=DKIM1; k=rsa; p=/)
+  const secrets = files(join(file, '..')).filter(path => (statSync(path).mode & 0o077) === 0)
+  assert.deepEqual(
+    secrets.toSorted(),
+    [
+      authorityKey,
+      config.signer.key ?? '',
+      config.signer.tsigKey,
+      config.submission.key,
+      config.submission.hopKey,
+      config.signer.hopKey,
+      config.relay.hopKey,
+    ].toSorted(),
+  )
+  assert.equal(statSync(repository).mode & 0o077, 0)
+  for (const path of files(join(file, '..')).filter(path => !secrets.includes(path))) {
+    assert.doesNotMatch(readFileSync(path, 'utf8'), /PRIVATE|correct horse/)
+  }
+})
+
+test('without a user the repository has the domain', async t => {
+  if (!need(t, 'git')) return
+  const { config } = await make()
+  const { repository, branch } = config.directory
+  const directory = await readRepository({ repository, branch, domain: 'example.com', temporary: folder })
+  assert.deepEqual([...directory.domains], ['example.com'])
+  assert.equal(directory.user('alice'), undefined)
+})
+
+test('settings are in force, and their paths are used', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make({
+    settings: {
+      '': { postmaster: 'help@example.com' },
+      directory: { branch: 'trunk', repository: 'people.git' },
+      submission: { listen: '127.0.0.1:0', hostname: 'localhost' },
+      signer: { selector: 's1', seed: 'secret/seed' },
+    },
+  })
+  const { config, file } = deployment
+  assert.deepEqual(await findings(deployment), [])
+  assert.equal(config.postmaster, 'help@example.com')
+  assert.deepEqual(config.submission.listen, { host: '127.0.0.1', port: 0 })
+  assert.equal(existsSync(join(file, '../secret/seed')), true)
+  assert.equal(existsSync(join(file, '../dkim')), false)
+})
+
+test('nothing is overwritten, and nothing is left of what fails', async t => {
+  if (!need(t, 'git')) return
+  const dir = join(folder, 'full')
+  mkdirSync(join(dir, 'dkim'), { recursive: true })
+  writeFileSync(join(dir, 'dkim/ptt.pem'), 'mine')
+  await assert.rejects(make({ dir }), /^Error: nothing was made, as this is there already: .*dkim\/ptt\.pem$/)
+  assert.deepEqual(files(dir), [join(dir, 'dkim/ptt.pem')])
+  assert.equal(readFileSync(join(dir, 'dkim/ptt.pem'), 'utf8'), 'mine')
+
+  const other = join(folder, 'failing')
+  await assert.rejects(make({ dir: other, user: { name: 'alice', password: '' } }))
+  assert.deepEqual(files(other), [])
+  assert.equal(existsSync(join(other, 'users.git')), false)
+  await make({ dir: other, user: { name: 'alice', password: 'x' } })
+
+  await assert.rejects(make({ domain: 'not a domain' }), /"not a domain" is not a domain name/)
+})
+
+type Damage = (deployment: Deployment) => void
+const damages: [what: string, damage: Damage, found: RegExp[]][] = [
+  [
+    'a secret that others may read',
+    ({ config }) => chmodSync(config.signer.hopKey, 0o640),
+    [/^signer\.hop_key: hop\/signer\.key: others may read it \(mode 640\): run chmod 600/],
+  ],
+  [
+    'files that are not there',
+    ({ config }) => {
+      rmSync(config.signer.tsigKey)
+      rmSync(config.relay.hopCertificate)
+      rmSync(config.directory.repository, { recursive: true })
+    },
+    [
+      /^signer\.tsig_key: dns\/tsig\.key: there is no such file/,
+      /^relay\.hop_certificate: hop\/relay\.pem: there is no such file/,
+      /^directory\.repository: users\.git: is no bare Git repository/,
+    ],
+  ],
+  [
+    "another's key",
+    ({ config }) => writeFileSync(config.relay.hopKey, readFileSync(config.signer.hopKey)),
+    [/^relay\.hop_key: hop\/relay\.key: is not the key of the certificate/],
+  ],
+  [
+    "another's certificate",
+    ({ config }) => {
+      writeFileSync(config.relay.hopKey, readFileSync(config.signer.hopKey))
+      writeFileSync(config.relay.hopCertificate, readFileSync(config.signer.hopCertificate))
+    },
+    [
+      /^relay\.hop_certificate: hop\/relay\.pem: is for DNS:signer\.ptt\.internal, not DNS:relay\.ptt\.internal: run `ptt init/,
+    ],
+  ],
+  [
+    "another deployment's certificate",
+    ({ config }) => {
+      const { certificate, key } = issue(makeAuthority('example.com'), { role: 'relay' })
+      writeFileSync(config.relay.hopKey, key)
+      writeFileSync(config.relay.hopCertificate, certificate)
+    },
+    [/^relay\.hop_certificate: hop\/relay\.pem: is not signed by the CA of hop\.ca/],
+  ],
+  [
+    'what is no certificate',
+    ({ config }) => {
+      writeFileSync(
+        config.submission.certificate,
+        '-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n',
+      )
+      writeFileSync(config.submission.key, 'xx')
+      writeFileSync(config.hop.ca, readFileSync(config.relay.hopCertificate))
+    },
+    [
+      /^hop\.ca: hop\/ca\.pem: is no CA/,
+      /^submission\.hop_certificate: .* is not signed/,
+      /^signer\.hop_certificate: .* is not signed/,
+      /^relay\.hop_certificate: .* is not signed/,
+      /^submission\.certificate: tls\/submission\.pem: holds a damaged certificate/,
+      /^submission\.key: tls\/submission\.key: is not a private key in PEM/,
+    ],
+  ],
+  [
+    'a certificate for another host',
+    ({ config }) => {
+      const { certificate, key } = issue(makeAuthority('x'), { names: ['mail.example.net'] })
+      writeFileSync(config.submission.certificate, certificate)
+      writeFileSync(config.submission.key, key)
+    },
+    [
+      /^submission\.certificate: tls\/submission\.pem: is for DNS:mail\.example\.net, not for submission\.hostname mail\.example\.com/,
+    ],
+  ],
+  [
+    'keys that are no good',
+    ({ config }) => {
+      writeFileSync(config.signer.key ?? '', readFileSync(config.submission.key))
+      writeFileSync(config.signer.tsigKey, 'secret')
+    },
+    [
+      /^signer\.key: dkim\/ptt\.pem: .*not RSA/,
+      /^signer\.tsig_key: dns\/tsig\.key: a TSIG key is written NAME:ALGORITHM:BASE64/,
+    ],
+  ],
+]
+for (const [what, damage, found] of damages) {
+  test(`config check finds ${what}`, async t => {
+    if (!need(t, 'git')) return
+    const deployment = await make()
+    damage(deployment)
+    const told = await findings(deployment)
+    assert.equal(told.length, found.length, told.join('\n'))
+    for (const line of found)
+      assert.ok(
+        told.some(problem => line.test(problem)),
+        `${line} in\n${told.join('\n')}`,
+      )
+  })
+}
+
+test('config check looks at the services of the machine only', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make()
+  for (const path of [deployment.config.signer.key ?? '', deployment.config.submission.hopKey]) rmSync(path)
+  assert.deepEqual(await findings(deployment, { services: ['relay'] }), [])
+  assert.equal((await findings(deployment, { services: ['submission'] })).length, 1)
+  assert.equal((await findings(deployment)).length, 2)
+})
+
+test('config check tells a certificate that ends soon, and one that has', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make()
+  const now = Date.now()
+  const soon = await findings(deployment, { services: ['relay'], nowMs: now + 710 * DAY_MS })
+  assert.match(
+    soon.join('\n'),
+    /^\(relay\.hop_certificate: hop\/relay\.pem: expires on .*, in 19 days: run `ptt init --renew-hops`\)$/,
+  )
+  const late = await findings(deployment, { services: ['relay'], nowMs: now + 731 * DAY_MS })
+  assert.match(
+    late.join('\n'),
+    /^relay\.hop_certificate: hop\/relay\.pem: expired on [\d-]+: run `ptt init --renew-hops`$/,
+  )
+  const early = await findings(deployment, { services: ['relay'], nowMs: now - DAY_MS })
+  assert.match(early.join('\n'), /is valid from [\d-]+ only: .* or set the clock/)
+})
+
+test('hop certificates are renewed, the CA stays', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make()
+  const { config, authorityKey } = deployment
+  const { hop, relay, submission } = config
+  const before = new X509Certificate(readFileSync(relay.hopCertificate))
+  const ca = readFileSync(hop.ca)
+  const later = Date.now() + 720 * DAY_MS
+  renewHops(config, later)
+  const now = new X509Certificate(readFileSync(relay.hopCertificate))
+  assert.notEqual(now.serialNumber, before.serialNumber)
+  assert.ok(now.checkPrivateKey(createPrivateKey(readFileSync(relay.hopKey))))
+  assert.deepEqual(readFileSync(hop.ca), ca)
+  assert.deepEqual(await findings(deployment, { nowMs: later }), [])
+  // Not beyond the end of the CA.
+  const last = Date.now() + 3600 * DAY_MS
+  renewHops(config, last)
+  const { validToDate } = new X509Certificate(readFileSync(relay.hopCertificate))
+  assert.deepEqual(validToDate, new X509Certificate(ca).validToDate)
+  assert.throws(
+    () => renewHops(config, last + 51 * DAY_MS),
+    /the CA expired on .*: move .* away and run this again/,
+  )
+
+  // Mail programs' certificate is the operator's own now.
+  const own = issue(makeAuthority('Public'), { names: ['mail.example.com'] })
+  writeFileSync(submission.certificate, own.certificate)
+  writeFileSync(submission.key, own.key)
+  rmSync(authorityKey)
+  assert.throws(() => renewHops(config, Date.now()), /the key of the CA is not here/)
+  rmSync(hop.ca)
+  renewHops(config, Date.now())
+  assert.notDeepEqual(readFileSync(hop.ca), ca)
+  assert.equal(readFileSync(submission.key, 'utf8'), own.key)
+  assert.deepEqual(await findings(deployment), [])
+  assert.equal(statSync(authorityKey).mode & 0o077, 0)
+})
+
+const ZONE = `$ORIGIN example.com.
+$TTL 60
+@ SOA ns hostmaster 1 60 60 60 60
+@ NS ns
+ns A 127.0.0.1
+`
+for (const server of ['named', 'knotd'] as const) {
+  test(`what ${server} is told lets the key be published, and nothing else`, async t => {
+    if (!need(t, 'git', server)) return
+    const deployment = await make()
+    const { config, tsigKey } = deployment
+    const peer = await startDnsPeer(server, { zone: 'example.com' }, (dir, port) => {
+      writeFileSync(join(dir, 'zone'), ZONE)
+      const file = join(dir, 'server.conf')
+      writeFileSync(file, server === 'named' ? bind(dir, port) : knot(dir, port))
+      return {
+        program: which(server) ?? server,
+        args: server === 'named' ? ['-g', '-c', file] : ['-c', file],
+      }
+    })
+    t.after(() => peer.stop())
+    const publish = (name: string) =>
+      publishKey({
+        primary: { host: '127.0.0.1', port: peer.port },
+        zone: 'example.com',
+        tsigKey,
+        name,
+        record: loadKey(config).record,
+        ttlSeconds: 60,
+        log: silent,
+      })
+    assert.equal((await publish('ptt._domainkey.example.com')).kind, 'published', peer.output())
+    assert.equal((await publish('ptt._domainkey.example.com')).kind, 'already')
+    assert.equal((await publish('other._domainkey.example.com')).kind, 'refused')
+
+    function bind(dir: string, port: number): string {
+      const snippet = bindSnippet('example.com', tsigKey, 'ptt._domainkey.example.com')
+      assert.ok(nextSteps(deployment).replace(/^ {3}/gm, '').includes(snippet))
+      return `options { directory "${dir}"; pid-file none; session-keyfile "${dir}/session.key"; recursion no;
+        listen-on port ${port} { 127.0.0.1; }; listen-on-v6 { none; }; };
+        controls { };
+        ${snippet.replace('# beside', 'type primary; file "zone"; # beside')}`
+    }
+
+    function knot(dir: string, port: number): string {
+      const snippet = knotSnippet('example.com', tsigKey, 'ptt', 'example.com')
+      assert.ok(nextSteps(deployment).replace(/^ {3}/gm, '').includes(snippet))
+      return `server:
+    rundir: "${dir}"
+    listen: 127.0.0.1@${port}
+database:
+    storage: "${dir}"
+    journal-db-max-size: 16M
+    timer-db-max-size: 16M
+    kasp-db-max-size: 16M
+    catalog-db-max-size: 16M
+template:
+  - id: default
+    storage: "${dir}"
+    file: zone
+${snippet}
+`
+    }
+  })
+}
