@@ -1,7 +1,7 @@
 /**
  * NAME
- *   internet: the pretend Internet's MX. It takes mail for a list of domains, stores one copy a recipient in a Maildir
- *   and says what it thinks of the signature.
+ *   internet: the pretend Internet's MX. It takes mail for every domain, stores one copy a recipient in a Maildir and
+ *   says what it thinks of the signature.
  * STANDARDS
  *   RFC 5321 §4.4 (final delivery: Return-Path, Received), RFC 3207 (STARTTLS), RFC 8601 (Authentication-Results)
  * HOLDS
@@ -32,8 +32,6 @@ export interface InternetOptions {
   /** 0: any free port of 127.0.0.1. */
   readonly port: number
   readonly hostname: string
-  /** Mail for other domains is refused: it is nobody's relay. */
-  readonly domains: ReadonlySet<string>
   readonly maildir: string
   readonly certificate: KeyPair
   readonly resolver: Resolver
@@ -125,8 +123,6 @@ class InternetSession implements SessionHandler {
     // RFC 5321 §4.5.1: <Postmaster> without a domain is ours.
     const mailbox =
       forwardPath.domain === '' ? { ...forwardPath, domain: this.#options.hostname } : forwardPath
-    const ours = forwardPath.domain === '' || this.#options.domains.has(mailbox.domain.toLowerCase())
-    if (!ours) return reply(550, '5.7.1', `Not an MX for ${mailbox.domain}`)
     switch (mailbox.localPart.toLowerCase()) {
       case 'bounce':
         return reply(550, '5.1.1', `No mailbox ${formatMailbox(mailbox)} here`)
