@@ -44,7 +44,8 @@ test('validity: from an hour ago; years past 2049 too (RFC 5280 §4.1.2.5)', () 
     [Date.UTC(2025, 0, 1), 'Dec 31 23:00:00 2024 GMT', 'Jan  1 00:00:00 2027 GMT'],
     [Date.UTC(2049, 0, 1), 'Dec 31 23:00:00 2048 GMT', 'Jan  1 00:00:00 2051 GMT'],
   ] as const) {
-    const { validFrom, validTo } = new X509Certificate(issue(authority, { role: 'relay' }, nowMs).certificate)
+    const of = makeAuthority('example.com', nowMs)
+    const { validFrom, validTo } = new X509Certificate(issue(of, { role: 'relay' }, nowMs).certificate)
     assert.deepEqual([validFrom, validTo], [from, to])
   }
 })
