@@ -6,8 +6,10 @@
  * an address beyond ASCII, which needs SMTPUTF8 anyway, it has 8-bit parts in the types of RFC 6533.
  */
 
+import { normalizeDomain } from '../smtp/domain.ts'
 import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import { formatDate } from './date.ts'
+import { decodeEncodedWords } from './encoded-word.ts'
 import { explain } from './explanation.ts'
 import { endOfHeader, field, fieldBody, fieldsNamed, parseHeader } from './header.ts'
 import { formatMessageId } from './message-id.ts'
@@ -57,9 +59,9 @@ const TEXT_WIDTH = 72
 
 export function buildFailureNotice(notice: FailureNotice): Uint8Array {
   const utf8 = !isAscii(notice.recipient.localPart + notice.recipient.domain)
-  const boundary = `=_${notice.id}`
   const status = statusPart(notice, utf8)
   const parts = [textPart(notice, utf8), status.part, returnedPart(notice, utf8)]
+  const boundary = boundaryFor(notice.id, parts)
   const header = headerOf(notice, utf8, [
     ['MIME-Version', '1.0'],
     ['Content-Type', `multipart/report; report-type=${status.subtype}; boundary="${boundary}"`],
@@ -72,6 +74,13 @@ export function buildFailureNotice(notice: FailureNotice): Uint8Array {
   return Buffer.concat(octets)
 }
 
+// RFC 2046 §5.1.1: the boundary must not appear in what it encloses, whatever somebody put into the original.
+function boundaryFor(id: string, parts: readonly Uint8Array[]): string {
+  let boundary = `=_${id}`
+  while (parts.some(octets => Buffer.from(octets).includes(`--${boundary}`))) boundary += '_'
+  return boundary
+}
+
 type NameValue = readonly [name: string, value: string]
 
 function fields(list: readonly NameValue[]): Uint8Array {
@@ -80,13 +89,13 @@ function fields(list: readonly NameValue[]): Uint8Array {
 
 function headerOf(notice: FailureNotice, utf8: boolean, mime: readonly NameValue[]): Uint8Array {
   const original = originalHeader(notice)
-  const messageId = /^<[!-;=?-~]+>$/.exec(original('Message-ID'))?.[0]
+  const messageId = /^<[!-;=?-~]{1,900}>$/.exec(original('Message-ID'))?.[0]
   const subject = original('Subject')
   const shown = subject !== '' && subject.length <= 200 && isPrintable(subject, utf8)
   const what = isDelay(notice) ? 'Delayed' : 'Not delivered'
   return fields([
     ['Date', formatDate(notice.nowMs, notice.offsetMinutes)],
-    ['From', `Mail delivery <${formatMailbox(notice.postmaster)}>`],
+    ['From', `Mail delivery <${formatMailbox(postmasterOf(notice))}>`],
     ['To', `<${formatMailbox(notice.recipient)}>`],
     [
       'Subject',
@@ -108,6 +117,11 @@ function headerOf(notice: FailureNotice, utf8: boolean, mime: readonly NameValue
     ['Auto-Submitted', 'auto-replied'],
     ...mime,
   ])
+}
+
+/** In ASCII: his address must not be what makes the notice need SMTPUTF8. */
+function postmasterOf({ postmaster }: FailureNotice): Mailbox {
+  return { localPart: postmaster.localPart, domain: normalizeDomain(postmaster.domain) }
 }
 
 function isDelay(notice: FailureNotice): boolean {
@@ -147,9 +161,9 @@ function humanText(notice: FailureNotice): string {
     : `your message could not be delivered to ${whom}. We have stopped trying.`
   const original = originalHeader(notice)
   const about = ['Subject', 'Date', 'To']
-    .map(name => [name, printable(original(name), true)] as const)
+    .map(name => [name, printable(decodeEncodedWords(original(name)), true)] as const)
     .filter(([, value]) => value !== '')
-    .map(([name, value]) => `  ${name}: ${value.length > 200 ? `${value.slice(0, 200)}...` : value}`)
+    .map(([name, value]) => `  ${name}: ${clip(value, 200)}`)
   const paragraphs = [
     wrap(`This is the mail server ${notice.reportingMta}. I am sorry to say that ${opening}`, ''),
     ...failures.map(failure => describe(failure, notice)),
@@ -157,7 +171,10 @@ function humanText(notice: FailureNotice): string {
   if (about.length > 0) paragraphs.push(['The message:', ...about].join('\r\n'))
   if (notice.originalId !== undefined)
     paragraphs.push(
-      wrap(`If you ask your mail administrator (${formatMailbox(notice.postmaster)}), give this number:`, ''),
+      wrap(
+        `If you ask your mail administrator (${formatMailbox(postmasterOf(notice))}), give this number:`,
+        '',
+      ),
       `  ${notice.originalId}`,
     )
   return `${paragraphs.join('\r\n\r\n')}\r\n`
@@ -180,7 +197,9 @@ function describe(failure: Failure, notice: FailureNotice): string {
     )
   const when = formatDate(evidence.atMs, notice.offsetMinutes)
   const who =
-    evidence.remote === undefined ? 'Our server noted' : `The server ${printable(evidence.remote, true)} said`
+    evidence.remote === undefined
+      ? 'Our server noted'
+      : `The server ${clip(printable(evidence.remote, true), 300)} said`
   lines.push(wrap(`${who} (${when}):`, '    '), wrap(diagnosticText(failure, true), '      '))
   return lines.join('\r\n')
 }
@@ -258,17 +277,25 @@ function finalRecipient(mailbox: Mailbox, global: boolean): string {
   if (global) return `utf-8; ${address}`
   const hex = (char: string): string =>
     `\\x{${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(2, '0')}}`
-  return `utf-8; ${address.replace(/[^!-*,-<>-[\]-~]/gu, hex)}`
+  const xtext = (text: string): string => text.replace(/[^!-*,-<>-[\]-~]/gu, hex)
+  const encoded = xtext(address)
+  // Six and more characters for one: with a long domain in A-labels it still fits on a line.
+  const shorter = (): string => xtext(formatMailbox({ ...mailbox, domain: normalizeDomain(mailbox.domain) }))
+  return `utf-8; ${encoded.length > 900 ? shorter() : encoded}`
 }
 
 function hostOf(remote: string): string {
-  return printable(remote.split(' ')[0] ?? '', false)
+  return clip(printable(remote.split(' ')[0] ?? '', false), 255)
 }
 
 // Another's text: no control characters, no line that cannot be folded, and no end to it where it has none.
 function diagnosticText(failure: Failure, utf8: boolean): string {
   const text = printable(failure.evidence.diagnostic, utf8).replace(/\S{200}(?=\S)/gu, '$& ')
-  return text.length > 2000 ? `${text.slice(0, 2000)}...` : text || failure.evidence.status
+  return clip(text, 2000) || failure.evidence.status
+}
+
+function clip(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}...` : text
 }
 
 function printable(text: string, utf8: boolean): string {
