@@ -55,7 +55,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 async function programFor(word: string | undefined): Promise<Command> {
   const program = new Command('ptt')
     .description('Poste, Télégraphe et Téléphone: three small servers that send mail')
-    .version(version())
+    .version(version(), '--version')
     .helpCommand(false)
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
@@ -72,6 +72,7 @@ ptt COMMAND --help tells more.`,
   const meant = Object.entries(COMMANDS).filter(
     ([name, { aliases }]) => word === name || (word && aliases?.includes(word)),
   )
+  if (word === '--version') return program
   for (const [, { group, load }] of meant.length > 0 ? meant : Object.entries(COMMANDS)) {
     program.addCommand((await load()).helpGroup(group))
   }

@@ -23,7 +23,7 @@ test('the domain is enough', () => {
   assert.deepEqual(directory, { repository: '/etc/ptt/users.git', branch: 'main', intervalMs: 5000 })
   assert.deepEqual(submission.listen, { host: '::', port: 465 })
   assert.equal(submission.hostname, 'mail.example.com')
-  assert.equal(submission.signerName, 'signer.ptt.internal')
+  assert.equal(submission.clone, '/etc/ptt/clones/submission.git')
   assert.equal(submission.maxMessageOctets, 25 * 1024 * 1024)
   assert.equal(signer.key, '/etc/ptt/dkim/ptt.pem')
   assert.equal('seed' in signer, false)

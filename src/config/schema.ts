@@ -43,8 +43,6 @@ export function configSchema(domain: string, folder: string) {
       .describe(`The certificate ${role} shows to its neighbours; its name is ${hopName(role)}.`),
     hopKey: path.prefault(`hop/${role}.key`).describe('Its private key: readable by the service only.'),
   })
-  const clone = (role: string) =>
-    path.prefault(`clones/${role}.git`).describe("The service's own clone of the repository of users.")
   const resolvers = z.preprocess(
     written => (typeof written === 'string' ? [written] : written),
     list(text(kind.endpoint(53, 1)), 'a list of addresses', 'write for example ["127.0.0.1:53"]'),
@@ -84,16 +82,13 @@ export function configSchema(domain: string, folder: string) {
     key: path.prefault('tls/submission.key').describe('Its private key, PEM.'),
     ...hop('submission'),
     signer: text(kind.endpoint(2525, 1)).prefault('127.0.0.1:2525').describe('Where the signer is.'),
-    signerName: text(kind.domainName)
-      .prefault(hopName('signer'))
-      .describe("The name the signer's hop certificate must carry."),
     maxMessageOctets: text(kind.size)
       .prefault('25 MiB')
       .describe('Longer messages are refused (SIZE, RFC 1870).'),
     maxRecipients: integer(1, 100_000)
       .prefault(1000)
       .describe('More recipients than this wait for another transaction.'),
-    clone: clone('submission'),
+    clone: path.prefault('clones/submission.git').describe('Its own clone of the repository of users.'),
     hopWaitMs: text(kind.duration)
       .prefault('10s')
       .describe('How long a client waits for a signer that does not answer before it is told 451.'),
@@ -145,7 +140,6 @@ export function configSchema(domain: string, folder: string) {
       hopWaitMs: text(kind.duration)
         .prefault('10s')
         .describe('How long submission waits for a relay that does not answer before it is told 451.'),
-      clone: clone('signer'),
     })
     .refine(table => table.key === undefined || table.seed === undefined, {
       // Also when another key of the table is wrong.
@@ -191,7 +185,6 @@ export function configSchema(domain: string, folder: string) {
     connectMs: text(kind.duration)
       .prefault('30s')
       .describe('How long to wait for a connection to one address.'),
-    clone: clone('relay'),
   })
 
   const send = z.object({
