@@ -4,6 +4,7 @@
  */
 
 import dnsPacket from 'dns-packet'
+import { canonicalName } from './name.ts'
 
 declare module 'dns-packet' {
   /** Offsets are those of RDLENGTH; `bytes` is what the last call read or wrote, RDLENGTH included. */
@@ -97,7 +98,11 @@ export function typeName(number: number): AnyType {
   return NAMES.get(number) ?? `TYPE${number}`
 }
 
-/** RDLENGTH and RDATA. */
+/**
+ * RDLENGTH and RDATA.
+ *
+ * @throws NameError, RangeError
+ */
 export function encodeData(type: AnyType, data: unknown): Buffer {
   if (!isKnownType(type)) return withLength(data as Uint8Array)
   return dnsPacket.record(type).encode(forCodec(type, data))
@@ -131,19 +136,39 @@ export function txtText(strings: readonly Uint8Array[]): string {
   return Buffer.concat(strings).toString()
 }
 
-/** dns-packet wants Buffers, writes an over-long string wrongly and replaces elements of the array it is given. */
+/**
+ * dns-packet wants Buffers and replaces elements of the array it is given; it writes a string over 255 octets or a label
+ * over 63 with a wrong length, so both are refused here.
+ */
 function forCodec(type: RecordType, data: unknown): unknown {
-  if (type === 'TXT') {
-    return (data as KnownData['TXT']).map(string => {
-      if (string.length > 255) throw new RangeError('a TXT string is over 255 octets')
-      return Buffer.from(string)
-    })
+  switch (type) {
+    case 'TXT':
+      return (data as KnownData['TXT']).map(string => {
+        if (string.length > 255) throw new RangeError('a TXT string is over 255 octets')
+        return Buffer.from(string)
+      })
+    case 'TLSA': {
+      const tlsa = data as Tlsa
+      return { ...tlsa, certificate: Buffer.from(tlsa.certificate) }
+    }
+    case 'CNAME':
+    case 'NS':
+    case 'PTR':
+      canonicalName(data as string)
+      return data
+    case 'MX':
+      canonicalName((data as Mx).exchange)
+      return data
+    case 'SRV':
+      canonicalName((data as Srv).target)
+      return data
+    case 'SOA':
+      canonicalName((data as Soa).mname)
+      canonicalName((data as Soa).rname)
+      return data
+    default:
+      return data
   }
-  if (type === 'TLSA') {
-    const tlsa = data as Tlsa
-    return { ...tlsa, certificate: Buffer.from(tlsa.certificate) }
-  }
-  return data
 }
 
 function withLength(data: Uint8Array): Buffer {

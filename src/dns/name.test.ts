@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { canonicalName, isHostName, isInZone, sameName } from './name.ts'
+
+const canonical: [name: string, expected: string][] = [
+  ['Example.COM', 'example.com'],
+  ['example.com.', 'example.com'],
+  ['.', '.'],
+  ['_dmarc.example.com', '_dmarc.example.com'],
+  [`${'a'.repeat(63)}.example`, `${'a'.repeat(63)}.example`], // RFC 1035 §2.3.4
+  [`${`${'a'.repeat(49)}.`.repeat(5)}abc`, `${`${'a'.repeat(49)}.`.repeat(5)}abc`], // 255 octets on the wire
+]
+for (const [name, expected] of canonical) {
+  test(`canonical name: ${name.slice(0, 40)}`, () => assert.equal(canonicalName(name), expected))
+}
+
+const malformed = [
+  '',
+  '..',
+  '.example.com',
+  'a..example.com',
+  `${'a'.repeat(64)}.example`, // RFC 1035 §2.3.4
+  `${`${'a'.repeat(49)}.`.repeat(5)}abcd`, // 256 octets on the wire
+  `${'é'.repeat(32)}.example`, // 64 octets
+]
+for (const name of malformed) {
+  test(`malformed name: '${name.slice(0, 40)}'`, () => {
+    assert.throws(() => canonicalName(name), { name: 'NameError' })
+  })
+}
+
+test('names are compared without case, in ASCII only (RFC 4343 §3)', () => {
+  assert.ok(sameName('Example.com', 'eXAMPLE.COM.'))
+  assert.ok(sameName('.', '.'))
+  assert.ok(!sameName('É.example', 'é.example'))
+  assert.ok(!sameName('a.example', 'b.example'))
+})
+
+const zones: [name: string, zone: string, inside: boolean][] = [
+  ['a.example.com', 'Example.COM', true],
+  ['example.com.', 'example.com', true],
+  ['a.b.example.com', 'example.com', true],
+  ['notexample.com', 'example.com', false],
+  ['com', 'example.com', false],
+  ['anything.test', '.', true],
+]
+for (const [name, zone, inside] of zones) {
+  test(`${name} is ${inside ? '' : 'not '}in zone ${zone}`, () => assert.equal(isInZone(name, zone), inside))
+}
+
+const hosts: [name: string, isHost: boolean][] = [
+  ['mx1.example.com', true],
+  ['mx1.example.com.', true],
+  ['a_b.example.com', true],
+  ['3com.example', true],
+  ['xn--bcher-kva.example', true],
+  ['localhost', true],
+  ['.', false],
+  ['', false],
+  ['192.0.2.1', false],
+  ['mail', true],
+  ['-a.example', false],
+  ['a-.example', false],
+  ['a b.example', false],
+  ['mail@example.com', false],
+  ['a..example', false],
+]
+for (const [name, isHost] of hosts) {
+  test(`'${name}' is ${isHost ? 'a' : 'no'} host name`, () => assert.equal(isHostName(name), isHost))
+}
