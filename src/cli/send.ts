@@ -5,6 +5,7 @@
  */
 
 import { hostname } from 'node:os'
+import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { Command, type CommanderError, Option } from 'commander'
 import { FileError, readPem, readSecret } from '../config/file.ts'
@@ -30,7 +31,7 @@ const EX_TEMPFAIL = 75
 const EX_CONFIG = 78
 
 /** Ends the command with `status`; the message is for whoever called it. */
-class Failure extends Error {
+export class SendError extends Error {
   readonly status: number
   constructor(status: number, message: string) {
     super(message)
@@ -38,7 +39,7 @@ class Failure extends Error {
   }
 }
 
-interface SendOptions extends ConfigOption {
+export interface SendOptions extends ConfigOption {
   readonly from?: string
   readonly readRecipients?: true
   readonly ignoreDots?: true
@@ -84,28 +85,44 @@ Exit status, as in sysexits.h:
     .exitOverride((error: CommanderError) => process.exit(error.exitCode === 0 ? EX_OK : EX_USAGE))
     .action(async (recipients: string[], options: SendOptions) => {
       try {
-        console.log(await send(recipients, options))
+        console.log(await send(recipients, options, process.stdin))
       } catch (error) {
-        const { status, message } = failureOf(error)
-        console.error(`ptt send: ${message}`)
-        process.exitCode = status
+        if (!(error instanceof SendError)) throw error
+        console.error(`ptt send: ${error.message}`)
+        process.exitCode = error.status
       }
     })
 }
 
-/** The id it is queued under, or the server's reply where that names none. */
-async function send(args: readonly string[], options: SendOptions): Promise<string> {
+/** The id it is queued under, or the server's reply where that names none. @throws SendError */
+export async function send(
+  args: readonly string[],
+  options: SendOptions,
+  standardInput: Readable,
+): Promise<string> {
+  try {
+    return await attempt(args, options, standardInput)
+  } catch (error) {
+    throw failureOf(error)
+  }
+}
+
+async function attempt(
+  args: readonly string[],
+  options: SendOptions,
+  standardInput: Readable,
+): Promise<string> {
   const { account, domain } = accountOf(options)
   const sender = senderOf(options.from, account.username, domain)
   const named = args.flatMap(text => mailboxes(text, domain))
   if (named.length === 0 && options.readRecipients === undefined) {
-    throw new Failure(EX_USAGE, 'who gets it? Name recipients, or have them read from the message with -t')
+    throw new SendError(EX_USAGE, 'who gets it? Name recipients, or have them read from the message with -t')
   }
   const ignoreDots = options.ignoreDots === true || options.o === 'i'
-  const input = readInput(await buffer(process.stdin), { ignoreDots })
+  const input = readInput(await buffer(standardInput), { ignoreDots })
   const listed = options.readRecipients === true ? recipientsOf(input) : []
   const recipients = distinct([...named, ...listed])
-  if (recipients.length === 0) throw new Failure(EX_DATAERR, 'To, Cc and Bcc of the message name nobody')
+  if (recipients.length === 0) throw new SendError(EX_DATAERR, 'To, Cc and Bcc of the message name nobody')
   const content = contentOf(input, sender)
   const replies = await submit(account, envelopeOf(sender, recipients, content), content, {
     hostname: ourName(),
@@ -125,7 +142,7 @@ function accountOf(options: SendOptions): { account: Account; domain: string | n
   const secret = passwordFile ?? table?.passwordFile
   if (endpoint === undefined || user === undefined || secret === undefined) {
     const file = config?.file ?? options.config
-    throw new Failure(
+    throw new SendError(
       EX_CONFIG,
       `${file} has no [send] table: write one, or give --server, --username and --password-file`,
     )
@@ -147,7 +164,7 @@ function senderOf(from: string | undefined, username: string, domain: string | n
   if (from === '' || from === '<>') return null
   const [sender, ...more] = mailboxes(from ?? username, domain)
   if (sender !== undefined && more.length === 0) return sender
-  throw new Failure(EX_USAGE, `-f takes one address, not ${JSON.stringify(from)}`)
+  throw new SendError(EX_USAGE, `-f takes one address, not ${JSON.stringify(from)}`)
 }
 
 /** `bob@example.net`, `Bob <bob@example.net>`, several with commas; `bob` where the configuration says of which domain. */
@@ -156,7 +173,7 @@ function mailboxes(text: string, domain: string | null): Mailbox[] {
   try {
     return parseAddressList(local ? `${text}@${domain}` : text).map(({ mailbox }) => mailbox)
   } catch (error) {
-    if (error instanceof SmtpError) throw new Failure(EX_USAGE, `${JSON.stringify(text)} is not an address`)
+    if (error instanceof SmtpError) throw new SendError(EX_USAGE, `${JSON.stringify(text)} is not an address`)
     throw error
   }
 }
@@ -192,20 +209,21 @@ function idIn(answer: Reply): string | undefined {
     .find(isId)
 }
 
-function refusal(answer: Reply, message: string): Failure {
-  return new Failure(isTransient(answer) ? EX_TEMPFAIL : EX_UNAVAILABLE, message)
+function refusal(answer: Reply, message: string): SendError {
+  return new SendError(isTransient(answer) ? EX_TEMPFAIL : EX_UNAVAILABLE, message)
 }
 
-function failureOf(error: unknown): Failure {
-  if (error instanceof Failure) return error
-  if (error instanceof EndpointError) return new Failure(EX_USAGE, error.message)
-  if (error instanceof ConfigError || error instanceof FileError) return new Failure(EX_CONFIG, error.message)
+/** Anything that is not expected goes on as it is. */
+function failureOf(error: unknown): unknown {
+  if (error instanceof EndpointError) return new SendError(EX_USAGE, error.message)
+  if (error instanceof ConfigError || error instanceof FileError)
+    return new SendError(EX_CONFIG, error.message)
   // A field with addresses that cannot be read.
-  if (error instanceof SmtpError) return new Failure(EX_DATAERR, error.message)
+  if (error instanceof SmtpError) return new SendError(EX_DATAERR, error.message)
   if (error instanceof ConnectionError) {
     // What is unknown is temporary: without a reply the server may be back in a minute.
     return error.reply === null
-      ? new Failure(EX_TEMPFAIL, error.message)
+      ? new SendError(EX_TEMPFAIL, error.message)
       : refusal(error.reply, error.message)
   }
   throw error
