@@ -64,11 +64,16 @@ export class LifeCycle {
     this.#failures++
     const retryMs = pauseMs(this.#failures)
     const reason = outcome.kind === 'failure' ? outcome.reason : outcome.explanation
+    const code = 'code' in outcome ? outcome.code : undefined
     // A key that was seen in DNS goes on signing while DNS cannot be asked; one that is known to be wrong does not.
     if (this.#state.state === 'pending' || outcome.kind !== 'failure') {
       this.#state = { state: 'pending', reason }
     }
-    this.#log.event('alarm', { about: 'key', outcome: outcome.kind, reason, retry_ms: retryMs }, 'error')
+    this.#log.event(
+      'alarm',
+      { about: 'key', outcome: outcome.kind, code, reason, retry_ms: retryMs },
+      'error',
+    )
     this.#timer = setTimeout(() => void this.check(), retryMs)
   }
 }

@@ -39,7 +39,7 @@ test('one id from submission to delivery', async t => {
     told.filter(line => line !== 'submission accepted'),
     ['signer signed', 'relay queued', 'relay attempt', 'relay delivered'],
   )
-  const accepted = await deployment.event('accepted')
+  const accepted = await deployment.event('accepted', ({ service }) => service === 'submission')
   assert.equal(accepted.fields.id, id)
   assert.equal(accepted.fields.commit, commit)
   assert.equal((await deployment.event('queued')).fields.commit, commit)

@@ -138,15 +138,17 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
     dns,
     events,
     async event(name, matches = () => true) {
-      const wanted = (happening: Happening) => happening.name === name && matches(happening)
-      for (let past = events.find(wanted); ; ) {
-        if (past !== undefined) return past
-        const [next] = (await once(heard, 'event', { signal: AbortSignal.timeout(60_000) }).catch(() =>
-          assert.fail(
-            `no event ${name}; there were:\n${events.map(line => JSON.stringify(line)).join('\n')}`,
-          ),
-        )) as [Happening]
-        if (wanted(next)) past = next
+      const signal = AbortSignal.timeout(60_000)
+      for (let seen = 0; ; seen++) {
+        while (seen === events.length) {
+          await once(heard, 'event', { signal }).catch(() =>
+            assert.fail(
+              `no event ${name}; there were:\n${events.map(line => JSON.stringify(line)).join('\n')}`,
+            ),
+          )
+        }
+        const happening = events[seen]
+        if (happening?.name === name && matches(happening)) return happening
       }
     },
     submission: (message, to) => ({

@@ -52,7 +52,7 @@ test('who may not speak on a hop', async t => {
       'the TLS certificate of submission',
       'relay',
       issue(authority, { names: [`mail.${DOMAIN}`] }),
-      /yours is for mail/,
+      /certificate for signer/,
     ],
   ]
   for (const [what, to, pair, said] of cases) {
@@ -90,4 +90,5 @@ test('the relay may send through the signer only what is its own', async t => {
   await dialog.say('EHLO client.test', 250)
   await dialog.say(`MAIL FROM:<alice@${DOMAIN}>`, 550)
   await dialog.say(`MAIL FROM:<postmaster@${DOMAIN}>`, 250)
+  await dialog.say('QUIT', 221)
 })

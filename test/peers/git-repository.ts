@@ -52,6 +52,8 @@ function run(args: readonly string[], input: Uint8Array | string = ''): Promise<
         ? reject(new Error(`git ${args.join(' ')}: ${stderr}`, { cause: error }))
         : resolve(stdout.trim()),
     )
+    // A git that reads no input closes the pipe.
+    child.stdin?.on('error', () => {})
     child.stdin?.end(input)
   })
 }
