@@ -11,38 +11,50 @@
  *   flight at that moment is made again.
  * - `settle` is durable when it resolves. A message whose recipients are all final is removed with its content.
  * - Deferred work stays on disk in the order it is due. Memory holds what is leased, never the whole queue.
- * - Another process (`ptt queue …`) may list, retry and remove while the relay runs: a `settle` for a message that
- *   was removed meanwhile does nothing.
+ * - Another process (`ptt queue …`) may list, retry and remove while the relay runs; what it changed is seen by the next
+ *   `lease` and `nextDue`. A `settle` for a message that was removed meanwhile does nothing.
+ *
+ * One process puts, leases and sweeps. Its memory has the leases: a second relay on the same spool would deliver twice.
  */
 
 import type { Envelope } from '../smtp/envelope.ts'
 import type { Mailbox, ReversePath } from '../smtp/path.ts'
 
 export interface Queue {
-  /** @throws QueueError `full` (no space), `io` (any other write error): answer 451, keep nothing. */
+  /**
+   * Every recipient is due at once, at `arrivedMs`.
+   * @throws QueueError `full` (no space), `io` (any other write error): answer 451, keep nothing.
+   */
   put(message: NewMessage, content: Content): Promise<'queued' | 'duplicate'>
   /**
-   * Up to `limit` jobs due at `nowMs` and not leased, most overdue first. Destinations for which `skip` returns true
-   * are passed over and stay due.
+   * Up to `limit` jobs due at `nowMs` and not leased, most overdue first. `skip` is asked before each job is taken, so it
+   * may count; a destination for which it returns true is passed over for the rest of this call and stays due.
    */
   lease(nowMs: number, limit: number, skip?: (destination: string) => boolean): Promise<Job[]>
-  /** The outcome of the leased job, one result per recipient of it; gives the lease back. */
+  /**
+   * The outcome of the leased job, one result per recipient of it; gives the lease back. A result for a recipient that
+   * is final already changes nothing. When it rejects the lease stays, for a delivery whose outcome could not be written
+   * must not be made again at once: settle once more, or `release` in the end.
+   */
   settle(job: Job, results: readonly RecipientResult[]): Promise<void>
   /** Gives a lease back with nothing changed (the relay is shutting down). */
   release(job: Job): void
   /** When the next job that is not leased becomes due, in ms since 1970; `null` when there is none. */
   nextDue(): Promise<number | null>
-  /** The content of a queued message: as it was put, octet for octet. */
+  /**
+   * The content of a queued message: as it was put, octet for octet.
+   * @throws QueueError `gone` when there is no such message (it was removed meanwhile), `io` when it cannot be read.
+   */
   content(id: string): Promise<Uint8Array>
   get(id: string): Promise<Message | null>
   /** In order of id (ids sort by time), after `after`. */
   list(options: { after?: string; limit: number }): Promise<Message[]>
-  /** Makes every pending recipient due at `nowMs`. False: no such message. */
+  /** Makes every pending recipient due at `nowMs`; what is overdue keeps its place. False: no such message. */
   retry(id: string, nowMs: number): Promise<boolean>
   /** Removes the message without a notice to anybody. False: no such message. */
   remove(id: string): Promise<boolean>
   count(): Promise<number>
-  /** Forgets ids put before `nowMs - retainIdsMs`, and content files no message owns. */
+  /** Forgets ids that arrived before `nowMs - retainIdsMs`, and removes content files no message owns. */
   sweep(nowMs: number): Promise<void>
   close(): Promise<void>
 }
@@ -51,12 +63,15 @@ export interface Queue {
 export type Content = readonly Uint8Array[]
 
 export interface NewMessage {
-  /** Sortable by time: see `smtp` XPTT. */
+  /** Sortable by time: see `message/id.ts`. At most 64 letters, digits, `-` and `_`: it may become a file name. */
   readonly id: string
   readonly envelope: Envelope
   readonly arrivedMs: number
   readonly expiresMs: number
-  /** `destination` groups recipients into jobs: a domain in lower case, or what the relay makes of it. */
+  /**
+   * At least one. `destination` groups recipients into jobs: a domain in lower case, or what the relay makes of it; 1 to
+   * 512 characters, no NUL.
+   */
   readonly recipients: readonly { readonly mailbox: Mailbox; readonly destination: string }[]
 }
 
@@ -101,15 +116,26 @@ export interface Job {
 }
 
 export type RecipientResult =
-  | { readonly index: number; readonly action: 'delivered' | 'failed' | 'expanded'; readonly evidence: Evidence }
-  | { readonly index: number; readonly action: 'deferred'; readonly dueMs: number; readonly evidence: Evidence }
+  | {
+      readonly index: number
+      readonly action: 'delivered' | 'failed' | 'expanded'
+      readonly evidence: Evidence
+    }
+  | {
+      readonly index: number
+      readonly action: 'deferred'
+      readonly dueMs: number
+      readonly evidence: Evidence
+    }
 
-export type QueueErrorCode = 'full' | 'io' | 'closed'
+/** `gone`: no such message, or no longer. The other three are about the spool. */
+export type QueueErrorCode = 'full' | 'io' | 'closed' | 'gone'
 
 export class QueueError extends Error {
   readonly code: QueueErrorCode
   constructor(code: QueueErrorCode, message: string, cause?: unknown) {
     super(message, { cause })
+    this.name = 'QueueError'
     this.code = code
   }
 }

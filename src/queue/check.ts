@@ -1,0 +1,23 @@
+/** What an engine relies on in a new message. A violation is our own fault: the relay makes ids and destinations. */
+
+import type { NewMessage } from './queue.ts'
+
+/** An id may become a file name. */
+const ID = /^[A-Za-z0-9_-]{1,64}$/
+const MAX_DESTINATION = 512
+
+export function checkNewMessage({ id, recipients, arrivedMs, expiresMs }: NewMessage): void {
+  if (!ID.test(id)) throw new RangeError(`not the id of a message: ${JSON.stringify(id)}`)
+  checkTime(arrivedMs)
+  checkTime(expiresMs)
+  if (recipients.length === 0) throw new RangeError(`message ${id} has no recipients`)
+  for (const { destination } of recipients) {
+    if (destination === '' || destination.length > MAX_DESTINATION || destination.includes('\0')) {
+      throw new RangeError(`not a destination: ${JSON.stringify(destination)}`)
+    }
+  }
+}
+
+export function checkTime(ms: number): void {
+  if (!Number.isSafeInteger(ms) || ms < 0) throw new RangeError(`not a time in ms since 1970: ${ms}`)
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { newMessage, octets, runQueueContract } from '../contract.ts'
+import { type EmbeddedOptions, hasSpool, openEmbedded } from './embedded.ts'
+
+function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ptt-queue-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+async function openSpool(t: TestContext, options: EmbeddedOptions) {
+  const queue = await openEmbedded(options)
+  t.after(() => queue.close())
+  return queue
+}
+
+runQueueContract('embedded', async (t, options) => {
+  const folder = join(temporaryFolder(t), 'spool')
+  const queue = await openSpool(t, { folder, ...options })
+  return {
+    queue,
+    async reopen() {
+      await queue.close()
+      return openSpool(t, { folder, ...options })
+    },
+  }
+})
+
+test('the spool is for its owner only', async t => {
+  const above = temporaryFolder(t)
+  const folder = join(above, 'var/spool.d')
+  assert.equal(hasSpool(folder), false)
+  const queue = await openSpool(t, { folder })
+  assert.equal(hasSpool(folder), true)
+  await queue.put(newMessage('A', ['a@one.example']), [octets(100_000)])
+  const modes = readdirSync(above, { recursive: true, encoding: 'utf8' }).map(path => {
+    const status = statSync(join(above, path))
+    return [path.replace(/-[0-9a-f]{12}$/, '-nonce'), (status.mode & 0o777).toString(8)]
+  })
+  assert.deepEqual(modes.toSorted(), [
+    ['var', '700'],
+    ['var/spool.d', '700'],
+    ['var/spool.d/content', '700'],
+    ['var/spool.d/content/A-nonce', '600'],
+    ['var/spool.d/queue.mdb', '600'],
+    ['var/spool.d/queue.mdb-lock', '600'],
+  ])
+})
+
+test('a spool that cannot be opened says which and why', async t => {
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'queue.mdb'), 'not a database, but longer than its header would be'.repeat(200))
+  await assert.rejects(openEmbedded({ folder }), error => {
+    assert.ok(error instanceof Error)
+    assert.ok(error.message.startsWith(`${folder}: `), error.message)
+    return true
+  })
+})

@@ -1,0 +1,69 @@
+/** The file operations the spool needs, as an interface: a test can have each of them fail. */
+
+import { mkdir, open, opendir, readFile, rename, statfs, unlink } from 'node:fs/promises'
+import type { Content } from '../queue.ts'
+
+export interface Files {
+  /** With the folders above it, mode 0700. Resolves to the first folder made, `undefined` when all were there. */
+  makeFolder(path: string): Promise<string | undefined>
+  /** A new file, mode 0600; rejects when there is one. */
+  create(path: string): Promise<NewFile>
+  rename(path: string, newPath: string): Promise<void>
+  /** A name made or changed in the folder survives a power cut only after this. */
+  syncFolder(path: string): Promise<void>
+  read(path: string): Promise<Uint8Array>
+  remove(path: string): Promise<void>
+  names(path: string): AsyncIterable<string>
+  /** Octets that may still be written where `path` is. */
+  freeOctets(path: string): Promise<number>
+}
+
+export interface NewFile {
+  write(content: Content): Promise<void>
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export const disk: Files = {
+  makeFolder: path => mkdir(path, { recursive: true, mode: 0o700 }),
+
+  async create(path) {
+    const handle = await open(path, 'wx', 0o600)
+    return {
+      async write(content) {
+        // A write may be short; the kernel takes 1,024 pieces at a time.
+        for (const piece of content) {
+          for (let at = 0; at < piece.length; ) {
+            const { bytesWritten } = await handle.write(piece, at)
+            at += bytesWritten
+          }
+        }
+      },
+      sync: () => handle.sync(),
+      close: () => handle.close(),
+    }
+  },
+
+  rename,
+
+  async syncFolder(path) {
+    const handle = await open(path, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  },
+
+  read: path => readFile(path),
+  remove: unlink,
+
+  async *names(path) {
+    for await (const { name } of await opendir(path)) yield name
+  },
+
+  async freeOctets(path) {
+    const { bavail, bsize } = await statfs(path)
+    return bavail * bsize
+  },
+}

@@ -1,0 +1,99 @@
+/** Messages in the database: each function is a step of a transaction, and reads all it needs before it writes. */
+
+import type { Message, NewMessage } from '../queue.ts'
+import { dueOf, newSlots, recipientsOf, type Slot } from '../slot.ts'
+import { moveDue } from './due.ts'
+import { decodeMessage, decodePart, encodeMessage, encodePart, type MessageRecord } from './record.ts'
+import type { Tables } from './store.ts'
+
+const NOTHING = new Uint8Array(0)
+
+export interface Loaded {
+  readonly message: Message
+  readonly parts: ReadonlyMap<string, readonly Slot[]>
+}
+
+/** Whether the id was put in the time ids are remembered, or is queued still. */
+export function isKnown(tables: Tables, id: string): boolean {
+  return tables.seen.doesExist(id) || tables.messages.doesExist(id)
+}
+
+/** `content`: the octets themselves, or the name of the file that has them. */
+export function insertMessage(
+  tables: Tables,
+  message: NewMessage,
+  sizeOctets: number,
+  content: Uint8Array | string,
+): void {
+  const { id, arrivedMs, expiresMs } = message
+  const { recipients: _, reversePath, ...envelope } = message.envelope
+  const parts = newSlots(message)
+  const file = typeof content === 'string' ? content : null
+  const open = parts.size
+  const record = encodeMessage({ reversePath, envelope, arrivedMs, expiresMs, sizeOctets, file, open })
+  tables.messages.put(id, record)
+  for (const [destination, slots] of parts) {
+    tables.parts.put([id, destination], encodePart(slots))
+    moveDue(tables, destination, id, null, dueOf(slots))
+  }
+  if (typeof content !== 'string') tables.contents.put(id, content)
+  tables.seen.put(id, NOTHING)
+  tables.seenAt.put([arrivedMs, id], NOTHING)
+}
+
+export function loadRecord(tables: Tables, id: string): MessageRecord | null {
+  const octets = tables.messages.getBinary(id)
+  return octets ? decodeMessage(octets) : null
+}
+
+export function loadPart(tables: Tables, id: string, destination: string): Slot[] | null {
+  const octets = tables.parts.getBinary([id, destination])
+  return octets ? decodePart(octets, destination) : null
+}
+
+export function loadParts(tables: Tables, id: string): Map<string, Slot[]> {
+  const parts = new Map<string, Slot[]>()
+  // An id has no space: this is after every [id, destination] and before every other id.
+  for (const { key, value } of tables.parts.getRange({ start: [id], end: [`${id} `] })) {
+    const [, destination] = key as [string, string]
+    parts.set(destination, decodePart(value, destination))
+  }
+  return parts
+}
+
+export function loadMessage(tables: Tables, id: string): Loaded | null {
+  const record = loadRecord(tables, id)
+  if (!record) return null
+  const parts = loadParts(tables, id)
+  const { file: _, open: __, ...fixed } = record
+  return { message: { id, ...fixed, recipients: recipientsOf([...parts.values()].flat()) }, parts }
+}
+
+/** A destination's recipients are as `is` now. Returns false when that was the last one that had any pending. */
+export function updatePart(
+  tables: Tables,
+  id: string,
+  record: MessageRecord,
+  destination: string,
+  was: readonly Slot[],
+  is: readonly Slot[],
+): boolean {
+  const wasMs = dueOf(was)
+  const isMs = dueOf(is)
+  const closes = wasMs !== null && isMs === null
+  if (closes && record.open === 1) return false
+  tables.parts.put([id, destination], encodePart(is))
+  moveDue(tables, destination, id, wasMs, isMs)
+  if (closes) tables.messages.put(id, encodeMessage({ ...record, open: record.open - 1 }))
+  return true
+}
+
+/** All of it but the content's file, and but the id, which stays known. */
+export function eraseMessage(tables: Tables, id: string, record: MessageRecord): void {
+  for (const [destination, slots] of loadParts(tables, id)) {
+    tables.parts.remove([id, destination])
+    moveDue(tables, destination, id, dueOf(slots), null)
+  }
+  tables.messages.remove(id)
+  if (record.file === null) tables.contents.remove(id)
+}
