@@ -128,6 +128,7 @@ export class Connection {
    * One transaction. `oneWrite`: MAIL, RCPT and the whole content leave in one write, not waiting for a reply in
    * between; for the hops, where a message is accepted for all recipients or for none.
    * @throws ConnectionError when the connection broke; `phase` is `message` when the content was already sent whole.
+   * @throws SmtpError when an address cannot be said to this peer (RFC 6531 §3.2); nothing was sent.
    */
   async deliver(
     envelope: Envelope,
@@ -136,8 +137,17 @@ export class Connection {
   ): Promise<TransactionReplies> {
     const pipelining = this.extensions.has('PIPELINING')
     const chunking = this.extensions.has('CHUNKING')
-    if (options.oneWrite === true && pipelining && chunking) return this.#deliverAtOnce(envelope, content)
-    return pipelining ? this.#deliverPipelined(envelope, content) : this.#deliverInSteps(envelope, content)
+    try {
+      if (options.oneWrite === true && pipelining && chunking)
+        return await this.#deliverAtOnce(envelope, content)
+      return await (pipelining
+        ? this.#deliverPipelined(envelope, content)
+        : this.#deliverInSteps(envelope, content))
+    } catch (error) {
+      // Also when our own client would not say it (SmtpError): commands and replies are no longer in step.
+      this.#broken = true
+      throw error
+    }
   }
 
   /** Clears a transaction that did not end with a message, so that the connection can be used again. */

@@ -4,7 +4,7 @@
  */
 
 import type { Peer } from '../net/peer.ts'
-import type { Job, Queue, RecipientResult } from '../queue/queue.ts'
+import { type Job, type Queue, QueueError, type RecipientResult } from '../queue/queue.ts'
 import { nextDue } from '../queue/schedule.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import { formatMailbox } from '../smtp/path.ts'
@@ -26,6 +26,16 @@ export interface Delivery extends Means {
 
 /** Never throws for what the world does; a spool that cannot be written is the caller's to report. */
 export async function deliver(job: Job, delivery: Delivery): Promise<void> {
+  try {
+    await work(job, delivery)
+  } catch (error) {
+    // `ptt queue remove` took it away in the meantime: there is nothing left to do.
+    if (!(error instanceof QueueError) || error.code !== 'gone') throw error
+    delivery.queue.release(job)
+  }
+}
+
+async function work(job: Job, delivery: Delivery): Promise<void> {
   const startedMs = delivery.now()
   const judgements =
     job.destination === TO_SIGNER ? await toSigner(job, delivery) : await attempt(job, delivery)

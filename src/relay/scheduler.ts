@@ -78,10 +78,9 @@ export class Scheduler {
       let waitMs = LOOK_MS
       try {
         const free = this.#paused() ? 0 : PLACES - this.#active.size
-        const jobs =
-          free > 0 ? await this.#queue.lease(this.#now(), free, name => this.#sites.isFull(name)) : []
-        const begun = jobs.filter(job => this.#begin(job)).length
-        if (begun > 0) continue
+        const jobs = free > 0 ? await this.#queue.lease(this.#now(), free, this.#noRoom()) : []
+        for (const job of jobs) this.#begin(job)
+        if (jobs.length > 0) continue
         const due = await this.#queue.nextDue()
         // Due already and not begun: its destination is full, and whoever leaves it wakes us.
         const untilDue = due === null ? LOOK_MS : due - this.#now()
@@ -93,13 +92,19 @@ export class Scheduler {
     }
   }
 
-  /** False when the job's destination has no place left; it stays due. */
-  #begin(job: Job): boolean {
-    const { destination } = job
-    if (this.#closed || this.#sites.isFull(destination)) {
-      this.#queue.release(job)
+  /** Asked once before each job is taken: each takes one of the places its destination has left. */
+  #noRoom(): (destination: string) => boolean {
+    const taken = new Map<string, number>()
+    return destination => {
+      const before = taken.get(destination) ?? 0
+      if (before >= this.#sites.room(destination)) return true
+      taken.set(destination, before + 1)
       return false
     }
+  }
+
+  #begin(job: Job): void {
+    const { destination } = job
     this.#sites.enter(destination)
     const done = this.#work(job)
       .catch(error => {
@@ -113,7 +118,6 @@ export class Scheduler {
         this.wake()
       })
     this.#active.add(done)
-    return true
   }
 
   #sleep(ms: number): Promise<void> {

@@ -27,8 +27,9 @@ export class Sites {
     this.#limit = limit
   }
 
-  isFull(destination: string): boolean {
-    return (this.#sites.get(destination)?.jobs ?? 0) >= this.#limit
+  /** How many more jobs the destination may have at this moment. */
+  room(destination: string): number {
+    return this.#limit - (this.#sites.get(destination)?.jobs ?? 0)
   }
 
   enter(destination: string): void {

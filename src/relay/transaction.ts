@@ -4,6 +4,7 @@ import type { Connection, TransactionReplies } from '../net/connection.ts'
 import { ConnectionError } from '../net/connection.ts'
 import type { Message } from '../queue/queue.ts'
 import type { Envelope } from '../smtp/envelope.ts'
+import { SmtpError } from '../smtp/error.ts'
 import { fromConnectionError, fromMailReply, fromRcptReply, fromReply, type Verdict } from './outcome.ts'
 
 /** RCPTs in one transaction, as Postfix has it; RFC 5321 §4.5.3.1.8 lets us count on 100. */
@@ -37,6 +38,11 @@ export async function transact(
       // RFC 5321 §3.8: the peer is going away. Who was not judged yet may be tried elsewhere.
       if (!connection.usable) throw new ConnectionError('closed', 'MAIL', 'the peer said 421')
     } catch (error) {
+      // An address this peer cannot be given (RFC 6531 §3.2): said by our own client before anything was sent.
+      if (error instanceof SmtpError) {
+        for (const index of left) verdicts.set(index, { ...fromReply(error.reply), action: 'next' })
+        return verdicts
+      }
       if (!(error instanceof ConnectionError)) throw error
       const verdict = fromConnectionError(error)
       const elsewhere: Verdict = { ...verdict, action: 'next' }
