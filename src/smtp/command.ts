@@ -26,45 +26,51 @@ export interface CommandContext {
   readonly utf8: boolean
 }
 
-type ArgumentParser = (verb: Verb, argument: string, context: CommandContext) => Command
-
-const ARGUMENTS: Readonly<Record<Verb, ArgumentParser>> = {
-  EHLO: (_, argument) => ({ verb: 'EHLO', domain: helloDomain(argument) }),
-  HELO: (_, argument) => ({ verb: 'HELO', domain: helloDomain(argument) }),
-  MAIL: (_, argument, context) => mail(argument, context),
-  RCPT: (_, argument, context) => rcpt(argument, context),
-  BDAT: (_, argument) => bdat(argument),
-  AUTH: (_, argument) => auth(argument),
+/** The arguments of a verb. @throws SmtpError 501, 555. */
+const ARGUMENTS: { readonly [V in Verb]: (argument: string, context: CommandContext) => Command } = {
+  EHLO: argument => ({ verb: 'EHLO', domain: helloDomain(argument) }),
+  HELO: argument => ({ verb: 'HELO', domain: helloDomain(argument) }),
+  MAIL: mail,
+  RCPT: rcpt,
+  BDAT: bdat,
+  AUTH: auth,
   // vrfy = "VRFY" SP String, RFC 5321 §4.1.1.6; we never look at it.
-  VRFY: (_, argument) => ({ verb: 'VRFY', text: someText(argument) }),
-  EXPN: (_, argument) => ({ verb: 'EXPN', text: someText(argument) }),
+  VRFY: argument => ({ verb: 'VRFY', text: someText(argument) }),
+  EXPN: argument => ({ verb: 'EXPN', text: someText(argument) }),
   // RFC 5321 §4.1.1.9: a parameter string is ignored.
-  NOOP: (_, argument) => ({ verb: 'NOOP', text: argument }),
-  HELP: (_, argument) => ({ verb: 'HELP', text: argument }),
-  DATA: (_, argument) => ({ verb: 'DATA', ...nothing(argument) }),
-  RSET: (_, argument) => ({ verb: 'RSET', ...nothing(argument) }),
-  QUIT: (_, argument) => ({ verb: 'QUIT', ...nothing(argument) }),
-  STARTTLS: (_, argument) => ({ verb: 'STARTTLS', ...nothing(argument) }),
+  NOOP: argument => ({ verb: 'NOOP', text: argument }),
+  HELP: argument => ({ verb: 'HELP', text: argument }),
+  // RFC 5321 §4.1.1: these take no arguments; neither does STARTTLS (RFC 3207 §4).
+  DATA: argument => alone('DATA', argument),
+  RSET: argument => alone('RSET', argument),
+  QUIT: argument => alone('QUIT', argument),
+  STARTTLS: argument => alone('STARTTLS', argument),
 }
 
-// RFC 5321 §2.4: verbs in any case; §4.1.1: white space before the CRLF is borne.
-const COMMAND_LINE = /^([A-Za-z0-9]+)(?: +(.*?))?[ \t]*$/s
+const VERBS: ReadonlySet<string> = new Set(Object.keys(ARGUMENTS))
+const isVerb = (word: string): word is Verb => VERBS.has(word)
 
-/** The verb of a line, `null` when it is none that we know. */
-export function verbOf(line: string): Verb | null {
-  const [, word = ''] = COMMAND_LINE.exec(line) ?? []
-  const verb = word.toUpperCase()
-  return isVerb(verb) ? verb : null
-}
-
-const isVerb = (word: string): word is Verb => Object.hasOwn(ARGUMENTS, word)
-
-/** A command line without its CRLF. @throws SmtpError 500 5.5.2 for an unknown verb, 501 or 555 for its arguments. */
+/** A command line without its CRLF. @throws SmtpError 500 5.5.2 for an unknown verb; 501, 555 for its arguments. */
 export function parseCommand(line: string, context: CommandContext): Command {
-  const [, word = '', argument = ''] = COMMAND_LINE.exec(line) ?? []
-  const verb = word.toUpperCase()
-  if (!isVerb(verb)) throw new SmtpError(500, '5.5.2', 'Command not recognized')
-  return ARGUMENTS[verb](verb, argument, context)
+  const { verb, argument } = splitLine(line)
+  if (verb === null) throw new SmtpError(500, '5.5.2', 'Command not recognized')
+  return parseArgument(verb, argument, context)
+}
+
+/** `verb` is `null` where it is none of ours. */
+export function splitLine(line: string): { readonly verb: Verb | null; readonly argument: string } {
+  // RFC 5321 §2.4: verbs in any case; §4.1.1: white space before the CRLF is borne.
+  let end = line.length
+  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) end--
+  const space = line.indexOf(' ')
+  const word = line.slice(0, space < 0 ? end : Math.min(space, end)).toUpperCase()
+  let start = word.length
+  while (start < end && line[start] === ' ') start++
+  return { verb: isVerb(word) ? word : null, argument: line.slice(start, end) }
+}
+
+export function parseArgument(verb: Verb, argument: string, context: CommandContext): Command {
+  return ARGUMENTS[verb](argument, context)
 }
 
 /** The line, without its CRLF; of parameters those in `table`. */
@@ -167,8 +173,7 @@ function someText(argument: string): string {
   return argument
 }
 
-// RFC 5321 §4.1.1: DATA, RSET and QUIT take no arguments; neither does STARTTLS (RFC 3207 §4).
-function nothing(argument: string): Record<never, never> {
+function alone(verb: 'DATA' | 'RSET' | 'QUIT' | 'STARTTLS', argument: string): Command {
   if (argument !== '') throw new SmtpError(501, '5.5.4', 'No arguments allowed')
-  return {}
+  return { verb }
 }

@@ -7,11 +7,14 @@ import { LIMITS } from './limits.ts'
 const SUB_DOMAIN = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
 // Domain = sub-domain *("." sub-domain)
 const DOMAIN = new RegExp(`^${SUB_DOMAIN}(?:\\.${SUB_DOMAIN})*$`)
+// RFC 1035 §2.3.4
 const LONG_LABEL = new RegExp(`[^.]{${LIMITS.labelOctets + 1}}`)
+const withinLimits = (domain: string): boolean =>
+  domain.length <= LIMITS.labelOctets || (domain.length <= LIMITS.domainOctets && !LONG_LABEL.test(domain))
 
 /** Domain, RFC 5321 §4.1.2; with `utf8` also with U-labels (RFC 6531 §3.3). */
 export function isDomain(text: string, options: { utf8?: boolean } = {}): boolean {
-  if (DOMAIN.test(text)) return text.length <= LIMITS.domainOctets && !LONG_LABEL.test(text)
+  if (DOMAIN.test(text)) return withinLimits(text)
   return options.utf8 === true && !isAscii(text) && toAscii(text) !== null
 }
 

@@ -47,8 +47,8 @@ const NOT_UTF8 = new SmtpError(500, '5.5.2', 'Command is neither ASCII nor UTF-8
 
 // RFC 6531 §3.1: what is not ASCII is UTF-8; whether it may stand there is for the command to say.
 function decode(line: string): string | SmtpError {
+  if (!UNUSUAL.test(line)) return line
   if (/[\0\r\n]/.test(line)) return BARE
-  if (!/[\x80-\xff]/.test(line)) return line
   try {
     return UTF8.decode(Buffer.from(line, 'latin1'))
   } catch {
@@ -56,4 +56,6 @@ function decode(line: string): string | SmtpError {
   }
 }
 
+/** NUL, CR, LF, and what is not ASCII. */
+const UNUSUAL = /[\0\r\n\x80-\xff]/
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

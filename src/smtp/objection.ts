@@ -2,6 +2,7 @@
 
 import type { Verb } from './command.ts'
 import { SmtpError } from './error.ts'
+import type { ServerOptions } from './server-event.ts'
 import { type State, transition } from './state.ts'
 
 /** What a server session is like when a command comes. */
@@ -15,15 +16,6 @@ export interface Condition {
   readonly recipientRefused: boolean
 }
 
-/** Of `ServerOptions`. */
-export interface Policy {
-  readonly tls: 'implicit' | 'starttls' | 'none'
-  readonly tlsRequired: boolean
-  readonly auth: readonly string[]
-  readonly authRequired: boolean
-  readonly hop: boolean
-}
-
 // RFC 3207 §4: 530 "to every command other than NOOP, EHLO, STARTTLS, or QUIT".
 const WITHOUT_TLS = new Set<Verb>(['NOOP', 'EHLO', 'HELO', 'STARTTLS', 'QUIT'])
 // RFC 4954 §6: 530 to "any command other than AUTH, EHLO, HELO, NOOP, RSET, or QUIT".
@@ -31,7 +23,7 @@ const WITHOUT_AUTH = new Set<Verb>(['AUTH', 'EHLO', 'HELO', 'NOOP', 'RSET', 'QUI
 /** Commands of extensions: RFC 5321 §2.2.1, they are there for those who said EHLO. */
 const EXTENSION_VERBS = new Set<Verb>(['AUTH', 'BDAT', 'STARTTLS'])
 
-export function objection(verb: Verb, condition: Condition, policy: Policy): SmtpError | null {
+export function objection(verb: Verb, condition: Condition, policy: ServerOptions): SmtpError | null {
   const { state, secure, authenticated, extended } = condition
   if (policy.tlsRequired && !secure && !WITHOUT_TLS.has(verb)) return STARTTLS_FIRST
   // RFC 5321 §4.2.4

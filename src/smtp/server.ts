@@ -7,8 +7,9 @@
  */
 
 import { AuthExchange, type AuthStep } from './auth.ts'
-import { type Command, parseCommand, type Verb, verbOf } from './command.ts'
-import { ContentDecoder, tooLarge } from './data.ts'
+import { type Command, parseArgument, splitLine, type Verb } from './command.ts'
+import { ContentReader } from './content.ts'
+import { tooLarge } from './data.ts'
 import type { Envelope, EnvelopeRecipient } from './envelope.ts'
 import { SmtpError } from './error.ts'
 import {
@@ -18,55 +19,13 @@ import {
   type ParameterTable,
   parameterTable,
 } from './extension.ts'
-import type { Limits } from './limits.ts'
 import { LineReader } from './line.ts'
-import { objection, type Policy } from './objection.ts'
-import type { MailParameters, RcptParameters } from './parameter.ts'
-import type { ReversePath } from './path.ts'
+import { objection } from './objection.ts'
 import { encodeReply, isPositive, type Reply, reply } from './reply.ts'
-import type { PlainCredentials } from './sasl.ts'
+import { isQuestion, type Question, type ServerEvent, type ServerOptions } from './server-event.ts'
 import { type Input, type State, transition } from './state.ts'
 
-export interface ServerOptions extends Policy {
-  readonly hostname: string
-  readonly limits: Limits
-  /** implicit: secured from the first octet. starttls: STARTTLS is offered until secured. none: neither. */
-  readonly tls: 'implicit' | 'starttls' | 'none'
-  /** MAIL (and AUTH) before TLS is 530 5.7.0. */
-  readonly tlsRequired: boolean
-  /** SASL mechanisms, offered once secured; none: no AUTH. */
-  readonly auth: readonly string[]
-  /** MAIL before AUTH is 530 5.7.0. */
-  readonly authRequired: boolean
-  /**
-   * ptt's own hop: XPTT in EHLO, XPTT= and AUTH= on MAIL, all or nothing: once a RCPT was refused DATA and BDAT answer
-   * 554 5.5.1.
-   */
-  readonly hop: boolean
-}
-
-export type ServerEvent =
-  /** The core answered by itself: write `octets`. `verb` is empty where there was none. */
-  | { readonly type: 'reply'; readonly verb: string; readonly reply: Reply; readonly octets: Uint8Array }
-  /** Write `reply(220 2.0.0)`, do the handshake, call `secured()`. A negative reply leaves the session in clear. */
-  | { readonly type: 'starttls' }
-  /** Answer with `reply()`: 235 2.7.0, 535 5.7.8, 454 4.7.0. */
-  | { readonly type: 'auth'; readonly credentials: PlainCredentials }
-  /** Answer with `reply()`. */
-  | { readonly type: 'mail'; readonly reversePath: ReversePath; readonly parameters: MailParameters }
-  /** Answer with `reply()`. */
-  | { readonly type: 'rcpt'; readonly recipient: EnvelopeRecipient; readonly parameters: RcptParameters }
-  /** Content, checked and without transparency; a subarray of the chunk where it can be. No answer. */
-  | { readonly type: 'content'; readonly octets: Uint8Array }
-  /** Whole: answer with `reply()`. Only a 2xx means that we took responsibility (RFC 5321 §6.1). */
-  | { readonly type: 'message'; readonly sizeOctets: number }
-  /** The transaction is over without a message: drop what you hold. No answer. */
-  | { readonly type: 'reset' }
-  /** After writing what was answered, close. No more events come. */
-  | { readonly type: 'close' }
-
-/** Events that the caller answers. */
-type Awaited = Exclude<ServerEvent, { readonly type: 'reply' | 'content' | 'reset' | 'close' }>
+export type { ServerEvent, ServerOptions } from './server-event.ts'
 
 /** MAIL was accepted. */
 interface Transaction {
@@ -75,21 +34,12 @@ interface Transaction {
   readonly recipients: EnvelopeRecipient[]
   /** A RCPT was answered 4yz or 5yz. */
   refused: boolean
-  /** Content that came by BDAT so far. */
-  chunks: ContentDecoder | null
-}
-
-/** A BDAT chunk under way. */
-interface Chunk {
-  readonly sizeOctets: number
-  readonly last: boolean
-  readonly decoder: ContentDecoder
-  remaining: number
 }
 
 export class ServerSession {
   readonly #options: ServerOptions
   readonly #lines = new LineReader()
+  readonly #content: ContentReader
   #state: State = 'connected'
   #secure: boolean
   #authenticated = false
@@ -99,20 +49,18 @@ export class ServerSession {
   #table: ParameterTable = NO_PARAMETERS
   #exchange: AuthExchange | null = null
   #transaction: Transaction | null = null
-  /** DATA under way. It goes on to its end when its transaction was dropped. */
-  #data: ContentDecoder | null = null
-  #chunk: Chunk | null = null
   #errors = 0
   #authFailures = 0
   #discardedOctets = 0
   /** Events not pulled yet. */
   readonly #queue: ServerEvent[] = []
-  #awaited: Awaited | null = null
+  #question: Question | null = null
   #octets: Buffer = NO_OCTETS
   #at = 0
 
   constructor(options: ServerOptions) {
     this.#options = options
+    this.#content = new ContentReader(options.limits)
     this.#secure = options.tls === 'implicit'
   }
 
@@ -160,17 +108,19 @@ export class ServerSession {
       const event = this.#next()
       if (event === null) return
       yield event
-      invariant(this.#awaited === null, 'an event was not answered')
+      invariant(this.#question === null, 'an event was not answered')
     }
   }
 
   /** Answers the event last pulled; the state advances on a positive reply, and on 421 to the end. */
   reply(reply: Reply): Uint8Array {
-    const event = this.#awaited
+    const event = this.#question
     invariant(event !== null, 'reply() without an event to answer')
-    this.#awaited = null
-    this.#answered(event, reply, isPositive(reply))
-    if (reply.code === 421) this.#close()
+    this.#question = null
+    if (this.#state !== 'closed') {
+      this.#answered(event, reply, isPositive(reply))
+      if (reply.code === 421) this.#close()
+    }
     return encodeReply(reply)
   }
 
@@ -203,14 +153,14 @@ export class ServerSession {
 
   #next(): ServerEvent | null {
     while (this.#queue.length === 0) {
-      if (this.#state === 'closed' || this.#state === 'handshake') this.#discard()
+      if (this.#state === 'handshake') this.#discard()
+      if (this.#state === 'closed') this.#at = this.#octets.length
       if (this.#at === this.#octets.length) return null
-      if (this.#data !== null) this.#readData(this.#data)
-      else if (this.#chunk !== null) this.#readChunk(this.#chunk)
+      if (this.#content.reading) this.#readContent()
       else this.#readLine()
     }
     const event = this.#queue.shift() ?? null
-    if (event !== null && isAwaited(event)) this.#awaited = event
+    if (event !== null && isQuestion(event)) this.#question = event
     return event
   }
 
@@ -233,13 +183,16 @@ export class ServerSession {
   }
 
   #command(line: string): void {
-    const verb = verbOf(line)
+    const { verb, argument } = splitLine(line)
     try {
-      if (this.#authFailures >= this.#options.limits.authFailures) throw TOO_MANY_AUTH_FAILURES
-      const reason = verb === null || verb === 'BDAT' ? null : this.#objection(verb)
-      if (reason !== null) throw reason
-      if (verb === 'BDAT') this.#bdat(line)
-      else this.#perform(this.#parse(line))
+      if (verb !== 'QUIT' && this.#authFailures >= this.#options.limits.authFailures) {
+        throw TOO_MANY_AUTH_FAILURES
+      }
+      if (verb === null) throw UNRECOGNIZED
+      const reason = this.#objection(verb)
+      if (verb === 'BDAT') this.#bdat(argument, reason)
+      else if (reason !== null) throw reason
+      else this.#perform(this.#parse(verb, argument))
     } catch (error) {
       if (!(error instanceof SmtpError)) throw error
       if (verb === 'RCPT' && this.#transaction !== null) this.#transaction.refused = true
@@ -247,8 +200,8 @@ export class ServerSession {
     }
   }
 
-  #parse(line: string): Command {
-    return parseCommand(line, {
+  #parse(verb: Verb, argument: string): Command {
+    return parseArgument(verb, argument, {
       table: this.#table,
       utf8: this.#transaction?.envelope.smtputf8 === true,
     })
@@ -291,7 +244,7 @@ export class ServerSession {
       }
       case 'DATA':
         this.#advance('DATA')
-        this.#data = new ContentDecoder(true, this.#options.limits)
+        this.#content.data()
         this.#say('DATA', START_MAIL_INPUT)
         break
       case 'RSET':
@@ -347,26 +300,18 @@ export class ServerSession {
   }
 
   // RFC 3030 §2: whatever is answered, the octets behind the line are content.
-  #bdat(line: string): void {
-    const { sizeOctets, last } = this.#chunkSize(line) ?? {}
+  #bdat(argument: string, reason: SmtpError | null): void {
+    const { sizeOctets, last } = this.#chunkSize(argument) ?? {}
     if (sizeOctets === undefined || last === undefined) return
-    const { limits } = this.#options
-    const decoder = this.#transaction?.chunks ?? new ContentDecoder(false, limits)
-    const reason = this.#objection('BDAT')
-    if (reason !== null) decoder.refuse(reason)
-    else {
-      this.#advance('BDAT')
-      if (decoder.sizeOctets + sizeOctets > limits.messageOctets) decoder.refuse(tooLarge(limits))
-      if (this.#transaction !== null) this.#transaction.chunks = decoder
-    }
-    this.#chunk = { sizeOctets, last, decoder, remaining: sizeOctets }
-    this.#readChunk(this.#chunk)
+    if (reason === null) this.#advance('BDAT')
+    this.#content.chunk(sizeOctets, last, reason)
+    if (sizeOctets === 0) this.#readContent()
   }
 
   /** `null`: it cannot be read. How many octets of content follow is not known then, and there is no going on. */
-  #chunkSize(line: string): { sizeOctets: number; last: boolean } | null {
+  #chunkSize(argument: string): { sizeOctets: number; last: boolean } | null {
     try {
-      const command = this.#parse(line)
+      const command = this.#parse('BDAT', argument)
       return command.verb === 'BDAT' ? command : null
     } catch (error) {
       if (!(error instanceof SmtpError)) throw error
@@ -376,34 +321,17 @@ export class ServerSession {
     }
   }
 
-  #readChunk(chunk: Chunk): void {
-    const { decoder, last, sizeOctets } = chunk
-    const take = Math.min(chunk.remaining, this.#octets.length - this.#at)
-    this.#content(decoder, this.#at + take)
-    chunk.remaining -= take
-    if (chunk.remaining > 0) return
-    this.#chunk = null
-    if (last) decoder.finish()
-    if (decoder.fault !== null) this.#refuseContent('BDAT', decoder.fault)
-    else if (last) this.#queue.push({ type: 'message', sizeOctets: decoder.sizeOctets })
-    else this.#say('BDAT', reply(250, '2.0.0', `${sizeOctets} octets received`))
-  }
-
-  #readData(decoder: ContentDecoder): void {
-    const done = this.#content(decoder, this.#octets.length)
-    if (!done) return
-    this.#data = null
-    if (decoder.fault !== null) this.#refuseContent('DATA', decoder.fault)
-    else this.#queue.push({ type: 'message', sizeOctets: decoder.sizeOctets })
-  }
-
-  #content(decoder: ContentDecoder, end: number): boolean {
-    const decoded = decoder.decode(this.#octets, this.#at, end)
-    this.#at = decoded.end
-    if (decoded.content !== null) this.#queue.push({ type: 'content', octets: decoded.content })
+  #readContent(): void {
+    const { end, content, fault, ended } = this.#content.read(this.#octets, this.#at)
+    this.#at = end
+    if (content !== null) this.#queue.push({ type: 'content', octets: content })
     // The message will be refused at its end: nobody needs to keep what came of it.
-    if (decoder.fault !== null) this.#drop()
-    return decoded.done
+    if (fault !== null) this.#drop()
+    if (ended === null) return
+    const { verb, last, sizeOctets } = ended
+    if (fault !== null) this.#refuseContent(verb, fault)
+    else if (last) this.#queue.push({ type: 'message', sizeOctets })
+    else this.#say(verb, reply(250, '2.0.0', `${sizeOctets} octets received`))
   }
 
   /** At the true end of the content: the client hears it now, and the next octet is a command. */
@@ -434,7 +362,7 @@ export class ServerSession {
     this.#advance('AUTHENTICATED')
   }
 
-  #answered(event: Awaited, reply: Reply, positive: boolean): void {
+  #answered(event: Question, reply: Reply, positive: boolean): void {
     switch (event.type) {
       case 'starttls':
         if (positive) this.#advance('STARTTLS')
@@ -446,7 +374,7 @@ export class ServerSession {
         if (!positive) break
         const recipients: EnvelopeRecipient[] = []
         const envelope = { reversePath: event.reversePath, ...event.parameters, recipients }
-        this.#transaction = { envelope, recipients, refused: false, chunks: null }
+        this.#transaction = { envelope, recipients, refused: false }
         this.#advance('MAIL')
         break
       }
@@ -472,6 +400,7 @@ export class ServerSession {
   #drop(): void {
     if (this.#transaction === null) return
     this.#transaction = null
+    this.#content.forget()
     this.#queue.push({ type: 'reset' })
   }
 
@@ -510,16 +439,10 @@ const CANNOT_VERIFY = reply(252, '2.0.0', 'Cannot VRFY user, but will accept mes
 const HELP = reply(214, '2.0.0', 'EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT')
 // RFC 5321 §4.5.3.1.10
 const TOO_MANY_RECIPIENTS = new SmtpError(452, '4.5.3', 'Too many recipients')
+const UNRECOGNIZED = new SmtpError(500, '5.5.2', 'Command not recognized')
 const TOO_MANY_ERRORS = new SmtpError(421, '4.7.0', 'Too many errors')
 // RFC 4954 §9
 const TOO_MANY_AUTH_FAILURES = new SmtpError(421, '4.7.0', 'Too many failed authentication attempts')
-
-const isAwaited = (event: ServerEvent): event is Awaited =>
-  event.type === 'mail' ||
-  event.type === 'rcpt' ||
-  event.type === 'message' ||
-  event.type === 'auth' ||
-  event.type === 'starttls'
 
 const asBuffer = (octets: Uint8Array): Buffer =>
   Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
