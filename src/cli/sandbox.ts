@@ -45,7 +45,7 @@ Examples:
 
 function port(text: string): number {
   const number = Number(text)
-  if (!/^\\d+$/.test(text) || number < 1 || number > 65_531)
+  if (!/^\d+$/.test(text) || number < 1 || number > 65_531)
     throw new InvalidArgumentError('a number from 1 to 65531.')
   return number
 }

@@ -112,12 +112,16 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** When a process began, in ticks since boot, where /proc tells: a number may be another's by now. */
+/**
+ * When a process began, in ticks since boot, where /proc tells: its number may be another's by now. One that has ended
+ * and that its parent has not looked at yet (a zombie) never matches.
+ */
 function startOf(pid: number): string {
   try {
-    // proc(5): the 22nd field; the second, in parentheses, may hold spaces.
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '-'
+    // proc(5): the third field is the state, the 22nd the time; the second, in parentheses, may hold spaces.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? 'ended' : (fields[19] ?? '-')
   } catch {
     return '-'
   }

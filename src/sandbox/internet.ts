@@ -201,7 +201,7 @@ class InternetSession implements SessionHandler {
     const path = await this.#maildir.deliver([...trace, ...kept, ...rest], nowMs)
     const delivery = {
       id: idOf(header),
-      messageId: fieldsNamed(header, 'Message-ID').map(fieldBody)[0] ?? '',
+      messageId: messageIdOf(header),
       reversePath: this.#reversePath,
       recipient,
       verdict,
@@ -226,8 +226,12 @@ class InternetSession implements SessionHandler {
   }
 }
 
-/** The id our servers gave it: the ID clause of a Received field (RFC 5321 §4.4). */
+/** The id our servers gave it: the ID clause of a Received field (RFC 5321 §4.4); a notice has it in its Message-ID. */
 function idOf(header: readonly Field[]): string {
   const ids = fieldsNamed(header, 'Received').map(one => /\bid\s+(\S+?)[;\s]/.exec(fieldBody(one))?.[1] ?? '')
-  return ids.find(isId) ?? ''
+  return [...ids, ...messageIdOf(header).split(/[<@]/)].find(isId) ?? ''
+}
+
+function messageIdOf(header: readonly Field[]): string {
+  return fieldsNamed(header, 'Message-ID').map(fieldBody)[0] ?? ''
 }

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { readPem, readSecret } from '../config/file.ts'
 import { type Config, hopName } from '../config/schema.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
+import { formatEndpoint } from '../net/endpoint.ts'
 import { Resolver } from '../net/resolver.ts'
 import type { Account } from '../net/submit.ts'
 import type { KeyPair } from '../net/tls.ts'
@@ -136,6 +137,7 @@ async function start(
   })
   signal.throwIfAborted()
   signal.addEventListener('abort', () => void services.close())
+  print(`starting in ${paths.folder}: ${placesOf(file)}`)
   await services.start()
   writeSandboxFile(paths.file, file)
   written = true
@@ -204,6 +206,11 @@ function describe(config: Config, paths: Paths): SandboxFile {
     config: config.file,
     pids: {},
   }
+}
+
+function placesOf({ submission, signer, relay, dns, internet }: SandboxFile): string {
+  const places = Object.entries({ submission, signer, relay, dns, internet })
+  return places.map(([name, place]) => `${name} ${formatEndpoint(place)}`).join(', ')
 }
 
 function accountOf({ submission }: SandboxFile): Account {

@@ -53,7 +53,8 @@ export function tell(entry: Entry): string | null {
   return `${head} ${[entry.id, ...words].filter(word => word !== '').join(' ')}`
 }
 
-function wordsFor({ service, event, fields }: Entry): string[] | null {
+function wordsFor(entry: Entry): string[] | null {
+  const { service, event, fields } = entry
   const said = (key: string, before = ''): string => {
     const value = fields[key]
     return value === undefined || value === null || value === '' ? '' : `${before}${String(value)}`
@@ -70,6 +71,8 @@ function wordsFor({ service, event, fields }: Entry): string[] | null {
     case 'duplicate':
       return [said('size'), 'octets']
     case 'delivered':
+      // The relay's own notices, on their way to the signer: told when they are queued.
+      if (entry.id === '') return null
       return service === 'internet'
         ? [said('recipient', 'to '), said('dkim', 'dkim='), said('reason')]
         : [said('recipients', 'to '), said('remote', 'by ')]
@@ -80,7 +83,8 @@ function wordsFor({ service, event, fields }: Entry): string[] | null {
     case 'notice':
       return [said('about', 'about ')]
     case 'refused':
-      return [said('verb'), said('reply'), said('reason')]
+      // What the pretend Internet refuses, the relay tells with the id of the message.
+      return service === 'internet' ? null : [said('verb'), said('reply'), said('reason')]
     case 'alarm':
     case 'failed':
       return [said('about'), said('reason'), said('error')]

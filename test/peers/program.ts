@@ -49,34 +49,55 @@ export async function run(
   return { code: code ?? -1, output }
 }
 
-/** A program that stays. `output()` is what it has said; `stop()` ends it and waits until it is gone. */
+/** A program that stays. */
 export interface Running {
   readonly process: ChildProcess
+  /** What it has said. */
   output(): string
-  stop(): Promise<void>
+  /** Resolves when it has said that; rejects with all it said when it ends before. */
+  said(pattern: RegExp): Promise<RegExpExecArray>
+  /** Resolves when it is gone, and whoever else writes to its output. */
+  readonly ended: Promise<void>
+  /** Ends it and waits for that. */
+  stop(signal?: NodeJS.Signals): Promise<void>
 }
 
 export function start(program: string, args: readonly string[], options: { cwd?: string } = {}): Running {
   const child = spawn(program, args, { cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8')
-    stream.on('data', (text: string) => {
-      output += text
-    })
+  let over = false
+  const news = new EventTarget()
+  const hear = (text: string) => {
+    output += text
+    news.dispatchEvent(new Event('news'))
   }
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hear)
   const ended = new Promise<void>(resolve => {
-    child.once('close', () => resolve())
-    child.once('error', error => {
-      output += error.message
+    const end = () => {
+      over = true
+      hear('')
       resolve()
+    }
+    child.once('close', end)
+    child.once('error', error => {
+      hear(error.message)
+      end()
     })
   })
   return {
     process: child,
     output: () => output,
-    async stop() {
-      child.kill('SIGTERM')
+    async said(pattern) {
+      for (;;) {
+        const found = pattern.exec(output)
+        if (found !== null) return found
+        assert.ok(!over, `${program} ended without saying ${pattern}: ${output}`)
+        await new Promise(resolve => news.addEventListener('news', resolve, { once: true }))
+      }
+    },
+    ended,
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal)
       await ended
     },
   }
