@@ -1,6 +1,7 @@
 /** BIND 9 (named), as a primary that takes updates and as a recursive server. */
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type DnsPeer,
@@ -11,6 +12,7 @@ import {
   startDnsPeer,
 } from './dns.ts'
 import { which } from './need.ts'
+import { run as runProgram, temporaryFolder } from './program.ts'
 
 export function startBind(options: PrimaryPeerOptions): Promise<DnsPeer> {
   const { zones, tsigKey } = options
@@ -72,4 +74,31 @@ function run(folder: string, port: number, config: string[]): { program: string;
 
 function probe(zones: MasterFiles): Probe {
   return { zone: Object.keys(zones)[0] ?? '.' }
+}
+
+/** A zone signed with a new key (RFC 4035), and the DNSKEY record that a validating resolver is to trust. */
+export async function signZone(
+  zone: string,
+  masterFile: string,
+): Promise<{ masterFile: string; anchor: string }> {
+  const folder = temporaryFolder('signzone')
+  try {
+    const file = join(folder.path, 'zone')
+    writeFileSync(file, masterFile)
+    const keygen = ['-q', '-K', folder.path, '-a', 'ECDSAP256SHA256', '-f', 'KSK', zone]
+    const key = await finished('dnssec-keygen', keygen, folder.path)
+    const signzone = ['-q', '-S', '-z', '-K', folder.path, '-o', zone, '-f', `${file}.signed`, file]
+    await finished('dnssec-signzone', signzone, folder.path)
+    const lines = readFileSync(join(folder.path, `${key.trim()}.key`), 'utf8').split('\n')
+    const anchor = lines.find(line => line !== '' && !line.startsWith(';')) ?? ''
+    return { masterFile: readFileSync(`${file}.signed`, 'utf8'), anchor }
+  } finally {
+    folder.remove()
+  }
+}
+
+async function finished(program: string, args: readonly string[], cwd: string): Promise<string> {
+  const { code, output } = await runProgram(which(program) ?? program, args, { cwd })
+  assert.equal(code, 0, `${program}: ${output}`)
+  return output
 }

@@ -14,6 +14,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   dig: 'bind9-dnsutils',
   'dkimproxy-verify': 'libmail-dkim-perl',
   dkimverify: 'python3-dkim',
+  'dnssec-keygen': 'bind9-utils',
+  'dnssec-signzone': 'bind9-utils',
   exim4: 'exim4-daemon-heavy',
   git: 'git',
   gsasl: 'gsasl',
