@@ -24,8 +24,14 @@ function setUpModules() {
   if (reason !== undefined) {
     say(`npm ci: ${reason}`)
     // Development dependencies too, whatever NODE_ENV is: Node 24 is one of them.
-    const ok = run([...npm(), 'ci', '--include=dev', '--no-audit', '--no-fund'])
-    if (!ok) fail('npm ci failed: see above')
+    const options = ['--include=dev', '--no-audit', '--no-fund']
+    if (!run([...npm(), 'ci', ...options])) {
+      // npm ci refuses a lock file that was written where the registry lacked an optional package of another platform.
+      say('npm ci failed, see above: npm install')
+      run([...npm(), 'install', '--no-save', ...options])
+    }
+    const still = staleness()
+    if (still !== undefined) fail(`node_modules is not what package-lock.json says: ${still}`)
   }
   const node = join(root, 'node_modules/.bin/node')
   const { stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' })
