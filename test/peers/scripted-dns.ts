@@ -10,6 +10,7 @@ import { freePort } from './port.ts'
 
 export interface Asked {
   readonly query: Message
+  readonly octets: Buffer
   readonly transport: 'udp' | 'tcp'
   /** Where a UDP query came from. */
   readonly peer: RemoteInfo | null
@@ -30,7 +31,7 @@ export async function startScriptedDns(script: Script): Promise<ScriptedDns> {
   const asked: Asked[] = []
   const replies = (octets: Buffer, transport: 'udp' | 'tcp', peer: RemoteInfo | null): Buffer[] => {
     const query = decodeMessage(octets)
-    const one = { query, transport, peer }
+    const one = { query, octets, transport, peer }
     asked.push(one)
     const { id, questions } = query
     return script(one).map(reply =>
