@@ -61,6 +61,7 @@ async function run({ folder, fresh = false, once = false, portBase = null }: Opt
     ending.abort()
   }
   process.on('SIGINT', end).on('SIGTERM', end)
+  const watch = watchNpm(() => ending.abort())
   const ended = new Promise<null>(resolve => ending.signal.addEventListener('abort', () => resolve(null)))
   try {
     const sandbox = await startSandbox({
@@ -89,7 +90,17 @@ async function run({ folder, fresh = false, once = false, portBase = null }: Opt
   } finally {
     if (once && ending.signal.aborted) process.exitCode = 1
     process.off('SIGINT', end).off('SIGTERM', end)
+    clearInterval(watch)
   }
+}
+
+/** npm runs a script by a shell, and a shell that is told to end does not tell us: we notice that it is gone. */
+function watchNpm(gone: () => void): NodeJS.Timeout | undefined {
+  if (process.env.npm_lifecycle_event === undefined) return undefined
+  const shell = process.ppid
+  return setInterval(() => {
+    if (process.ppid !== shell) gone()
+  }, 500).unref()
 }
 
 const supervise: Tools['supervise'] = (file, output, log) =>

@@ -62,8 +62,13 @@ export interface Running {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-export function start(program: string, args: readonly string[], options: { cwd?: string } = {}): Running {
-  const child = spawn(program, args, { cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+export function start(
+  program: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: Readonly<Record<string, string>> } = {},
+): Running {
+  const env = { ...process.env, ...options.env }
+  const child = spawn(program, args, { cwd: options.cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   let over = false
   const news = new EventTarget()
