@@ -19,19 +19,18 @@ interface ZoneState {
 
 /** @throws Error the file is there and cannot be read or understood */
 export function loadState(file: string, configured: readonly Zone[]): Zone[] {
-  let states: readonly ZoneState[]
   try {
-    states = JSON.parse(readFileSync(file, 'utf8')) as readonly ZoneState[]
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [...configured]
+    const states = JSON.parse(readFileSync(file, 'utf8')) as readonly ZoneState[]
+    return configured.map(zone => {
+      const state = states.find(candidate => candidate.origin === zone.origin)
+      return state === undefined ? zone : overlay(zone, state)
+    })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [...configured]
     throw new Error(`${file}: cannot be read as the state of the DNS server; remove it to begin anew`, {
-      cause: error,
+      cause,
     })
   }
-  return configured.map(zone => {
-    const state = states.find(candidate => candidate.origin === zone.origin)
-    return state === undefined ? zone : overlay(zone, state)
-  })
 }
 
 /** The file is whole at any moment: written beside, then renamed. */

@@ -8,6 +8,7 @@ import { parseTsigKey, type TsigKey } from '../../src/dns/tsig.ts'
 import type { Change, Prerequisite } from '../../src/dns/update.ts'
 import type { Endpoint } from '../../src/net/endpoint.ts'
 import { askPrimary, sendUpdate, type UpdateOptions } from '../../src/net/nsupdate.ts'
+import { Resolver } from '../../src/net/resolver.ts'
 import { type Fields, type Log, silent } from '../../src/observe/event.ts'
 import { startDnsServer } from '../../src/sandbox/dns-server.ts'
 import { type PublishOptions, publishKey } from '../../src/signer/publish.ts'
@@ -15,6 +16,8 @@ import { startBind } from '../peers/bind.ts'
 import type { PrimaryPeerOptions } from '../peers/dns.ts'
 import { startKnot } from '../peers/knot.ts'
 import { need } from '../peers/need.ts'
+import { freePort } from '../peers/port.ts'
+import { startUnbound } from '../peers/unbound.ts'
 
 const ZONE = 'example.com'
 const MASTER_FILE = `$TTL 60
@@ -95,6 +98,35 @@ for (const dialect of primaries) {
     })
   }
 }
+
+test('publishing: the key is seen by the resolver too, or it is not ready', async t => {
+  if (!need(t, 'named', 'unbound')) return
+  const peer = await startBind({ zones: { [ZONE]: MASTER_FILE }, tsigKey })
+  t.after(() => peer.stop())
+  const primary = { host: '127.0.0.1', port: peer.port }
+  const unbound = await startUnbound({ stubs: { [ZONE]: peer.port } })
+  t.after(() => unbound.stop())
+  const resolver = new Resolver({ servers: [{ host: '127.0.0.1', port: unbound.port }] })
+  t.after(() => resolver.close())
+  assert.deepEqual(await publishKey(options(primary, 'seen', { resolver })), { kind: 'published' })
+  assert.deepEqual(await publishKey(options(primary, 'seen', { resolver })), { kind: 'already' })
+
+  // Somebody asked too early: the resolver remembers that there was nothing (RFC 2308 §5).
+  assert.equal((await resolver.txt(`early._domainkey.${ZONE}`)).kind, 'nxdomain')
+  const outcome = await publishKey(options(primary, 'early', { resolver }))
+  assert.ok(outcome.kind === 'failure')
+  assert.equal(outcome.code, 'UNRESOLVED')
+  assert.match(outcome.reason, /^the resolver still has no such name for early\._domainkey\.example\.com/)
+  assert.equal((await askPrimary(primary, `early._domainkey.${ZONE}`, 'TXT')).kind, 'answer')
+})
+
+test('publishing: no primary is a failure, a name outside the zone is refused', async () => {
+  const nobody = { host: '127.0.0.1', port: await freePort() }
+  const outcome = await publishKey(options(nobody, 'ptt'))
+  assert.equal(outcome.kind === 'failure' && outcome.code, 'NETWORK')
+  const outside = await publishKey({ ...options(nobody, 'ptt'), name: 'ptt._domainkey.example.org' })
+  assert.equal(outside.kind === 'refused' && outside.code, 'NOTZONE')
+})
 
 async function suite(t: TestContext, primary: Endpoint, dialect: Dialect): Promise<void> {
   const keyName = (selector: string): string => `${selector}._domainkey.${ZONE}`
