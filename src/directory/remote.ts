@@ -24,7 +24,8 @@ export function parseRemote(repository: string): Remote {
   const url = URL.parse(repository)
   if (!url || !repository.includes('://'))
     throw new Error(`"${repository}" is not a path or a file, https or ssh URL`)
-  const protocol = scheme === 'http' && THIS_MACHINE.has(url.hostname) ? 'http' : scheme
+  // In clear only where nobody else reads or writes it.
+  const protocol = scheme === 'http' && !THIS_MACHINE.has(url.hostname) ? null : scheme
   // A secret there would be seen in logs and in the list of processes.
   if (url.password !== '' || (url.username !== '' && protocol !== 'ssh'))
     throw new Error('a repository URL holds no secret: use a credential helper of git, or ssh')

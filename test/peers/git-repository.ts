@@ -41,7 +41,7 @@ export async function makeGitRepository(
       return run(['-C', path, 'rev-parse', ref])
     },
     git: (...args) => run(['-C', path, ...args]),
-    remove: () => rm(folder, { recursive: true, force: true }),
+    remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10 }),
   }
 }
 

@@ -1,0 +1,413 @@
+/** The repository of users over every transport: fetched, changed, out of reach, broken. */
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, type TestContext, test } from 'node:test'
+import type { Directory, Follower } from '../../src/directory/directory.ts'
+import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
+import { follow } from '../../src/directory/repository.ts'
+import { addUser } from '../../src/directory/users.ts'
+import type { Fields, Level, Log } from '../../src/observe/event.ts'
+import { startGitHttp } from '../peers/git-http.ts'
+import { type GitRepository, makeGitRepository } from '../peers/git-repository.ts'
+import { startGitSsh } from '../peers/git-ssh.ts'
+import { need } from '../peers/need.ts'
+
+const verifier = await makeVerifier('pencil', { iterations: 4096 })
+const user = `password = "${formatVerifier(verifier)}"\n`
+const temporary = mkdtempSync(join(tmpdir(), 'ptt-directory-'))
+after(() => rmSync(temporary, { recursive: true, force: true }))
+
+type Told = Fields & { readonly level: Level }
+
+/** Keeps what is told; `until` waits for a `state`. */
+class Listener implements Log {
+  readonly told: Told[] = []
+  #waiting: (() => void)[] = []
+
+  event(name: string, fields: Fields = {}, level: Level = 'info'): void {
+    assert.equal(name, 'directory')
+    this.told.push({ ...fields, level })
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  with(): Log {
+    return this
+  }
+
+  states(): unknown[] {
+    return this.told.map(({ state }) => state)
+  }
+
+  async until(state: string, commit?: string): Promise<Told> {
+    for (;;) {
+      const found = this.told.find(fields => fields.state === state && (!commit || fields.commit === commit))
+      if (found) return found
+      await new Promise<void>(resolve => this.#waiting.push(resolve))
+    }
+  }
+}
+
+const undo = new WeakMap<TestContext, (() => unknown)[]>()
+
+/** Last in, first out: a follower ends before its server, a server before its repository. All of them run. */
+function cleanUp(t: TestContext, step: () => unknown): void {
+  const steps = undo.get(t) ?? []
+  if (steps.length === 0)
+    t.after(async () => {
+      const results = []
+      for (const each of steps.toReversed())
+        results.push(
+          await Promise.resolve()
+            .then(each)
+            .catch(error => error),
+        )
+      for (const result of results) if (result instanceof Error) throw result
+    })
+  steps.push(step)
+  undo.set(t, steps)
+}
+
+let clones = 0
+
+/** Ends with the test. A clone that is given again is a restart. */
+async function started(
+  t: TestContext,
+  repository: string,
+  options: { clone?: string; intervalMs?: number; onChange?: (directory: Directory) => void } = {},
+): Promise<{ follower: Follower; log: Listener; clone: string }> {
+  const log = new Listener()
+  const clone = options.clone ?? join(temporary, `clone-${clones++}.git`)
+  const { intervalMs = 3_600_000, onChange } = options
+  const fixed = {
+    repository,
+    clone,
+    intervalMs,
+    log,
+    branch: 'main',
+    domain: 'example.com',
+    timeoutMs: 20_000,
+  }
+  const follower = await follow(onChange ? { ...fixed, onChange } : fixed)
+  cleanUp(t, () => follower.close())
+  return { follower, log, clone }
+}
+
+async function users(t: TestContext): Promise<GitRepository> {
+  const repository = await makeGitRepository()
+  cleanUp(t, () => repository.remove())
+  await repository.commit({ 'example.com/users/alice.toml': user })
+  return repository
+}
+
+/** The same story over each transport: the first commit, a commit while it runs, and a change by our own tool. */
+async function story(t: TestContext, repository: GitRepository, url: string): Promise<void> {
+  const seen: Directory[] = []
+  const { follower, log } = await started(t, url, {
+    intervalMs: 20,
+    onChange: directory => seen.push(directory),
+  })
+  assert.equal(follower.current().user('alice')?.name, 'alice@example.com')
+  assert.equal(follower.current().user('bob'), undefined)
+
+  const second = await repository.commit({ 'example.com/users/bob.toml': user })
+  await log.until('in force', second)
+  assert.equal(follower.current().commit, second)
+  assert.equal(follower.current().user('bob')?.name, 'bob@example.com')
+
+  const options = { repository: url, branch: 'main', domain: 'example.com', temporary }
+  const { commit } = await addUser(options, { name: 'carol', senders: ['sales'], verifier })
+  await log.until('in force', commit)
+  assert.equal(follower.current().user('carol')?.senders.includes('sales@example.com'), true)
+  assert.deepEqual(
+    seen.map(directory => directory.commit),
+    [second, commit],
+  )
+  assert.equal(await repository.git('rev-parse', 'main'), commit)
+}
+
+for (const form of ['path', 'file URL'])
+  test(`a repository on this machine, by ${form}`, async t => {
+    if (!need(t, 'git')) return
+    const repository = await users(t)
+    await story(t, repository, form === 'path' ? repository.path : `file://${repository.path}`)
+  })
+
+test('a repository over smart HTTP', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const server = await startGitHttp(repository.path)
+  cleanUp(t, () => server.stop())
+  await story(t, repository, server.url)
+  assert.ok(server.requests.some(request => request.includes('service=git-receive-pack')))
+})
+
+test('a repository over HTTPS; a certificate that is not trusted is told', async t => {
+  if (!need(t, 'git', 'openssl')) return
+  const repository = await users(t)
+  const server = await startGitHttp(repository.path, { tls: true })
+  cleanUp(t, () => server.stop())
+  await assert.rejects(started(t, server.url), /certificate.*GIT_SSL_CAINFO/s)
+  process.env.GIT_SSL_CAINFO = server.ca ?? ''
+  cleanUp(t, () => delete process.env.GIT_SSL_CAINFO)
+  await story(t, repository, server.url)
+})
+
+test('a repository over ssh; a key that is not let in, a host that is not known', async t => {
+  if (!need(t, 'git', 'ssh', 'sshd', 'ssh-keygen')) return
+  const repository = await users(t)
+  const server = await startGitSsh()
+  cleanUp(t, () => server.stop())
+  cleanUp(t, () => delete process.env.GIT_SSH_COMMAND)
+  const url = server.url(repository.path)
+  process.env.GIT_SSH_COMMAND = server.strangerCommand
+  await assert.rejects(started(t, url), /Permission denied.*does not take our ssh key/s)
+  process.env.GIT_SSH_COMMAND = server.command.replace(
+    /UserKnownHostsFile=\S+/,
+    'UserKnownHostsFile=/dev/null',
+  )
+  await assert.rejects(started(t, url), /Host key verification failed.*known_hosts/s)
+  process.env.GIT_SSH_COMMAND = server.command
+  await story(t, repository, url)
+})
+
+test('a remote that goes away and comes back', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const first = await repository.git('rev-parse', 'main')
+  let server = await startGitHttp(repository.path)
+  cleanUp(t, () => server.stop())
+  const { follower, log, clone } = await started(t, server.url)
+  await server.stop()
+
+  await follower.refresh()
+  await follower.refresh()
+  assert.deepEqual(log.states(), ['in force', 'unreachable'])
+  assert.equal(log.told[1]?.level, 'error')
+  assert.equal(log.told[1]?.inForce, first)
+  assert.match(String(log.told[1]?.reason), /refused|connect/i)
+  assert.equal(follower.current().commit, first)
+
+  // A restart meanwhile.
+  const again = await started(t, server.url, { clone })
+  assert.deepEqual(again.log.states(), ['in force', 'unreachable'])
+  assert.equal(again.follower.current().user('alice')?.name, 'alice@example.com')
+  await again.follower.close()
+
+  server = await startGitHttp(repository.path, { port: server.port })
+  const second = await repository.commit({ 'example.com/users/bob.toml': user })
+  await follower.refresh()
+  assert.deepEqual(log.states(), ['in force', 'unreachable', 'in force', 'reachable'])
+  assert.equal(follower.current().commit, second)
+})
+
+test('a remote that takes the connection and says nothing', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const silent = await startGitHttp(repository.path, { silent: true })
+  cleanUp(t, () => silent.stop())
+  const log = new Listener()
+  const fixed = { intervalMs: 3_600_000, log, branch: 'main', domain: 'example.com' }
+  const clone = join(temporary, 'silent.git')
+  await assert.rejects(
+    follow({ ...fixed, repository: silent.url, clone, timeoutMs: 200 }),
+    /took longer than 0\.2 s/,
+  )
+  assert.equal(silent.requests.length, 1)
+
+  // close() does not wait for it either.
+  const { follower } = await started(t, repository.path)
+  await follower.close()
+  const slow = await startGitHttp(repository.path)
+  const { follower: other } = await started(t, slow.url)
+  await slow.stop()
+  const mute = await startGitHttp(repository.path, { silent: true, port: slow.port })
+  cleanUp(t, () => mute.stop())
+  const refreshed = other.refresh()
+  while (mute.requests.length === 0) await new Promise(resolve => setImmediate(resolve))
+  await other.close()
+  await refreshed
+})
+
+test('nothing to start from', async t => {
+  if (!need(t, 'git')) return
+  const missing = join(temporary, 'missing.git')
+  await assert.rejects(started(t, missing), /no users can be read from .*missing\.git.*git init --bare/s)
+  const empty = await makeGitRepository()
+  cleanUp(t, () => empty.remove())
+  await assert.rejects(
+    started(t, empty.path),
+    /the repository is empty; make its first commit with: ptt user add/,
+  )
+  await empty.commit({ 'example.com/users/alice.toml': user }, 'trunk')
+  await assert.rejects(
+    started(t, empty.path),
+    /no branch main; push it, or set directory\.branch to one of: trunk/,
+  )
+  await empty.commit({ 'example.com/users/alice.toml': 'password = "hunter2"' })
+  await assert.rejects(started(t, empty.path), (error: Error) => {
+    assert.match(
+      error.message,
+      /commit [0-9a-f]{40} of .* is broken.*\nexample\.com\/users\/alice\.toml:1: password/s,
+    )
+    assert.doesNotMatch(error.message, /hunter2/)
+    return true
+  })
+  await assert.rejects(started(t, 'http://git.example.com/users.git'), /: http is not supported/)
+  await assert.rejects(started(t, 'ext::sh -c true'), /not a path or a file, https or ssh URL/)
+  await assert.rejects(started(t, empty.path, { clone: empty.path }), /something else than a clone/)
+})
+
+test('a broken commit changes nothing, is told once, and heals', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const first = await repository.git('rev-parse', 'main')
+  const { follower, log, clone } = await started(t, repository.path)
+  const broken = await repository.commit({
+    'example.com/users/bob.toml': `${user}senders = [\n  "bob@example.org",\n]\n`,
+    'example.com/users/carol.toml': `${user}sendres = []\n`,
+  })
+  await follower.refresh()
+  await follower.refresh()
+  assert.equal(follower.current().commit, first)
+  assert.deepEqual(
+    log.told
+      .slice(1)
+      .map(({ level, state, commit, file, line, inForce }) => [level, state, commit, file, line, inForce]),
+    [
+      ['error', 'broken', broken, 'example.com/users/bob.toml', 3, first],
+      ['error', 'broken', broken, 'example.com/users/carol.toml', 2, first],
+    ],
+  )
+  assert.match(String(log.told[1]?.rule), /^senders: "bob@example.org" is outside example.com/)
+  assert.match(String(log.told[2]?.rule), /^there is no key "sendres" here/)
+
+  // At a restart it is the same commit that is in force.
+  const again = await started(t, repository.path, { clone })
+  assert.equal(again.follower.current().commit, first)
+  assert.deepEqual(again.log.states(), ['in force', 'broken', 'broken'])
+  await again.follower.close()
+
+  const third = await repository.commit({
+    'example.com/users/bob.toml': user,
+    'example.com/users/carol.toml': user,
+  })
+  await follower.refresh()
+  assert.equal(follower.current().commit, third)
+  // Broken again, then taken back by force: what is in force stays, silently.
+  await repository.commit({ 'example.com/users/alice.toml': 'x' })
+  await follower.refresh()
+  await repository.git('update-ref', 'refs/heads/main', third)
+  await follower.refresh()
+  assert.equal(follower.current().commit, third)
+  assert.deepEqual(log.states(), ['in force', 'broken', 'broken', 'in force', 'broken'])
+})
+
+test('a branch that is deleted, and one whose history was rewritten', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const first = await repository.git('rev-parse', 'main')
+  const { follower, log } = await started(t, repository.path)
+  await repository.git('update-ref', '-d', 'refs/heads/main')
+  await follower.refresh()
+  assert.equal(follower.current().commit, first)
+  assert.equal(log.told[1]?.reason, 'the repository is empty')
+  const other = await repository.commit({ 'example.com/users/dora.toml': user })
+  await follower.refresh()
+  assert.equal(follower.current().commit, other)
+  assert.deepEqual([...follower.current().domains], ['example.com'])
+  assert.equal(follower.current().user('alice'), undefined)
+})
+
+test('a damaged clone is made anew; with locks of a git that was killed it goes on', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const { follower, clone } = await started(t, repository.path)
+  await follower.close()
+  const { readdirSync, writeFileSync } = await import('node:fs')
+  for (const entry of readdirSync(join(clone, 'refs'), { recursive: true, encoding: 'utf8' }))
+    if (/seen$|good$/.test(entry)) writeFileSync(join(clone, 'refs', `${entry}.lock`), '')
+  writeFileSync(join(clone, 'config.lock'), '')
+  const second = await repository.commit({ 'example.com/users/bob.toml': user })
+  const unlocked = await started(t, repository.path, { clone })
+  assert.equal(unlocked.follower.current().commit, second)
+  await unlocked.follower.close()
+
+  rmSync(join(clone, 'objects'), { recursive: true })
+  const renewed = await started(t, repository.path, { clone })
+  assert.equal(renewed.follower.current().commit, second)
+  assert.deepEqual(
+    readdirSync(temporary).filter(name => name.startsWith('.clone')),
+    [],
+  )
+})
+
+test('another repository, or another branch, is not answered for by the clone of the first', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const { follower, clone } = await started(t, repository.path)
+  await follower.close()
+  await assert.rejects(started(t, join(temporary, 'other.git'), { clone }), /no earlier copy/)
+  await assert.rejects(
+    follow({
+      ...{ repository: repository.path, clone, branch: 'other', domain: 'example.com' },
+      ...{ intervalMs: 3_600_000, log: new Listener() },
+    }),
+    /no branch other/,
+  )
+})
+
+test('a repository with SHA-256 names', async t => {
+  if (!need(t, 'git')) return
+  const repository = await makeGitRepository({ format: 'sha256' })
+  cleanUp(t, () => repository.remove())
+  const first = await repository.commit({ 'example.com/users/alice.toml': user })
+  assert.equal(first.length, 64)
+  const { follower } = await started(t, repository.path)
+  assert.equal(follower.current().commit, first)
+  const options = { repository: repository.path, branch: 'main', domain: 'example.com', temporary }
+  const { commit } = await addUser(options, { name: 'bob', senders: [], verifier })
+  await follower.refresh()
+  assert.equal(follower.current().commit, commit)
+})
+
+test('a repository of another user of this machine is told', async t => {
+  if (!need(t, 'git')) return
+  if (process.getuid?.() !== 0) return t.skip('only root can give a folder away')
+  const repository = await users(t)
+  const { chownSync, readdirSync } = await import('node:fs')
+  chownSync(repository.path, 65534, 65534)
+  for (const entry of readdirSync(repository.path, { recursive: true, encoding: 'utf8' }))
+    chownSync(join(repository.path, entry), 65534, 65534)
+  await assert.rejects(
+    started(t, repository.path),
+    /git config --global --add safe\.directory \/.*users\.git/,
+  )
+})
+
+test('the polling timer is a plain one, and unreferenced', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { follower, log } = await started(t, repository.path, { intervalMs: 30_000 })
+  const second = await repository.commit({ 'example.com/users/bob.toml': user })
+  t.mock.timers.tick(29_999)
+  assert.deepEqual(log.states(), ['in force'])
+  t.mock.timers.tick(1)
+  await log.until('in force', second)
+  assert.equal(follower.current().commit, second)
+})
+
+test('ten thousand users', async t => {
+  if (!need(t, 'git')) return
+  const repository = await makeGitRepository()
+  cleanUp(t, () => repository.remove())
+  const names = Array.from({ length: 10_000 }, (_, index) => `user${index}`)
+  await repository.commit(Object.fromEntries(names.map(name => [`example.com/users/${name}.toml`, user])))
+  const before = performance.now()
+  const { follower } = await started(t, repository.path)
+  t.diagnostic(`first clone and reading: ${Math.round(performance.now() - before)} ms`)
+  for (const name of names) assert.equal(follower.current().user(name)?.localPart, name)
+})
