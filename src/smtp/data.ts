@@ -141,7 +141,8 @@ export class ContentDecoder {
         if (at < length) open = cr >= 0 ? 'cr' : 'line'
         break
       }
-      if (cr !== lf - 1) {
+      // No CR at all is -1: one below an LF that comes first.
+      if (cr < 0 || cr !== lf - 1) {
         return this.#spoil(text, at, bare(cr >= 0 && cr < lf ? 'CR' : 'LF', this.#line))
       }
       if (lf + 1 - lineStart > this.#limits.textLineOctets) return this.#spoil(text, at, tooLong(this.#line))
