@@ -5,8 +5,8 @@ import { sameName } from './name.ts'
 import { type KnownData, type RecordType, typeNumber } from './rdata.ts'
 
 /**
- * Why there is no answer. All of these are temporary for whoever sends mail: nothing is known about the name. The first
- * six are RCODEs.
+ * Why there is no answer. All of these are temporary for whoever sends mail: nothing is known about the name.
+ * The first six are RCODEs.
  */
 export type FailureCode =
   | 'SERVFAIL'
@@ -35,8 +35,8 @@ export interface DnsFailure {
 }
 
 /**
- * NXDOMAIN and NODATA are answers: the name, or the type at the name, is not there. `authenticated` is the AD bit of
- * the configured resolver (RFC 4035 §3.2.3), meaningful as far as the path to it is trusted.
+ * NXDOMAIN and NODATA are answers: the name, or the type at the name, is not there. `authenticated` is the AD
+ * bit of the configured resolver (RFC 4035 §3.2.3), meaningful as far as the path to it is trusted.
  */
 export type DnsAnswer<T> =
   | {

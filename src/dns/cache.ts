@@ -1,13 +1,21 @@
-/** A bounded memory of answers by name and type, with time as an argument. RFC 1035 §7.4, RFC 2308 §5, RFC 9520 §3.2. */
+/**
+ * A bounded memory of answers by name and type, with time as an argument. RFC 1035 §7.4, RFC 2308 §5, RFC
+ * 9520 §3.2.
+ */
 
 import type { DnsAnswer } from './answer.ts'
 import { canonicalName } from './name.ts'
 import type { RecordType } from './rdata.ts'
 
-/** Nothing is believed for longer: RFC 8767 §4 caps at days, RFC 2308 §5 finds one to three hours good for negatives. */
+/**
+ * Nothing is believed for longer: RFC 8767 §4 caps at days, RFC 2308 §5 finds one to three hours good for
+ * negatives.
+ */
 const MAX_TTL_SECONDS = 86_400
 const MAX_NEGATIVE_TTL_SECONDS = 10_800
-/** RFC 9520 §3.2: at least 1 s, at most 5 min, 5 s to begin with. Attempts at mail are minutes apart anyway. */
+/**
+ * RFC 9520 §3.2: at least 1 s, at most 5 min, 5 s to begin with. Attempts at mail are minutes apart anyway.
+ */
 const FAILURE_TTL_SECONDS = 5
 
 interface Entry {

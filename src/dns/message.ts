@@ -54,7 +54,10 @@ interface Owned<T, D> {
   /** `null`: RDATA is empty, as UPDATE means something by it. */
   readonly data: D | null
 }
-/** RDATA that does not fit its known type is kept as octets under the number: an A of three octets is a `TYPE1`. */
+/**
+ * RDATA that does not fit its known type is kept as octets under the number: an A of three octets is a
+ * `TYPE1`.
+ */
 export type ResourceRecord =
   | { [T in keyof KnownData]: Owned<T, KnownData[T]> }[keyof KnownData]
   | Owned<UnknownType, Uint8Array>
@@ -151,7 +154,9 @@ export function encodeRecord(record: ResourceRecord): Buffer {
   return writeRecord(record.name, typeNumber(record.type), classNumber(record.class), record.ttlSeconds, data)
 }
 
-/** The data as octets, names in lower case and not compressed: equal octets are equal data (RFC 4034 §6.2). */
+/**
+ * The data as octets, names in lower case and not compressed: equal octets are equal data (RFC 4034 §6.2).
+ */
 export function canonicalData(record: ResourceRecord): Buffer {
   if (record.data === null) return Buffer.alloc(2)
   switch (record.type) {

@@ -30,8 +30,8 @@ export type MailHosts =
   | { readonly kind: 'failure'; readonly reason: string }
 
 /**
- * Lowest preference first; equal ones in random order, which RFC 5321 §5.1 demands. Exchanges that no host can be
- * called, and repetitions, are left out.
+ * Lowest preference first; equal ones in random order, which RFC 5321 §5.1 demands. Exchanges that no host
+ * can be called, and repetitions, are left out.
  *
  * @param random 0 ≤ x < 1
  */
@@ -48,7 +48,10 @@ export function mxHosts(records: readonly Mx[], random: () => number): MxHost[] 
     .map(({ preference, exchange }) => ({ preference, exchange }))
 }
 
-/** RFC 7505 §3: the only exchange is the root. Where others stand beside it, which it forbids, they are believed. */
+/**
+ * RFC 7505 §3: the only exchange is the root. Where others stand beside it, which it forbids, they are
+ * believed.
+ */
 export function isNullMx(records: readonly Mx[]): boolean {
   return records.length > 0 && records.every(record => record.exchange === '.' || record.exchange === '')
 }

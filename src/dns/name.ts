@@ -51,8 +51,8 @@ function fold(name: string): string {
 const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/i
 
 /**
- * A name that a host can have: letters, digits, inner hyphens (RFC 1123 §2.1), underscores because they occur, and a
- * last label that is not a number, so that an address in text is none.
+ * A name that a host can have: letters, digits, inner hyphens (RFC 1123 §2.1), underscores because they
+ * occur, and a last label that is not a number, so that an address in text is none.
  */
 export function isHostName(name: string): boolean {
   const bare = name.endsWith('.') ? name.slice(0, -1) : name

@@ -1,6 +1,6 @@
 /**
- * RDATA of the types ptt reads or writes, over dns-packet's codecs. Other types stay octets, named as RFC 3597 §5
- * names them, so that a record nobody asked for cannot make a whole answer unreadable.
+ * RDATA of the types ptt reads or writes, over dns-packet's codecs. Other types stay octets, named as RFC
+ * 3597 §5 names them, so that a record nobody asked for cannot make a whole answer unreadable.
  */
 
 import dnsPacket from 'dns-packet'
@@ -109,8 +109,8 @@ export function encodeData(type: AnyType, data: unknown): Buffer {
 }
 
 /**
- * The RDATA at `start` (where RDLENGTH is) up to `end`. `undefined`: it does not fit its type, or does not end where
- * RDLENGTH says.
+ * The RDATA at `start` (where RDLENGTH is) up to `end`. `undefined`: it does not fit its type, or does not
+ * end where RDLENGTH says.
  */
 export function decodeData(type: AnyType, octets: Buffer, start: number, end: number): unknown {
   if (!isKnownType(type)) return octets.subarray(start + 2, end)
@@ -137,8 +137,8 @@ export function txtText(strings: readonly Uint8Array[]): string {
 }
 
 /**
- * dns-packet wants Buffers and replaces elements of the array it is given; it writes a string over 255 octets or a label
- * over 63 with a wrong length, so both are refused here.
+ * dns-packet wants Buffers and replaces elements of the array it is given; it writes a string over 255 octets
+ * or a label over 63 with a wrong length, so both are refused here.
  */
 function forCodec(type: RecordType, data: unknown): unknown {
   switch (type) {

@@ -1,6 +1,7 @@
 /**
- * TSIG, RFC 8945: a message signed with a secret that both sides know. MACs are never truncated (§5.2.2.1 lets a
- * policy say so), and only the SHA-2 algorithms are spoken (§6: the others are not recommended or must not be used).
+ * TSIG, RFC 8945: a message signed with a secret that both sides know. MACs are never truncated (§5.2.2.1
+ * lets a policy say so), and only the SHA-2 algorithms are spoken (§6: the others are not recommended or must
+ * not be used).
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
@@ -113,7 +114,8 @@ export function appendTsigError(message: Buffer, request: Tsig, error: TsigError
 }
 
 /**
- * Takes the TSIG record off a message: what is left is what was signed (RFC 8945 §4.3.2). `null`: there is none.
+ * Takes the TSIG record off a message: what is left is what was signed (RFC 8945 §4.3.2). `null`: there is
+ * none.
  *
  * @throws FormatError the message or its TSIG is malformed, is not the last record, or is there twice (§5.2)
  */

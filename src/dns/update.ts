@@ -1,6 +1,7 @@
 /**
- * UPDATE, RFC 2136: changes to one zone that the primary makes all or none, and only if all prerequisites hold. That
- * is compare-and-swap for the DNS: a record that somebody else wrote is not overwritten, whoever comes first.
+ * UPDATE, RFC 2136: changes to one zone that the primary makes all or none, and only if all prerequisites
+ * hold. That is compare-and-swap for the DNS: a record that somebody else wrote is not overwritten, whoever
+ * comes first.
  */
 
 import {
@@ -37,7 +38,9 @@ export interface Update {
   readonly changes: readonly Change[]
 }
 
-/** RFC 2136 §2: zone, prerequisites and updates travel where question, answers and authorities are in a query. */
+/**
+ * RFC 2136 §2: zone, prerequisites and updates travel where question, answers and authorities are in a query.
+ */
 export function encodeUpdate(id: number, update: Update): Buffer {
   return encodeMessage({
     id,
@@ -82,7 +85,10 @@ function meta(name: string, type: AnyType, klass: 'ANY' | 'NONE'): ResourceRecor
   return { name, type, class: klass, ttlSeconds: 0, data: null } as ResourceRecord
 }
 
-/** What a primary reads; the two refusals are those of RFC 2136 §3.1 to §3.4.1, before any zone data is looked at. */
+/**
+ * What a primary reads; the two refusals are those of RFC 2136 §3.1 to §3.4.1, before any zone data is looked
+ * at.
+ */
 export type DecodedUpdate =
   | { readonly kind: 'update'; readonly update: Update }
   | { readonly kind: 'FORMERR' | 'NOTZONE' }
@@ -142,7 +148,9 @@ function readPrerequisite(record: ResourceRecord, zoneClass: string): Prerequisi
     : { kind: 'rrset does not exist', name, type }
 }
 
-/** AXFR, MAILB, MAILA and ANY are types of questions, not of records (RFC 1035 §3.2.3). IXFR too (RFC 1995). */
+/**
+ * AXFR, MAILB, MAILA and ANY are types of questions, not of records (RFC 1035 §3.2.3). IXFR too (RFC 1995).
+ */
 const QUERY_TYPES = new Set<string>(['TYPE251', 'TYPE252', 'TYPE253', 'TYPE254', TYPE_ANY])
 
 // RFC 2136 §3.4.1.3; null is FORMERR.

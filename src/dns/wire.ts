@@ -1,7 +1,7 @@
 /**
- * The frame of a DNS message, RFC 1035 §4.1: header, questions, and records as far as their RDATA. It is ours because
- * dns-packet cannot write class NONE (RFC 2136 §2.4), misreads the empty RDATA that UPDATE is full of, and does not
- * say where a record starts, which TSIG needs; names and RDATA are its.
+ * The frame of a DNS message, RFC 1035 §4.1: header, questions, and records as far as their RDATA. It is ours
+ * because dns-packet cannot write class NONE (RFC 2136 §2.4), misreads the empty RDATA that UPDATE is full
+ * of, and does not say where a record starts, which TSIG needs; names and RDATA are its.
  */
 
 import dnsPacket from 'dns-packet'

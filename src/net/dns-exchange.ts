@@ -18,8 +18,8 @@ export interface ExchangeOptions {
 export type Accept<T> = (octets: Buffer) => T | undefined
 
 /**
- * A new socket, so a new source port, for each question (RFC 5452 §9.2). It is connected: the system drops what comes
- * from any other address or port, and tells of an ICMP "port unreachable".
+ * A new socket, so a new source port, for each question (RFC 5452 §9.2). It is connected: the system drops
+ * what comes from any other address or port, and tells of an ICMP "port unreachable".
  */
 export function exchangeUdp<T>(
   server: Endpoint,
@@ -38,11 +38,13 @@ export function exchangeUdp<T>(
         const value = accept(reply)
         if (value !== undefined) settle({ kind: 'reply', value })
       })
-      socket.connect(server.port, server.host, () => {
+      // Not as a callback of connect(), which would be called with an error as well as without.
+      socket.once('connect', () => {
         socket.send(octets, error => {
           if (error) settle(networkFailure(server, error))
         })
       })
+      socket.connect(server.port, server.host)
     },
   )
 }

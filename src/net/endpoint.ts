@@ -21,8 +21,9 @@ const HOST =
 const PORT = /^[0-9]{1,5}$/
 
 /**
- * `192.0.2.1:465`, `[2001:db8::1]:465`, `mail.example.com:465`. The port may be left out where there is a default; an
- * IPv6 address without a port may be written without its brackets. Port 0 lets the system choose (tests).
+ * `192.0.2.1:465`, `[2001:db8::1]:465`, `mail.example.com:465`. The port may be left out where there is a
+ * default; an IPv6 address without a port may be written without its brackets. Port 0 lets the system choose
+ * (tests).
  *
  * @throws EndpointError
  */
@@ -42,7 +43,8 @@ export function formatEndpoint(endpoint: Endpoint): string {
 }
 
 function isHost(host: string): boolean {
-  // "192.0.2" and "300.1.1.1" are mistyped addresses: no top-level domain is made of digits only (RFC 3696 §2).
+  // "192.0.2" and "300.1.1.1" are mistyped addresses: no top-level domain is made of digits only (RFC 3696
+  // §2).
   return isIP(host) === 4 || (HOST.test(host) && !/(?:^|\.)[0-9]+\.?$/.test(host))
 }
 

@@ -21,18 +21,24 @@ export function explain(code: string, context: RefusalContext): string {
   const unsigned = context.authenticated ? '' : ' (The reply cannot be signed, so it could be forged.)'
   switch (code) {
     case 'BADKEY':
-      return `${server} does not know a TSIG key '${key.name}' with algorithm ${key.algorithm}, or (Knot) does not let it change ${names}: compare name, algorithm and permissions with its configuration.${unsigned}`
+      return (
+        `${server} does not know a TSIG key '${key.name}' with algorithm ${key.algorithm}, or (Knot) does not let it ` +
+        `change ${names}: compare name, algorithm and permissions with its configuration.${unsigned}`
+      )
     case 'BADSIG':
       return `${server} knows the TSIG key '${key.name}' with another secret: compare the secrets.${unsigned}`
     case 'BADTIME': {
       const offset = context.offsetSeconds ?? 0
-      const side = offset < 0 ? 'behind' : 'ahead of'
-      return `the clock of ${server} is ${Math.abs(offset)} s ${side} ours, TSIG allows ${FUDGE_SECONDS} s: set both by NTP.`
+      const clocks = `the clock of ${server} is ${Math.abs(offset)} s ${offset < 0 ? 'behind' : 'ahead of'} ours`
+      return `${clocks}, TSIG allows ${FUDGE_SECONDS} s: set both by NTP.`
     }
     case 'BADTRUNC':
       return `${server} wants a longer MAC than ${key.algorithm} gives: use a key with a stronger algorithm.`
     case 'REFUSED':
-      return `${server} does not let TSIG key '${key.name}' change ${names} in zone ${zone}: allow it there (BIND: update-policy; Knot: acl with action update).`
+      return (
+        `${server} does not let TSIG key '${key.name}' change ${names} in zone ${zone}: ` +
+        'allow it there (BIND: update-policy; Knot: acl with action update).'
+      )
     case 'NOTAUTH':
       return `${server} is not the primary of zone ${zone}: check the zone's name and the server's address.`
     case 'NOTZONE':
@@ -48,9 +54,9 @@ export function explain(code: string, context: RefusalContext): string {
     case 'SERVFAIL':
       return `${server} could not make the change: see its log (often its journal cannot be written).`
     case 'NOTIMP':
-      return `${server} does not do dynamic updates (RFC 2136): use a server that does, or publish the record by hand.`
+      return `${server} does not do dynamic updates (RFC 2136): use one that does, or publish the record by hand.`
     case 'FORMERR':
-      return `${server} calls our update malformed: please report it as a fault of ptt, with the server's name and version.`
+      return `${server} calls our update malformed: please report it as a fault of ptt, with the server's version.`
     default:
       return `${server} refuses the update of ${names} in zone ${zone}: ${code}.`
   }

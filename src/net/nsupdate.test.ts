@@ -142,7 +142,7 @@ for (const [what, reply, expected] of outcomes) {
   })
 }
 
-test('update: over UDP a forged refusal is passed over, the signed reply after it counts (RFC 8945 §5.4)', async t => {
+test('update: over UDP a forged refusal is passed over, a signed reply counts (RFC 8945 §5.4)', async t => {
   const forged: Reply = request =>
     appendTsigError(unsigned(request, { rcode: 'NOTAUTH' }), request.tsig, 'BADKEY')
   const other: Reply = request => signed({ ...request, id: request.id ^ 1 })

@@ -1,4 +1,6 @@
-/** The primary server of a zone: asked for what it has (RFC 1035), told what to change (RFC 2136, RFC 8945). */
+/**
+ * The primary server of a zone: asked for what it has (RFC 1035), told what to change (RFC 2136, RFC 8945).
+ */
 
 import { answersQuestion, type Interpretation, interpret } from '../dns/answer.ts'
 import { decodeMessage, encodeMessage, type Message, OPCODE, type Rcode } from '../dns/message.ts'
@@ -68,7 +70,8 @@ export async function sendUpdate(
   const accept = (octets: Buffer): UpdateOutcome | undefined => {
     if (!isReply(octets, id)) return undefined
     const outcome = readReply(octets, sent)
-    // RFC 8945 §5.4: what is not signed may be forged, which is easy over UDP: go on waiting for a signed reply.
+    // RFC 8945 §5.4: what is not signed may be forged, which is easy over UDP: go on waiting for a signed
+    // reply.
     if (!udp || outcome.kind === 'done' || (outcome.kind === 'refused' && outcome.authenticated))
       return outcome
     unauthenticated = outcome
@@ -89,7 +92,10 @@ interface Sent {
   readonly timeSeconds: () => number
 }
 
-/** RFC 8945 §5.4: a reply counts only if its MAC verifies; the errors that cannot be signed are reported as such. */
+/**
+ * RFC 8945 §5.4: a reply counts only if its MAC verifies; the errors that cannot be signed are reported as
+ * such.
+ */
 function readReply(octets: Buffer, sent: Sent): UpdateOutcome {
   const { key, requestMac } = sent
   const timeSeconds = sent.timeSeconds()
@@ -165,8 +171,8 @@ function isReply(octets: Buffer, id: number): boolean {
 }
 
 /**
- * Asks a server for what it has itself, over TCP, without recursion. `alias`: the name is a CNAME that leads out of
- * what this server has.
+ * Asks a server for what it has itself, over TCP, without recursion. `alias`: the name is a CNAME that leads
+ * out of what this server has.
  */
 export async function askPrimary<T extends RecordType>(
   server: Endpoint,

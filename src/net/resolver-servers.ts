@@ -1,4 +1,6 @@
-/** In which order servers are asked: those configured first come first, those that lately did not answer last. */
+/**
+ * In which order servers are asked: those configured first come first, those that lately did not answer last.
+ */
 
 import type { Endpoint } from './endpoint.ts'
 

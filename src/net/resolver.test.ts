@@ -128,6 +128,16 @@ test('resolver: nobody there is a NETWORK failure', async t => {
   assert.equal(answer.kind === 'failure' && answer.code, 'NETWORK')
 })
 
+test('resolver: a server that cannot even be addressed is a NETWORK failure', async t => {
+  // A name that does not exist (RFC 2606 §2), and an address of documentation (RFC 3849), which has no route.
+  for (const host of ['nowhere.invalid', '2001:db8::1']) {
+    const { resolver } = await setting(t, [], { servers: [{ host, port: 53 }], timeoutMs: 2000, attempts: 1 })
+    const answer = await resolver.query('an.example', 'A')
+    assert.ok(answer.kind === 'failure')
+    assert.ok(answer.code === 'NETWORK' || answer.code === 'TIMEOUT', answer.reason)
+  }
+})
+
 test('resolver: the first server is dead, the second answers, and is asked first for a while', async t => {
   const { resolver, servers, clock } = await setting(t, [() => [], () => [found]], { timeoutMs: 300 })
   const asked = (): (number | undefined)[] => servers.map(server => server.asked.length)
@@ -145,7 +155,7 @@ test('resolver: one says SERVFAIL, the next knows', async t => {
   assert.equal((await resolver.query('an.example', 'A')).kind, 'answer')
 })
 
-test('resolver: SERVFAIL and REFUSED are failures, not absence, and are not asked for again at once', async t => {
+test('resolver: SERVFAIL and REFUSED are failures, not absence, and are remembered for a while', async t => {
   const { resolver, servers } = await setting(t, [
     ({ query }) => [{ rcode: query.questions[0]?.type === 'A' ? 'SERVFAIL' : 'REFUSED' }],
   ])

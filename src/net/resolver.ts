@@ -1,6 +1,6 @@
 /**
- * A stub resolver: asks the recursive servers it is given, and remembers. Ours because mail needs what the platform's
- * hides: the AD bit, TTLs, and NXDOMAIN (bounce) told apart from SERVFAIL and time-out (defer).
+ * A stub resolver: asks the recursive servers it is given, and remembers. Ours because mail needs what the
+ * platform's hides: the AD bit, TTLs, and NXDOMAIN (bounce) told apart from SERVFAIL and time-out (defer).
  * RFC 1034 §5.3.1, RFC 2308, RFC 4035 §4.9, RFC 5452, RFC 6891, RFC 7766, RFC 9520.
  */
 
@@ -104,7 +104,10 @@ export class Resolver {
     return this.query(domain, 'MX')
   }
 
-  /** IPv6 first, in the order the server gave. One family is enough for an answer, whatever became of the other. */
+  /**
+   * IPv6 first, in the order the server gave. One family is enough for an answer, whatever became of the
+   * other.
+   */
   async addresses(host: string): Promise<DnsAnswer<Address>> {
     const [aaaa, a] = await Promise.all([this.query(host, 'AAAA'), this.query(host, 'A')])
     if (aaaa.kind !== 'answer' && a.kind !== 'answer') {
@@ -138,7 +141,9 @@ export class Resolver {
     this.#cache.clear()
   }
 
-  /** Asks, follows CNAMEs that lead out of a response, and remembers what came of it under the name asked for. */
+  /**
+   * Asks, follows CNAMEs that lead out of a response, and remembers what came of it under the name asked for.
+   */
   async #ask<T extends RecordType>(name: string, type: T): Promise<DnsAnswer<KnownData[T]>> {
     let question = { name, type, class: 'IN' as const }
     let followed = 0
@@ -210,7 +215,8 @@ export class Resolver {
     const octets = encodeMessage({
       id,
       recursionDesired: true,
-      // RFC 6840 §5.7: AD in a query asks for AD in the response; DO does as well, for servers older than that.
+      // RFC 6840 §5.7: AD in a query asks for AD in the response; DO does as well, for servers older than
+      // that.
       authenticData: true,
       questions: [question],
       edns: withEdns ? { udpPayloadOctets: UDP_PAYLOAD_OCTETS, dnssecOk: true, version: 0 } : null,

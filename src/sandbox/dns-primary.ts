@@ -1,4 +1,7 @@
-/** Request in, response out: queries (RFC 1034 §4.3.2) and updates (RFC 2136 §3) signed with TSIG (RFC 8945 §5). */
+/**
+ * Request in, response out: queries (RFC 1034 §4.3.2) and updates (RFC 2136 §3) signed with TSIG (RFC 8945
+ * §5).
+ */
 
 import { MAX_CNAMES } from '../dns/answer.ts'
 import {
@@ -122,7 +125,8 @@ export class Primary {
       return appendTsigError(refusal, tsig, verdict === 'BADSIG' ? 'BADSIG' : 'BADKEY')
     }
     if (verdict !== 'ok') {
-      // RFC 8945 §5.2.3: signed, with the client's time, so that the client can verify it in spite of its clock.
+      // RFC 8945 §5.2.3: signed, with the client's time, so that the client can verify it in spite of its
+      // clock.
       return signMessage(encodeMessage({ ...replyTo(message), rcode: 'NOTAUTH' }), tsigKey, {
         timeSeconds: tsig.timeSeconds,
         fudgeSeconds: tsig.fudgeSeconds,

@@ -1,14 +1,15 @@
 /**
  * NAME
- *   A small authoritative server: the primary that ptt's signer publishes to when there is no other, and the DNS of
- *   the pretend Internet in `npm start` and in tests.
+ *   A small authoritative server: the primary that ptt's signer publishes to when there is no other, and
+ *   the DNS of the pretend Internet in `npm start` and in tests.
  * STANDARDS
  *   RFC 1035, 2136, 2308, 4592, 6891, 7766, 8945.
  * HOLDS
  *   One TSIG key.
  * BUGS
- *   No zone transfers, no DNSSEC, no delegations. A message with an old time inside the fudge can be repeated
- *   (RFC 8945 §5.2.3 has a server remember the last one); prerequisites make that harmless for ptt's own updates.
+ *   No zone transfers, no DNSSEC, no delegations. A message whose time is inside the fudge can be repeated
+ *   (RFC 8945 §5.2.3 has a server remember the last time); prerequisites make that harmless for ptt's own
+ *   updates.
  */
 
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'

@@ -1,6 +1,6 @@
 /**
- * What updates changed, as a JSON file: the RRsets of each zone that differ from the configured ones. The rest is not
- * kept, so that a record added to the configuration appears although the file is old.
+ * What updates changed, as a JSON file: the RRsets of each zone that differ from the configured ones. The
+ * rest is not kept, so that a record added to the configuration appears although the file is old.
  */
 
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'

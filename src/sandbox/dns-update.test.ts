@@ -54,7 +54,9 @@ for (const [prerequisite, outcome] of prerequisites) {
   })
 }
 
-/** RFC 2136 §3.4.2: changes, the RRsets that are to look at, what is there then; and whether the serial grew. */
+/**
+ * RFC 2136 §3.4.2: changes, the RRsets that are to look at, what is there then; and whether the serial grew.
+ */
 const changes: [what: string, changes: Change[], after: Record<string, string[]>, serial: number][] = [
   ['add to an RRset', [{ kind: 'add', record: txt('a', 'three') }], { 'a TXT': ['one', 'two', 'three'] }, 11],
   [

@@ -1,6 +1,6 @@
 /**
- * A zone as data, and what an authoritative server says of it: RFC 1034 §4.3.2 without delegations, wildcards by
- * RFC 4592. A zone is never changed: an update gives another one (dns-update.ts).
+ * A zone as data, and what an authoritative server says of it: RFC 1034 §4.3.2 without delegations, wildcards
+ * by RFC 4592. A zone is never changed: an update gives another one (dns-update.ts).
  */
 
 import { canonicalData, type RecordClass, type ResourceRecord } from '../dns/message.ts'

@@ -1,8 +1,8 @@
 /**
- * Publishes the public key: one TXT record at the primary server, RFC 6376 §3.6.2, by RFC 2136 and RFC 8945. The
- * record in the zone is changed only from what was seen there (prerequisites), so that a record which somebody else
- * wrote, before or at the same moment, is never overwritten. The signer signs once this says `published` or
- * `already`: both mean that the record resolves.
+ * Publishes the public key: one TXT record at the primary server, RFC 6376 §3.6.2, by RFC 2136 and RFC 8945.
+ * The record in the zone is changed only from what was seen there (prerequisites), so that a record which
+ * somebody else wrote, before or at the same moment, is never overwritten. The signer signs once this says
+ * `published` or `already`: both mean that the record resolves.
  */
 
 import type { DnsAnswer, Interpretation } from '../dns/answer.ts'
@@ -74,14 +74,16 @@ async function publish(options: PublishOptions): Promise<PublishOutcome> {
     const explanation = `${name} is not in zone ${zone}: check the zone's name.`
     return { kind: 'refused', code: 'NOTZONE', explanation }
   }
-  // Twice: when somebody changes the record between our look and our update, a second look tells what it is now.
+  // Twice: when somebody changes the record between our look and our update, a second look tells what it is
+  // now.
   for (let attempt = 1; ; attempt++) {
     const plan = makePlan(options, await askPrimary(primary, name, 'TXT', options))
     if (plan.kind === 'nothing') return (await checkResolver(options)) ?? { kind: 'already' }
     if (plan.kind !== 'update') return plan
 
     const outcome = await sendUpdate(primary, plan.update, tsigKey, options)
-    // The record is public from here on. A crash before we know costs nothing: at the next start it is `already` right.
+    // The record is public from here on. A crash before we know costs nothing: at the next start it is
+    // `already` right.
     if (outcome.kind === 'done') {
       return (await checkPrimary(options)) ?? (await checkResolver(options)) ?? { kind: 'published' }
     }
@@ -159,7 +161,8 @@ function unresolved(
   if (value !== undefined && others.length === 0 && sameKeyRecord(value, options.record)) return null
   const seen =
     found.values.length > 0 ? 'another record' : found.kind === 'nxdomain' ? 'no such name' : 'no TXT record'
-  const reason = `${who} still has ${seen} for ${options.name}, and may remember that for ${found.ttlSeconds} s`
+  const remembers = `and may remember that for ${found.ttlSeconds} s`
+  const reason = `${who} still has ${seen} for ${options.name}, ${remembers}`
   return { kind: 'failure', code: 'UNRESOLVED', reason }
 }
 
@@ -167,13 +170,16 @@ function conflict(options: PublishOptions, found: readonly string[]): PublishOut
   const { name, zone, primary } = options
   const quoted = found.map(value => `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`).join(' and ')
   const what = found.every(value => value.startsWith('CNAME ')) ? 'CNAME' : 'TXT'
+  const nsupdate = `server ${primary.host} ${primary.port}; zone ${zone}; update delete ${name} ${what}`
   const explanation =
-    `${name} has ${quoted}, which this signer did not publish and does not overwrite. Choose another selector, or ` +
-    `remove it, for example with nsupdate: server ${primary.host} ${primary.port}; zone ${zone}; update delete ${name} ${what}`
+    `${name} has ${quoted}, which this signer did not publish and does not overwrite. ` +
+    `Choose another selector, or remove it, for example with nsupdate: ${nsupdate}`
   return { kind: 'conflict', found, explanation }
 }
 
-/** Equal as tag lists (RFC 6376 §3.2): neither spaces nor the order of the tags nor a last semicolon matter. */
+/**
+ * Equal as tag lists (RFC 6376 §3.2): neither spaces nor the order of the tags nor a last semicolon matter.
+ */
 export function sameKeyRecord(a: string, b: string): boolean {
   const tags = (text: string): string =>
     text

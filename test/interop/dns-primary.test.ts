@@ -1,4 +1,7 @@
-/** One suite, three primaries: what the signer does to a zone, against BIND, Knot and the sandbox's own server. */
+/**
+ * One suite, three primaries: what the signer does to a zone, against BIND, Knot and the sandbox's own
+ * server.
+ */
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'

@@ -1,6 +1,7 @@
 /**
- * The real servers and programs that interoperability tests run against. A test says what it needs first; where that
- * is not installed the test is skipped loudly, and under CI=true it fails: a green run there means that it ran.
+ * The real servers and programs that interoperability tests run against. A test says what it needs first;
+ * where that is not installed the test is skipped loudly, and under CI=true it fails: a green run there means
+ * that it ran.
  */
 
 import { accessSync, constants, statSync } from 'node:fs'
@@ -63,8 +64,8 @@ export function which(program: string): string | null {
 }
 
 /**
- * True when every program is there. Otherwise the test is marked skipped and the answer is false: return at once.
- * Usage: `if (!need(t, 'named', 'knotd')) return`.
+ * True when every program is there. Otherwise the test is marked skipped and the answer is false: return at
+ * once. Usage: `if (!need(t, 'named', 'knotd')) return`.
  */
 export function need(t: TestContext, ...programs: string[]): boolean {
   const missing = programs.filter(program => which(program) === null)

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
 /**
- * A port of 127.0.0.1 that is free for TCP and UDP at this moment. Another process may take it before the server
- * does: a starter that then fails to listen asks for another one.
+ * A port of 127.0.0.1 that is free for TCP and UDP at this moment. Another process may take it before the
+ * server does: a starter that then fails to listen asks for another one.
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 20; attempt++) {
