@@ -61,6 +61,8 @@ async function run({ folder, fresh = false, once = false, portBase = null }: Opt
     ending.abort()
   }
   process.on('SIGINT', end).on('SIGTERM', end)
+  // Whoever reads it may go away: `npm start | head`.
+  process.stdout.on('error', () => {})
   const watch = watchNpm(() => ending.abort())
   const ended = new Promise<null>(resolve => ending.signal.addEventListener('abort', () => resolve(null)))
   try {
@@ -69,6 +71,7 @@ async function run({ folder, fresh = false, once = false, portBase = null }: Opt
       fresh,
       portBase,
       print: console.log,
+      live: process.stdout.isTTY === true,
       signal: ending.signal,
       tools: { initialize, selfSigned, supervise },
     })

@@ -2,17 +2,34 @@
 
 import { type Entry, HOPS, hopOf, parseEntry, tell } from './story.ts'
 
+export interface JournalOptions {
+  readonly print: (line: string) => void
+  /**
+   * False: nothing is told after the first message. Whoever reads by a pipe may stop reading, and a full pipe would halt
+   * this process and with it the Internet.
+   */
+  readonly live: boolean
+  readonly now: () => number
+}
+
+/** More lines than this in a second nobody reads: they are counted. */
+const LINES_PER_SECOND = 50
+
 export class Journal {
-  readonly #print: (line: string) => void
+  readonly #options: JournalOptions
   /** What is kept back while the first message is on its way: it is told in the order of its hops. */
   #held: Entry[] | null = []
-  #heard = new EventTarget()
+  readonly #heard = new EventTarget()
+  #second = 0
+  #told = 0
+  #untold = 0
 
-  constructor(print: (line: string) => void) {
-    this.#print = print
+  constructor(options: JournalOptions) {
+    this.#options = options
   }
 
   hear(line: string): void {
+    if (this.#held === null && !this.#options.live) return
     const entry = parseEntry(line)
     if (entry === null) return
     if (this.#held !== null && entry.id !== '') this.#held.push(entry)
@@ -32,7 +49,6 @@ export class Journal {
     const way = hops().toSorted((one, other) => hopOf(one) - hopOf(other))
     for (const entry of way) this.#tell(entry)
     this.#held = (this.#held ?? []).filter(entry => !way.includes(entry))
-    this.release()
   }
 
   /** Tells what is held, and from here on everything at once. */
@@ -43,6 +59,16 @@ export class Journal {
 
   #tell(entry: Entry): void {
     const text = tell(entry)
-    if (text !== null) this.#print(text)
+    if (text === null) return
+    const second = Math.floor(this.#options.now() / 1000)
+    if (second !== this.#second) {
+      if (this.#untold > 0) this.#options.print(`… and ${this.#untold} lines more, which are in the log`)
+      this.#second = second
+      this.#told = 0
+      this.#untold = 0
+    }
+    if (this.#told < LINES_PER_SECOND) this.#options.print(text)
+    else this.#untold++
+    this.#told++
   }
 }

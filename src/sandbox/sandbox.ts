@@ -36,6 +36,8 @@ export interface SandboxOptions {
   readonly portBase: number | null
   /** One line for the person at the terminal. */
   readonly print: (line: string) => void
+  /** Tell what happens after the first message too. */
+  readonly live: boolean
   /** Aborted: the start is given up. */
   readonly signal: AbortSignal
   readonly tools: Tools
@@ -92,7 +94,7 @@ async function start(
   rmSync(paths.file, { force: true })
   const config = await prepare(paths, { fresh, portBase, initialize: tools.initialize })
   signal.throwIfAborted()
-  const journal = new Journal(print)
+  const journal = new Journal({ print, live: options.live, now: Date.now })
   const logs = openLogs(paths.logs, line => journal.hear(line))
   closers.push(logs.close)
 

@@ -8,6 +8,7 @@ import { after, test } from 'node:test'
 import { setImmediate as immediately } from 'node:timers/promises'
 import { readMaildir } from '../../src/sandbox/maildir.ts'
 import { areFree, portsFrom } from '../../src/sandbox/ports.ts'
+import { Tail } from '../../src/sandbox/tail.ts'
 import type { Client } from '../peers/client.ts'
 import { curl } from '../peers/curl.ts'
 import { awaitMessages } from '../peers/maildir.ts'
@@ -130,9 +131,14 @@ test('the next start', { concurrency: false }, async t => {
   })
 
   await t.test('keeps in its spool what is not delivered yet', async () => {
+    const deferred = Promise.withResolvers<void>()
+    const tail = new Tail(join(folder, 'log/relay.log'), line => {
+      if (/"event":"deferred".*greylist@internet\.test/.test(line)) deferred.resolve()
+    })
     const { code, output } = await sendWithPatience(sandbox, 'greylist@internet.test')
     assert.equal(code, 0, output)
-    await sandbox.program.said(/relay +deferred .* to greylist@internet\.test/)
+    await deferred.promise
+    tail.close()
   })
 
   await t.test('ends all its processes when it is told to', async () => {
