@@ -36,8 +36,8 @@ export interface SessionHandler {
   auth?(credentials: PlainCredentials, client: Client): Promise<Reply>
   mail(reversePath: ReversePath, parameters: MailParameters, client: Client): Reply | Promise<Reply>
   rcpt(recipient: EnvelopeRecipient, parameters: RcptParameters): Reply | Promise<Reply>
-  /** Content as it comes. The octets may be kept: they are not written over. */
-  content(octets: Uint8Array): void
+  /** Content as it comes. The octets may be kept: they are not written over. While a promise is open nothing more is read. */
+  content(octets: Uint8Array, client: () => Client): void | Promise<void>
   /** The message is whole. A 2xx reply says that it will not be lost from here on. */
   message(client: Client): Promise<Reply>
   /** The transaction is over without a message: RSET, EHLO, a refused message, a lost connection. */
@@ -180,11 +180,11 @@ class ListenerSession {
   }
 
   /** The octets that answer `event`, or `null` where none are due. */
-  #answer(event: ServerEvent): Uint8Array | null | Promise<Uint8Array> {
+  #answer(event: ServerEvent): Uint8Array | null | Promise<Uint8Array | null> {
     const { type } = event
     if (type === 'content') {
-      this.#handler.content(event.octets)
-      return null
+      const taken = this.#handler.content(event.octets, () => this.#client())
+      return taken instanceof Promise ? taken.then(() => null) : null
     }
     if (this.#refusal !== null && (type === 'reply' || type === 'mail' || type === 'auth')) {
       this.#closing = true

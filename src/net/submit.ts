@@ -4,8 +4,9 @@ import { isIP } from 'node:net'
 import type { Envelope } from '../smtp/envelope.ts'
 import type { Timeouts } from '../smtp/limits.ts'
 import { formatReply } from '../smtp/reply.ts'
-import { Connection, ConnectionError, type TransactionReplies } from './connection.ts'
+import { Connection, ConnectionError } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
+import { deliver, type TransactionReplies } from './transaction.ts'
 
 const CONNECT_MS = 30_000
 
@@ -52,7 +53,7 @@ export async function submit(
     const login = auth.includes('LOGIN') && !auth.includes('PLAIN')
     const answer = await connection.auth(login ? 'LOGIN' : 'PLAIN', { username, password })
     if (answer.code >= 300) throw new ConnectionError('refused', 'AUTH', formatReply(answer), answer)
-    return await connection.deliver(envelope, content)
+    return await deliver(connection, envelope, content)
   } finally {
     connection.quit()
   }

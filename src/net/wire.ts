@@ -69,8 +69,9 @@ export class Wire {
     return new Wire(socket)
   }
 
-  get secure(): boolean {
-    return this.#socket instanceof TLSSocket
+  /** Neither side has ended it, as far as is known. */
+  get open(): boolean {
+    return !this.#ended && this.#error === null && !this.#socket.destroyed
   }
 
   get tls(): TlsFacts | null {

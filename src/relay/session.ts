@@ -1,5 +1,6 @@
 /** The signer at the relay's door. Here responsibility passes: a 250 says that the message is on disk. */
 
+import { isEightBit } from '../message/eight-bit.ts'
 import { mintId } from '../message/id.ts'
 import { admit } from '../net/hop.ts'
 import type { Client, SessionHandler } from '../net/listener.ts'
@@ -77,7 +78,14 @@ export class RelaySession implements SessionHandler {
     const arrivedMs = now()
     const message: NewMessage = {
       id,
-      envelope: { ...parameters, reversePath: this.#reversePath, recipients: this.#recipients, xptt },
+      envelope: {
+        ...parameters,
+        // What a client declares, or a service that passes a message on before it has seen all of it, may not be so.
+        body: isEightBit(this.#content.pieces) ? '8BITMIME' : '7BIT',
+        reversePath: this.#reversePath,
+        recipients: this.#recipients,
+        xptt,
+      },
       arrivedMs,
       expiresMs: arrivedMs + expireMs,
       recipients: this.#recipients.map(({ forwardPath }) => ({

@@ -1,7 +1,7 @@
 /** The recipients of a job over one open connection: as many transactions as the peer's limits want. */
 
-import type { Connection, TransactionReplies } from '../net/connection.ts'
-import { ConnectionError } from '../net/connection.ts'
+import { type Connection, ConnectionError } from '../net/connection.ts'
+import { deliver, type TransactionReplies } from '../net/transaction.ts'
 import type { Message } from '../queue/queue.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import { SmtpError } from '../smtp/error.ts'
@@ -31,7 +31,7 @@ export async function transact(
     const group = left.slice(0, RECIPIENTS_PER_TRANSACTION)
     const rest = left.slice(RECIPIENTS_PER_TRANSACTION)
     try {
-      const replies = await connection.deliver(envelopeOf(message, group), [content])
+      const replies = await deliver(connection, envelopeOf(message, group), [content])
       const again = judge(replies, group, verdicts)
       left = [...again, ...rest]
       if (left.length > 0 || replies.message === null) await clear(connection)

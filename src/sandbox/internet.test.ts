@@ -9,9 +9,10 @@ import { after, before, test } from 'node:test'
 import { selfSigned } from '../cli/authority.ts'
 import { formatKeyRecord } from '../dkim/key-record.ts'
 import { MessageSigner } from '../dkim/sign.ts'
-import { Connection, type TransactionReplies } from '../net/connection.ts'
+import { Connection } from '../net/connection.ts'
 import { Resolver } from '../net/resolver.ts'
 import { opportunisticTls } from '../net/tls.ts'
+import { type TransactionReplies, deliver as transact } from '../net/transaction.ts'
 import { silent } from '../observe/event.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
 import { type DnsServer, startDnsServer } from './dns-server.ts'
@@ -91,7 +92,7 @@ async function deliver(
     smtputf8: false,
   } as const
   try {
-    return await connection.deliver(envelope, [Buffer.from(message)])
+    return await transact(connection, envelope, [Buffer.from(message)])
   } finally {
     connection.quit()
   }

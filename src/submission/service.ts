@@ -4,7 +4,7 @@
  * HOLDS       the TLS key clients see, its hop key, a clone of the directory. Nothing of a message once it has answered.
  * REACHES     the Git remote, the signer.
  * NEVER       DKIM and TSIG keys, DNS, the Internet's MXs.
- * BUGS        a message is held in memory whole until the relay has it.
+ * BUGS        a message over 512 KiB is passed on as it comes: should a hop break meanwhile, the client is told 451.
  */
 
 import { readPem, readSecret } from '../config/file.ts'

@@ -1,20 +1,18 @@
 /** One client of the submission server: AUTH, MAIL, RCPT and the message, each decided by the directory in force. */
 
 import type { Directory, User } from '../directory/directory.ts'
-import { isEightBit } from '../message/eight-bit.ts'
 import { mintId } from '../message/id.ts'
 import type { Client, SessionHandler } from '../net/listener.ts'
-import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
+import type { Budget } from '../net/message-buffer.ts'
 import type { Peer } from '../net/peer.ts'
 import type { Log } from '../observe/event.ts'
-import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts'
-import { refusalOf } from '../smtp/error.ts'
+import type { EnvelopeRecipient } from '../smtp/envelope.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { PlainCredentials } from '../smtp/sasl.ts'
 import { authenticate } from './authenticate.ts'
-import { complete } from './complete.ts'
+import { Passage } from './passage.ts'
 import { admitRecipient, refuseReversePath } from './policy.ts'
 
 export interface Surroundings {
@@ -41,13 +39,12 @@ interface Transaction {
 
 export class SubmissionSession implements SessionHandler {
   readonly #around: Surroundings
-  readonly #content: MessageBuffer
   #userName: string | null = null
   #transaction: Transaction | null = null
+  #passage: Passage | null = null
 
   constructor(around: Surroundings) {
     this.#around = around
-    this.#content = new MessageBuffer(around.budget)
   }
 
   async auth(credentials: PlainCredentials, client: Client): Promise<Reply> {
@@ -87,28 +84,25 @@ export class SubmissionSession implements SessionHandler {
     return reply(250, '2.1.5', 'Recipient accepted')
   }
 
-  content(octets: Uint8Array): void {
-    this.#content.add(octets)
+  content(octets: Uint8Array, client: () => Client): void | Promise<void> {
+    return this.#onItsWay()?.add(octets, client)
   }
 
   /** 250 only when the relay has said so: nothing rests here (design decision 1). */
   async message(client: Client): Promise<Reply> {
-    const { now, random, log } = this.#around
+    const { now, log } = this.#around
     const transaction = this.#transaction
-    if (transaction === null) return reply(503, '5.5.1', 'No transaction')
+    const passage = this.#onItsWay()
+    if (transaction === null || passage === null) return reply(503, '5.5.1', 'No transaction')
     const startedMs = now()
-    const id = mintId(startedMs, random(10))
-    const sizeOctets = this.#content.sizeOctets
-    const answer = await this.#pass(id, transaction, client, startedMs)
-      .catch(refusalOf)
-      .finally(() => this.reset())
+    const answer = await passage.finish(client).finally(() => this.#forget())
     const facts = {
-      id,
+      id: passage.id,
       user: transaction.user.name,
       commit: transaction.commit,
       reverse_path: formatPath(transaction.reversePath),
       recipients: transaction.recipients.length,
-      size: sizeOctets,
+      size: passage.sizeOctets,
       ms: now() - startedMs,
     }
     if (answer.code < 300) log.event('accepted', facts)
@@ -117,39 +111,26 @@ export class SubmissionSession implements SessionHandler {
   }
 
   reset(): void {
-    this.#transaction = null
-    this.#content.clear()
+    this.#passage?.abandon()
+    this.#forget()
   }
 
-  async #pass(id: string, transaction: Transaction, client: Client, dateMs: number): Promise<Reply> {
-    const { hostname, domain, signer } = this.#around
-    if (this.#content.overflowed) return reply(452, '4.3.1', 'Too many messages in flight, try again later')
-    const { user, commit, reversePath, parameters, recipients } = transaction
-    const [only, ...others] = recipients
-    const content = complete(
-      this.#content.pieces,
-      {
-        from: client.helo,
-        address: client.address,
-        by: hostname,
-        protocol: client.protocol,
-        id,
-        dateMs,
-        ...(client.tls === null ? {} : { tls: client.tls }),
-        ...(only !== undefined && others.length === 0 ? { for: only.forwardPath } : {}),
-      },
-      domain,
-    )
+  #forget(): void {
+    this.#transaction = null
+    this.#passage = null
+  }
+
+  /** From the first octet of content on. */
+  #onItsWay(): Passage | null {
+    const { now, random, hostname, domain, signer, budget } = this.#around
+    if (this.#transaction === null || this.#passage !== null) return this.#passage
+    const { user, commit, reversePath, parameters, recipients } = this.#transaction
+    const dateMs = now()
+    const id = mintId(dateMs, random(10))
     // SIZE was said of the message as it came; who AUTH= is, we know better.
     const { sizeOctets: _, ...wishes } = parameters
-    const envelope: Envelope = {
-      ...wishes,
-      reversePath,
-      recipients,
-      body: isEightBit(this.#content.pieces) ? '8BITMIME' : '7BIT',
-      authenticatedAs: user.name,
-      xptt: { id, commit },
-    }
-    return signer.deliver(envelope, content)
+    const envelope = { ...wishes, reversePath, recipients, authenticatedAs: user.name, xptt: { id, commit } }
+    this.#passage = new Passage({ id, envelope, hostname, domain, dateMs, signer, budget })
+    return this.#passage
   }
 }

@@ -8,7 +8,8 @@ import { test } from 'node:test'
 import { need } from '../peers/need.ts'
 import { nodemailer } from '../peers/nodemailer.ts'
 import { startSmtpSink } from '../peers/smtp-sink.ts'
-import { deploy, USER } from './deployment.ts'
+import { deploy, PASSWORD, USER } from './deployment.ts'
+import { Dialog } from './dialog.ts'
 
 const MESSAGE = `From: ${USER}\r\nTo: bob@internet.test\r\nSubject: outage\r\n\r\nText.\r\n`
 const TO = ['bob@internet.test']
@@ -130,4 +131,41 @@ test('users change by a push: without a restart, and without dropping a session'
   await deployment.reload('submission')
   const refused = await nodemailer(deployment.submission(MESSAGE, TO))
   assert.match(refused.output, /535/)
+})
+
+test('a client that goes away in the middle of a large message leaves nothing behind', async t => {
+  const deployment = await deploy(t)
+  const { port } = deployment.config.submission.listen
+  const dialog = await Dialog.tls(port, { ca: deployment.authority.certificate, servername: 'localhost' })
+  await dialog.expect(220)
+  await dialog.say('EHLO client.test', 250)
+  await dialog.say(`AUTH PLAIN ${Buffer.from(`\0${USER}\0${PASSWORD}`).toString('base64')}`, 235)
+  await dialog.say(`MAIL FROM:<${USER}>`, 250)
+  await dialog.say('RCPT TO:<bob@internet.test>', 250)
+  const line = 'A line of the message.\r\n'
+  const half = `From: ${USER}\r\n\r\n${line.repeat(50_000)}`
+  dialog.send(`BDAT ${half.length}\r\n${half}`)
+  await dialog.expect(250)
+  dialog.destroy()
+  // The next message goes the whole way, over whatever connections are left.
+  const sent = await nodemailer(deployment.submission(MESSAGE, TO))
+  assert.equal(sent.code, 0, sent.output)
+  const queued = await deployment.event('queued')
+  assert.equal(
+    (await deployment.event('accepted', ({ service }) => service === 'submission')).fields.id,
+    queued.fields.id,
+  )
+  assert.equal(deployment.events.filter(({ name }) => name === 'queued').length, 1)
+})
+
+test('a large message goes on as it comes, and a signer that is away is told before its end', async t => {
+  const deployment = await deploy(t, { toml: { submission: ['hop_wait = "200ms"'] } })
+  const large = `From: ${USER}\r\n\r\n${'A line of the message.\r\n'.repeat(50_000)}`
+  const sent = await nodemailer(deployment.submission(large, TO))
+  assert.equal(sent.code, 0, sent.output)
+  const queued = await deployment.event('queued')
+  assert.ok(Number(queued.fields.size) > large.length)
+  await deployment.stop('signer')
+  const refused = await nodemailer(deployment.submission(large, TO))
+  assert.match(refused.output, /451 4\.4\.1/)
 })

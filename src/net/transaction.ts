@@ -1,0 +1,191 @@
+/**
+ * A mail transaction over an open connection, RFC 5321 §3.3: as few round trips as the peer's extensions allow. Used by the
+ * hops (`peer.ts`), by the relay towards the Internet and by `ptt send`.
+ */
+
+import { dotStuff } from '../smtp/data.ts'
+import type { Envelope } from '../smtp/envelope.ts'
+import type { Reply } from '../smtp/reply.ts'
+import type { Connection } from './connection.ts'
+
+/** What the peer answered to one transaction. */
+export interface TransactionReplies {
+  /** The reply to MAIL. */
+  readonly mail: Reply
+  /** One per recipient, in order; empty when MAIL was refused. */
+  readonly recipients: readonly Reply[]
+  /** The reply to the message itself; `null` when no recipient was accepted and nothing was sent. */
+  readonly message: Reply | null
+}
+
+type Content = readonly Uint8Array[]
+
+/**
+ * To any peer: MAIL and RCPT pipelined where it can, content by BDAT where it can, else by DATA.
+ * @throws ConnectionError when the connection broke; its `phase` is `message` when the content was already sent whole
+ * @throws SmtpError when an address cannot be said to this peer (RFC 6531 §3.2); nothing was sent
+ */
+export function deliver(
+  connection: Connection,
+  envelope: Envelope,
+  content: Content,
+): Promise<TransactionReplies> {
+  const pipelining = connection.extensions.has('PIPELINING')
+  return inStep(connection, () =>
+    pipelining ? pipelined(connection, envelope, content) : inSteps(connection, envelope, content),
+  )
+}
+
+/**
+ * Over a hop: MAIL, RCPT and the whole content in one write, one round trip. The peer must offer PIPELINING and CHUNKING,
+ * and take a message for all recipients or for none.
+ * @throws ConnectionError
+ */
+export function deliverAtOnce(
+  connection: Connection,
+  envelope: Envelope,
+  content: Content,
+): Promise<TransactionReplies> {
+  return inStep(connection, async () => {
+    const { session } = connection
+    const bdat = session.bdat(sizeOf(content), true)
+    await connection.write('message', [...opening(connection, envelope), bdat, ...content])
+    return allReplies(connection, envelope, 1)
+  })
+}
+
+/** Over a hop, content that comes in pieces: `begin`, `send` them, `finish`. Waits for room on the wire only. */
+export class PiecewiseDelivery {
+  readonly #connection: Connection
+  readonly #envelope: Envelope
+  #chunks = 0
+
+  private constructor(connection: Connection, envelope: Envelope) {
+    this.#connection = connection
+    this.#envelope = envelope
+  }
+
+  /** @throws ConnectionError */
+  static async begin(connection: Connection, envelope: Envelope): Promise<PiecewiseDelivery> {
+    await inStep(connection, () => connection.write('MAIL', opening(connection, envelope)))
+    return new PiecewiseDelivery(connection, envelope)
+  }
+
+  /** @throws ConnectionError */
+  send(content: Content): Promise<void> {
+    return this.#chunk('BDAT', content, false)
+  }
+
+  /** The last piece, and all the replies. @throws ConnectionError */
+  async finish(content: Content): Promise<TransactionReplies> {
+    await this.#chunk('message', content, true)
+    return inStep(this.#connection, () => allReplies(this.#connection, this.#envelope, this.#chunks))
+  }
+
+  #chunk(phase: string, content: Content, last: boolean): Promise<void> {
+    this.#chunks++
+    const connection = this.#connection
+    return inStep(connection, () =>
+      connection.write(phase, [connection.session.bdat(sizeOf(content), last), ...content]),
+    )
+  }
+}
+
+/** MAIL and RCPT in one group, and DATA with them where the content goes by DATA (RFC 2920 §3.1). */
+async function pipelined(
+  connection: Connection,
+  envelope: Envelope,
+  content: Content,
+): Promise<TransactionReplies> {
+  const { session, timeouts } = connection
+  const chunking = connection.extensions.has('CHUNKING')
+  const group = opening(connection, envelope)
+  if (!chunking) group.push(session.data())
+  await connection.write('MAIL', group)
+  const mail = await connection.reply('MAIL', timeouts.mailMs)
+  const recipients = await rcptReplies(connection, envelope, 'RCPT')
+  const wanted = mail.code < 300 && recipients.some(reply => reply.code < 300)
+  if (chunking) return { mail, recipients, message: wanted ? await sendChunk(connection, content) : null }
+  const go = await connection.reply('DATA', timeouts.dataMs)
+  if (go.code !== 354) return { mail, recipients, message: wanted ? go : null }
+  // A peer that says 354 with no recipient accepted gets an empty message, which it must refuse (RFC 2920 §3.1).
+  const message = await sendData(connection, wanted ? content : [])
+  return { mail, recipients, message: wanted ? message : null }
+}
+
+async function inSteps(
+  connection: Connection,
+  envelope: Envelope,
+  content: Content,
+): Promise<TransactionReplies> {
+  const { session, timeouts } = connection
+  const mail = await connection.exchange(
+    'MAIL',
+    session.mail(envelope.reversePath, envelope),
+    timeouts.mailMs,
+  )
+  if (mail.code >= 300) return { mail, recipients: [], message: null }
+  const recipients: Reply[] = []
+  for (const recipient of envelope.recipients) {
+    recipients.push(await connection.exchange('RCPT', session.rcpt(recipient), timeouts.rcptMs))
+  }
+  if (!recipients.some(reply => reply.code < 300)) return { mail, recipients, message: null }
+  if (connection.extensions.has('CHUNKING')) {
+    return { mail, recipients, message: await sendChunk(connection, content) }
+  }
+  const go = await connection.exchange('DATA', session.data(), timeouts.dataMs)
+  return { mail, recipients, message: go.code === 354 ? await sendData(connection, content) : go }
+}
+
+async function sendChunk(connection: Connection, content: Content): Promise<Reply> {
+  await connection.write('BDAT', [connection.session.bdat(sizeOf(content), true), ...content])
+  return connection.reply('message', connection.timeouts.dataTerminationMs)
+}
+
+async function sendData(connection: Connection, content: Content): Promise<Reply> {
+  await connection.write('DATA block', dotStuff(content))
+  connection.session.endOfData()
+  return connection.reply('message', connection.timeouts.dataTerminationMs)
+}
+
+function opening({ session }: Connection, envelope: Envelope): Uint8Array[] {
+  return [
+    session.mail(envelope.reversePath, envelope),
+    ...envelope.recipients.map(recipient => session.rcpt(recipient)),
+  ]
+}
+
+/** To everything that was sent before the first was read. The first chunk that was refused is the answer. */
+async function allReplies(
+  connection: Connection,
+  envelope: Envelope,
+  chunks: number,
+): Promise<TransactionReplies> {
+  const { timeouts } = connection
+  const mail = await connection.reply('message', timeouts.dataTerminationMs)
+  const recipients = await rcptReplies(connection, envelope, 'message')
+  let message: Reply | null = null
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const answer = await connection.reply('message', timeouts.dataTerminationMs)
+    if (message === null || message.code < 300) message = answer
+  }
+  return { mail, recipients, message }
+}
+
+async function rcptReplies(connection: Connection, envelope: Envelope, phase: string): Promise<Reply[]> {
+  const replies: Reply[] = []
+  for (const _ of envelope.recipients) replies.push(await connection.reply(phase, connection.timeouts.rcptMs))
+  return replies
+}
+
+/** Whatever is thrown, by the network or by our own client, leaves commands and replies out of step. */
+async function inStep<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    connection.spoil()
+    throw error
+  }
+}
+
+const sizeOf = (content: Content): number => content.reduce((sum, piece) => sum + piece.length, 0)
