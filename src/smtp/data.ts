@@ -59,7 +59,7 @@ export class ContentDecoder {
 
   /** Decodes `octets[start, end)`. */
   decode(octets: Buffer, start: number, end: number): Decoded {
-    const text = octets.latin1Slice(start, end)
+    const text = octets.toString('latin1', start, end)
     const scanned = this.fault === null ? this.#scan(text) : null
     const stop = scanned === null ? this.#drain(text, 0) : scanned.stop
     const done = stop >= 0
@@ -106,6 +106,7 @@ export class ContentDecoder {
     if (length === 0) return -1
     if (open === 'cr') {
       if (text.charCodeAt(0) !== LF) return this.#spoil(text, 0, bare('CR', this.#line))
+      if (1 - lineStart > this.#limits.textLineOctets) return this.#spoil(text, 0, tooLong(this.#line))
       this.#line++
       at = 1
       open = 'line-start'
@@ -215,7 +216,7 @@ export function dotStuff(content: readonly Uint8Array[]): Uint8Array[] {
   for (const piece of content) {
     if (piece.length === 0) continue
     const octets = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
-    const text = octets.latin1Slice()
+    const text = octets.toString('latin1')
     let from = 0
     const put = (dot: number): void => {
       if (dot > from) stuffed.push(octets.subarray(from, dot))

@@ -19,7 +19,7 @@ export class LineReader {
     for (let from = start; ; ) {
       const lf = octets.indexOf(LF, from)
       const end = lf < 0 ? octets.length : lf + 1
-      const line = this.#partial + octets.latin1Slice(from, end)
+      const line = this.#partial + octets.toString('latin1', from, end)
       if (lf >= 0 && line.endsWith('\r\n')) return this.#whole(line, end, limitOctets)
       // Not whole, or a bare LF, which ends nothing.
       this.#overlong ||= line.length > limitOctets

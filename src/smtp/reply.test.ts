@@ -16,7 +16,7 @@ import type { EnhancedStatusCode } from './status.ts'
 
 const seed = 5321
 const decode = (octets: Uint8Array): Reply[] => [...new ReplyParser().push(octets)]
-const text = (octets: Uint8Array): string => Buffer.from(octets).latin1Slice()
+const text = (octets: Uint8Array): string => Buffer.from(octets).toString('latin1')
 
 const replies: [wire: string, reply: Reply][] = [
   ['250 OK\r\n', { code: 250, lines: ['OK'] }], // RFC 5321 App. D.1

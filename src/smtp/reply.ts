@@ -83,7 +83,7 @@ export class ReplyParser {
   /** @throws SmtpError 451 4.5.0: what came is no reply, and what follows cannot be trusted to be one. */
   *push(chunk: Uint8Array): Generator<Reply> {
     // latin1 keeps octets apart until a line is whole: a character of UTF-8 may be cut by the chunk.
-    this.#rest += Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).latin1Slice()
+    this.#rest += Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
     let from = 0
     for (;;) {
       const end = this.#rest.indexOf('\n', from)

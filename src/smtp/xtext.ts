@@ -19,6 +19,6 @@ export function decodeXtext(text: string): string {
 
 export function encodeXtext(text: string): string {
   return Buffer.from(text)
-    .latin1Slice()
+    .toString('latin1')
     .replace(/[^!-*,-<>-~]/g, octet => `+${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
 }
