@@ -84,30 +84,32 @@ Signals:
 export async function runService(name: ServiceName, file: string, verbose: boolean): Promise<void> {
   const config = loadConfig(file)
   const log = openLog({ service: name, level: verbose ? 'debug' : 'info' })
-  // Until it has started there is nothing to reload and nothing to finish.
-  const tooEarly = () => process.exit(0)
-  const nothingYet = () => {}
-  process.on('SIGHUP', nothingYet)
-  process.on('SIGTERM', tooEarly).on('SIGINT', tooEarly)
-
-  const start = await STARTERS[name]()
-  const service = await start(config, log).catch(error => {
-    throw new Error(explain(error), { cause: error })
-  })
+  let service: Service | undefined
   let closing = false
+  /** One reload after the other; those asked for while it starts come when it has. */
+  let reloaded: Promise<void> = Promise.resolve()
+  const started = Promise.withResolvers<Service>()
+  const reload = async () => {
+    const running = await started.promise
+    tellChanges(name, config, log)
+    await running.reload().catch(error => log.event('alarm', { reason: `not reloaded: ${explain(error)}` }))
+  }
   const close = async () => {
     if (closing) process.exit(1)
     closing = true
-    await service.close()
+    await service?.close()
     process.exit(0)
   }
-  const reload = async () => {
-    tellChanges(name, config, log)
-    await service.reload().catch(error => log.event('alarm', { reason: `not reloaded: ${explain(error)}` }))
-  }
-  process.off('SIGHUP', nothingYet).on('SIGHUP', () => void reload())
-  process.off('SIGTERM', tooEarly).on('SIGTERM', () => void close())
-  process.off('SIGINT', tooEarly).on('SIGINT', () => void close())
+  process.on('SIGHUP', () => {
+    reloaded = reloaded.then(reload)
+  })
+  process.on('SIGTERM', () => void close()).on('SIGINT', () => void close())
+
+  const start = await STARTERS[name]()
+  service = await start(config, log).catch(error => {
+    throw new Error(explain(error), { cause: error })
+  })
+  started.resolve(service)
   // Our fault. Better a fresh process than one whose state nobody knows; what was acknowledged is on disk.
   const fail = (cause: unknown) => {
     const error = cause instanceof Error ? cause : new Error(String(cause))
