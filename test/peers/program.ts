@@ -109,18 +109,23 @@ export function start(
 }
 
 /** Tries to connect until somebody accepts; `alive` false ends the waiting with its complaint. */
-export async function accepting(port: number, alive: () => boolean, complaint: () => string): Promise<void> {
+export async function accepting(
+  port: number,
+  alive: () => boolean,
+  complaint: () => string,
+  host = '127.0.0.1',
+): Promise<void> {
   for (let attempt = 0; attempt < 1_500; attempt++) {
     assert.ok(alive(), complaint())
-    if (await accepts(port)) return
+    if (await accepts(host, port)) return
     await pause(20)
   }
   assert.fail(`nothing listens on port ${port}: ${complaint()}`)
 }
 
-function accepts(port: number): Promise<boolean> {
+function accepts(host: string, port: number): Promise<boolean> {
   return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(port, host)
     socket.once('connect', () => {
       socket.destroy()
       resolve(true)

@@ -15,6 +15,8 @@ export interface SmtpSink {
 }
 
 export interface SmtpSinkOptions {
+  /** 127.0.0.1 when not given: with others of 127.0.0.0/8 many can have the same port, as MXs do. */
+  readonly host?: string
   /** A free one when not given. */
   readonly port?: number
   /** False for benchmarks: messages are thrown away. */
@@ -29,6 +31,7 @@ export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<Smtp
   mkdirSync(dump)
   // It writes as nobody.
   chmodSync(dump, 0o777)
+  const host = options.host ?? '127.0.0.1'
   const port = options.port ?? (await freePort())
   const sink = start(
     'smtp-sink',
@@ -37,11 +40,12 @@ export async function startSmtpSink(options: SmtpSinkOptions = {}): Promise<Smtp
       ...(isRoot ? ['-u', 'nobody'] : []),
       ...((options.dump ?? true) ? ['-d', 'dump/message.'] : []),
       ...(options.args ?? []),
-      ...[`127.0.0.1:${port}`, '128'],
+      ...[`${host}:${port}`, '128'],
     ],
     { cwd: folder.path },
   )
-  await accepting(port, () => sink.process.exitCode === null && sink.process.pid !== undefined, sink.output)
+  const alive = () => sink.process.exitCode === null && sink.process.pid !== undefined
+  await accepting(port, alive, sink.output, host)
   return {
     port,
     messages: () => readdirSync(dump).map(name => readFileSync(join(dump, name), 'latin1')),
