@@ -183,7 +183,7 @@ function parse(text: string): Transcript {
       assert.ok(name in limits, `no limit is called ${name}`)
       limits[name] = Number(value)
     } else if (key in DEFAULTS) options[key] = key === 'auth' ? value.split(' ') : (WORDS[value] ?? value)
-    else answers.set(key, only([...new ReplyParser().push(Buffer.from(`${value}\r\n`))]))
+    else answers.set(key, only([...new ReplyParser().push(Buffer.from(`${octetsOf(value)}\r\n`))]))
   }
   return {
     options: { ...(options as unknown as ServerOptions), limits: limits as typeof LIMITS },

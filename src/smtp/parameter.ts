@@ -74,7 +74,12 @@ export function parseBody(value: string): Envelope['body'] {
 // auth-param = "AUTH=" xtext, RFC 4954 §8: a <mailbox> or "<>".
 export function parseAuthParameter(value: string): string | null {
   const identity = decodeXtext(value)
-  return identity === '<>' ? null : formatMailbox(parseMailbox(identity, { utf8: true }))
+  if (identity === '<>') return null
+  try {
+    return formatMailbox(parseMailbox(identity, { utf8: true }))
+  } catch (cause) {
+    throw new SmtpError(501, '5.5.4', 'AUTH is neither a mailbox nor <>', { cause })
+  }
 }
 
 export function formatAuthParameter(identity: string | null): string {

@@ -253,11 +253,10 @@ export class ServerSession {
         this.#say('RSET', OK)
         break
       case 'QUIT':
-        this.#say(
+        this.#end(
           'QUIT',
           reply(221, '2.0.0', `${this.#options.hostname} Service closing transmission channel`),
         )
-        this.#close()
         break
       case 'STARTTLS':
         this.#queue.push({ type: 'starttls' })
@@ -315,8 +314,7 @@ export class ServerSession {
       return command.verb === 'BDAT' ? command : null
     } catch (error) {
       if (!(error instanceof SmtpError)) throw error
-      this.#say('BDAT', error.reply)
-      this.#close()
+      this.#end('BDAT', error.reply)
       return null
     }
   }
@@ -407,13 +405,20 @@ export class ServerSession {
   #refuse(verb: string, error: SmtpError): void {
     // x0z is about syntax, x3z about sequence; x5z is the mail system's answer to a well-formed command (RFC 5321 §4.2.1).
     if (error.code % 100 < 50) this.#errors++
-    const tooMany = this.#errors > this.#options.limits.errors ? TOO_MANY_ERRORS : error
-    this.#say(verb, tooMany.reply)
-    if (tooMany.code === 421) this.#close()
+    if (this.#errors > this.#options.limits.errors) this.#end(verb, TOO_MANY_ERRORS.reply)
+    else if (error.code === 421) this.#end(verb, error.reply)
+    else this.#say(verb, error.reply)
   }
 
   #say(verb: string, reply: Reply): void {
     this.#queue.push({ type: 'reply', verb, reply, octets: encodeReply(reply) })
+  }
+
+  /** A reply after which the connection goes. */
+  #end(verb: string, reply: Reply): void {
+    this.#drop()
+    this.#say(verb, reply)
+    this.#close()
   }
 
   #close(): void {
