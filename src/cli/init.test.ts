@@ -20,7 +20,6 @@ import { loadConfig } from '../config/load.ts'
 import { readRepository } from '../directory/edit.ts'
 import { verifyPassword } from '../directory/password.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
-import { silent } from '../observe/event.ts'
 import { loadKey } from '../signer/key-store.ts'
 import { publishKey } from '../signer/publish.ts'
 import { issue, makeAuthority } from './authority.ts'
@@ -332,7 +331,6 @@ for (const server of ['named', 'knotd'] as const) {
         name,
         record: loadKey(config).record,
         ttlSeconds: 60,
-        log: silent,
       })
     assert.equal((await publish('ptt._domainkey.example.com')).kind, 'published', peer.output())
     assert.equal((await publish('ptt._domainkey.example.com')).kind, 'already')

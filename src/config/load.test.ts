@@ -164,7 +164,7 @@ const complaints: [toml: string, line: number, key: string, message: string | Re
     `${MINIMAL}[signer]\nbits = 1024`,
     3,
     'signer.bits',
-    '1024 is not possible here: write a whole number from 2048 to 4096',
+    '1024 is not possible here: write 2048 or 3072 or 4096',
   ],
   [
     `${MINIMAL}[send]\nusername = "a"`,

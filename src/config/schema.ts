@@ -115,7 +115,12 @@ export function configSchema(domain: string, folder: string) {
         description: 'Or a file with a seed, from which the same key is derived on any machine.',
         examples: ['dkim/seed'],
       }),
-      bits: integer(2048, 4096)
+      earlierKeys: list(path, 'a list of paths', 'write for example ["dkim/ptt-2025.pem"]')
+        .prefault([])
+        .describe(
+          'Keys of ours, PEM, that were published under this selector: their record may be replaced.',
+        ),
+      bits: oneOf([2048, 3072, 4096])
         .prefault(2048)
         .describe('The length of a key derived from a seed (RFC 8301 §3.2).'),
       expirationMs: text(kind.duration)
@@ -241,9 +246,9 @@ function integer(lowest: number, highest: number) {
     .refine(number => Number.isInteger(number) && number >= lowest && number <= highest, { error })
 }
 
-function oneOf<const T extends readonly string[]>(values: T) {
-  const written = values.map(value => `"${value}"`).join(' or ')
-  return z.enum(values, { error: issue => complaint(issue.input, 'possible here', `write ${written}`) })
+function oneOf<const T extends readonly (string | number)[]>(values: T) {
+  const written = values.map(value => JSON.stringify(value)).join(' or ')
+  return z.literal(values, { error: issue => complaint(issue.input, 'possible here', `write ${written}`) })
 }
 
 function list<T extends z.ZodType>(element: T, noun: string, write: string) {

@@ -4,10 +4,10 @@
  */
 
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
-import { FileError, readSecret } from '../config/file.ts'
+import { FileError, readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
 import { formatKeyRecord } from '../dkim/key-record.ts'
-import { deriveKey, KEY_SIZES, MIN_SEED_OCTETS } from '../dkim/seed.ts'
+import { deriveKey, MIN_SEED_OCTETS } from '../dkim/seed.ts'
 import type { SigningKey } from '../dkim/sign.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 
@@ -36,6 +36,21 @@ export function loadKey({ domain, signer }: KeyOptions): LoadedKey {
         : missing()
   const key: SigningKey = { signingDomain, selector: signer.selector, algorithm: 'rsa-sha256', privateKey }
   return { key, record: formatKeyRecord(privateKey) }
+}
+
+/** What the keys we had before were published as: records of ours, that may be replaced. @throws FileError */
+export function earlierRecords({ signer }: { signer: Pick<Config['signer'], 'earlierKeys'> }): string[] {
+  return signer.earlierKeys.map(path => {
+    const pem = readPem(path)
+    try {
+      return formatKeyRecord(createPublicKey(pem))
+    } catch {
+      // Nothing of what OpenSSL says: the file may hold a private key.
+      throw new FileError(
+        `${path}: holds no key that can be read: put the earlier key there, private or public`,
+      )
+    }
+  })
 }
 
 function missing(): never {
@@ -89,9 +104,5 @@ function keyFromSeed(path: string, signingDomain: string, bits: number): KeyObje
   const seed = Buffer.from(text, 'base64')
   if (seed.length < MIN_SEED_OCTETS)
     throw new FileError(`${path}: is a seed of ${seed.length} octets, less than ${MIN_SEED_OCTETS}: ${make}`)
-  if (!KEY_SIZES.includes(bits))
-    throw new FileError(
-      `ptt.toml: signer.bits: ${bits} is no size for a key: write one of ${KEY_SIZES.join(', ')}`,
-    )
   return deriveKey(seed, signingDomain, bits)
 }

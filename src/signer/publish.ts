@@ -14,7 +14,6 @@ import type { Update } from '../dns/update.ts'
 import { type Endpoint, formatEndpoint } from '../net/endpoint.ts'
 import { askPrimary, type RefusalCode, sendUpdate, type UpdateOptions } from '../net/nsupdate.ts'
 import type { Resolver } from '../net/resolver.ts'
-import type { Log } from '../observe/event.ts'
 
 export interface PublishOptions extends Pick<UpdateOptions, 'timeoutMs' | 'now' | 'signal'> {
   readonly primary: Endpoint
@@ -29,7 +28,6 @@ export interface PublishOptions extends Pick<UpdateOptions, 'timeoutMs' | 'now' 
   readonly replaces?: readonly string[]
   /** Where else the record must be seen. */
   readonly resolver?: Resolver
-  readonly log: Log
 }
 
 export type PublishOutcome =
@@ -48,27 +46,6 @@ type Plan =
   | Exclude<PublishOutcome, { kind: 'published' | 'already' }>
 
 export async function publishKey(options: PublishOptions): Promise<PublishOutcome> {
-  const outcome = await publish(options)
-  const { log, name, primary } = options
-  const fields = { action: outcome.kind, name, primary: formatEndpoint(primary) }
-  switch (outcome.kind) {
-    case 'published':
-    case 'already':
-      log.event('key', fields)
-      break
-    case 'conflict':
-      log.event('key', { ...fields, reason: outcome.explanation }, 'error')
-      break
-    case 'refused':
-      log.event('key', { ...fields, code: outcome.code, reason: outcome.explanation }, 'error')
-      break
-    case 'failure':
-      log.event('key', { ...fields, code: outcome.code, reason: outcome.reason }, 'warn')
-  }
-  return outcome
-}
-
-async function publish(options: PublishOptions): Promise<PublishOutcome> {
   const { primary, name, zone, tsigKey } = options
   if (!isInZone(name, zone)) {
     const explanation = `${name} is not in zone ${zone}: check the zone's name.`

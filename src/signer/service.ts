@@ -17,7 +17,7 @@ import { Peer } from '../net/peer.ts'
 import { Resolver } from '../net/resolver.ts'
 import { TlsAcceptor } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
-import { loadKey } from './key-store.ts'
+import { earlierRecords, loadKey } from './key-store.ts'
 import { LifeCycle } from './life-cycle.ts'
 import { publishKey } from './publish.ts'
 import { SignerSession } from './session.ts'
@@ -49,7 +49,7 @@ export async function startSigner(config: Config, log: Log) {
         name: `${signer.selector}._domainkey.${domain}`,
         record,
         ttlSeconds: signer.ttlSeconds,
-        log,
+        replaces: earlierRecords(config),
         ...(resolver === undefined ? {} : { resolver }),
       }),
   })

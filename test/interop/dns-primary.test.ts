@@ -12,7 +12,7 @@ import type { Change, Prerequisite } from '../../src/dns/update.ts'
 import type { Endpoint } from '../../src/net/endpoint.ts'
 import { askPrimary, sendUpdate, type UpdateOptions } from '../../src/net/nsupdate.ts'
 import { Resolver } from '../../src/net/resolver.ts'
-import { type Fields, type Log, silent } from '../../src/observe/event.ts'
+import { silent } from '../../src/observe/event.ts'
 import { startDnsServer } from '../../src/sandbox/dns-server.ts'
 import { type PublishOptions, publishKey } from '../../src/signer/publish.ts'
 import { startBind } from '../peers/bind.ts'
@@ -297,15 +297,6 @@ async function suite(t: TestContext, primary: Endpoint, dialect: Dialect): Promi
     assert.deepEqual(await send(add, { transport: 'udp' }), { kind: 'done' })
     assert.deepEqual(await served('udp'), [KEY])
   })
-
-  await t.test('what was done is logged', async () => {
-    const events: Fields[] = []
-    const log: Log = { event: (_, fields = {}) => void events.push(fields), with: () => log }
-    await publishKey(options(primary, 'logged', { log }))
-    assert.deepEqual(events, [
-      { action: 'published', name: keyName('logged'), primary: `127.0.0.1:${primary.port}` },
-    ])
-  })
 }
 
 interface Sending extends UpdateOptions {
@@ -316,7 +307,7 @@ interface Sending extends UpdateOptions {
 
 function options(primary: Endpoint, selector: string, more: Partial<PublishOptions> = {}): PublishOptions {
   const name = `${selector}._domainkey.${ZONE}`
-  return { primary, zone: ZONE, tsigKey, name, record: KEY, ttlSeconds: 60, log: silent, ...more }
+  return { primary, zone: ZONE, tsigKey, name, record: KEY, ttlSeconds: 60, ...more }
 }
 
 function txt(name: string, text: string): ResourceRecord {
