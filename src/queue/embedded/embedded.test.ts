@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { newMessage, octets, runQueueContract } from '../contract.ts'
 import { type EmbeddedOptions, hasSpool, openEmbedded } from './embedded.ts'
+import { disk } from './files.ts'
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'ptt-queue-'))
@@ -51,12 +52,35 @@ test('the spool is for its owner only', async t => {
   ])
 })
 
-test('a spool that cannot be opened says which and why', async t => {
-  const folder = temporaryFolder(t)
-  writeFileSync(join(folder, 'queue.mdb'), 'not a database, but longer than its header would be'.repeat(200))
-  await assert.rejects(openEmbedded({ folder }), error => {
-    assert.ok(error instanceof Error)
-    assert.ok(error.message.startsWith(`${folder}: `), error.message)
-    return true
+const damaged: [what: string, content: string | Uint8Array][] = [
+  ['text', 'not a database, but longer than its header would be '.repeat(200)],
+  ['a few octets', 'short'],
+  ['zeros', new Uint8Array(8192)],
+]
+for (const [what, content] of damaged) {
+  test(`a database file that has ${what} is told of, not opened`, async t => {
+    const folder = temporaryFolder(t)
+    writeFileSync(join(folder, 'queue.mdb'), content)
+    await assert.rejects(openEmbedded({ folder }), {
+      code: 'io',
+      message: `${folder}: queue.mdb is damaged, or not a spool: move it away, or restore it from a backup`,
+    })
   })
+}
+
+test('an empty database file is a new one', async t => {
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'queue.mdb'), '')
+  const queue = await openSpool(t, { folder })
+  assert.equal(await queue.put(newMessage('A', ['a@one.example']), []), 'queued')
+})
+
+test('no spool is made where there is no space', async t => {
+  const folder = temporaryFolder(t)
+  const files = { ...disk, freeOctets: async () => 100_000 }
+  await assert.rejects(openEmbedded({ folder, files }), { code: 'full' })
+  const queue = await openSpool(t, { folder })
+  await queue.close()
+  // Once it is there, opening it needs none.
+  await openSpool(t, { folder, files })
 })

@@ -20,11 +20,12 @@ import {
   QueueError,
   type RecipientResult,
 } from '../queue.ts'
-import { dueIndices, hastened, settled } from '../slot.ts'
+import { dueIndices, dueOf, hastened, settled } from '../slot.ts'
 import { ContentFolder, idOfName } from './content.ts'
-import { type Due, firstDue, overdue } from './due.ts'
+import type { Due } from './due.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
+import { Leases } from './leases.ts'
 import * as stored from './message.ts'
 import { Store, spoolFile, type Tables } from './store.ts'
 
@@ -75,7 +76,8 @@ class EmbeddedQueue implements Queue {
   readonly #files: Files
   readonly #retainIdsMs: number
   readonly #log: Log
-  readonly #leased = new Set<string>()
+  readonly #leases = new Leases()
+  #changes = 0
 
   constructor(
     store: Store,
@@ -94,12 +96,18 @@ class EmbeddedQueue implements Queue {
     checkNewMessage(message)
     const { id } = message
     const sizeOctets = content.reduce((sum, { length }) => sum + length, 0)
-    const insert = (octetsOrName: Uint8Array | string) =>
-      this.#store.commit(tables => {
+    const insert = async (octetsOrName: Uint8Array | string) => {
+      const inserted = await this.#store.commit(tables => {
         if (stored.isKnown(tables, id)) return false
         stored.insertMessage(tables, message, sizeOctets, octetsOrName)
         return true
       })
+      if (!inserted) return false
+      for (const { destination } of message.recipients) {
+        this.#leases.appeared({ destination, id, dueMs: message.arrivedMs })
+      }
+      return true
+    }
     if (sizeOctets <= INLINE_OCTETS) {
       const [only = new Uint8Array(0), ...others] = content
       const queued = await insert(others.length === 0 ? only : Buffer.concat(content))
@@ -116,45 +124,53 @@ class EmbeddedQueue implements Queue {
 
   async lease(nowMs: number, limit: number, skip = (_: string) => false): Promise<Job[]> {
     if (limit <= 0) return []
-    const tables = this.#store.read()
+    const tables = this.#readLines()
     const loaded = new Map<string, stored.Loaded>()
     const jobs: Job[] = []
-    for (const due of overdue(tables, nowMs, this.#isLeased, skip)) {
-      const { id, destination } = due
-      const of = loaded.get(id) ?? this.#load(tables, due)
-      if (!of) continue
-      loaded.set(id, of)
-      const recipients = dueIndices(of.parts.get(destination) ?? [], nowMs)
-      jobs.push({ message: of.message, destination, recipients })
-      if (jobs.length >= limit) break
+    try {
+      for (const due of this.#leases.overdue(tables, nowMs, skip)) {
+        const { id, destination } = due
+        // From here until `settle` or `release` nobody else is given this. A crash forgets it: it is due again.
+        this.#leases.take(due)
+        const of = loaded.get(id) ?? this.#load(tables, due)
+        if (!of) continue
+        loaded.set(id, of)
+        const recipients = dueIndices(of.parts.get(destination) ?? [], nowMs)
+        jobs.push({ message: of.message, destination, recipients })
+        if (jobs.length >= limit) break
+      }
+    } catch (error) {
+      for (const job of jobs) this.release(job)
+      throw error
     }
-    // From here until `settle` or `release` nobody else is given these. A crash forgets it: they are due again.
-    for (const { message, destination } of jobs) this.#leased.add(leaseKey(message.id, destination))
     return jobs
   }
 
   async settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
     const { id } = job.message
     for (const result of results) if (result.action === 'deferred') checkTime(result.dueMs)
-    const file = await this.#store.commit(tables => {
+    const { dueMs, file } = await this.#store.commit(tables => {
       const record = stored.loadRecord(tables, id)
-      const was = stored.loadPart(tables, id, job.destination)
-      if (!record || !was) return null
+      const was = record && stored.loadPart(tables, id, record, job.destination)
+      if (!record || !was) return { dueMs: null, file: null }
       const is = settled(was, results)
-      if (stored.updatePart(tables, id, record, job.destination, was, is)) return null
+      if (stored.updatePart(tables, id, record, job.destination, was, is)) {
+        return { dueMs: dueOf(is), file: null }
+      }
       stored.eraseMessage(tables, id, record)
-      return record.file
+      return { dueMs: null, file: record.file }
     })
-    this.release(job)
+    this.#leases.give(job.destination, id, dueMs)
     if (file !== null) await this.#contents.remove(file)
   }
 
-  release(job: Job): void {
-    this.#leased.delete(leaseKey(job.message.id, job.destination))
+  release({ message, destination, recipients }: Job): void {
+    const dueMs = Math.min(...recipients.map(index => message.recipients[index]?.dueMs ?? 0))
+    this.#leases.give(destination, message.id, dueMs)
   }
 
   async nextDue(): Promise<number | null> {
-    return firstDue(this.#store.read(), this.#isLeased)
+    return this.#leases.firstDue(this.#readLines())
   }
 
   async content(id: string): Promise<Uint8Array> {
@@ -195,9 +211,10 @@ class EmbeddedQueue implements Queue {
     return this.#store.commit(tables => {
       const record = stored.loadRecord(tables, id)
       if (!record) return false
-      for (const [destination, was] of stored.loadParts(tables, id)) {
+      for (const [destination, was] of stored.loadParts(tables, id, record)) {
         stored.updatePart(tables, id, record, destination, was, hastened(was, nowMs))
       }
+      stored.countChange(tables)
       return true
     })
   }
@@ -236,9 +253,16 @@ class EmbeddedQueue implements Queue {
     return this.#store.close()
   }
 
-  readonly #isLeased = ({ id, destination }: Due): boolean => this.#leased.has(leaseKey(id, destination))
+  /** To read what is due: when some message was hastened, perhaps by another process, what we know is not enough. */
+  #readLines(): Tables {
+    const tables = this.#store.read()
+    const changes = stored.changes(tables)
+    if (changes !== this.#changes) this.#leases.reset()
+    this.#changes = changes
+    return tables
+  }
 
-  /** A record that cannot be read is told of once and then left alone, so that it holds up no other. */
+  /** A record that cannot be read is told of once and stays leased, so that it holds up no other. */
   #load(tables: Tables, { id, destination }: Due): stored.Loaded | null {
     let reason: unknown = 'its record is missing'
     try {
@@ -247,7 +271,6 @@ class EmbeddedQueue implements Queue {
     } catch (error) {
       reason = error
     }
-    this.#leased.add(leaseKey(id, destination))
     this.#log.event('alarm', { id, destination, about: 'spool', error: String(reason) }, 'error')
     return null
   }
@@ -264,9 +287,4 @@ function forgetIds({ seen, seenAt }: Tables, untilMs: number): number {
 
 function gone(id: string): QueueError {
   return new QueueError('gone', `no message ${id} in the queue`)
-}
-
-/** An id has no space. */
-function leaseKey(id: string, destination: string): string {
-  return `${id} ${destination}`
 }

@@ -8,7 +8,7 @@
  * What is queued while one commit waits for the disk goes into the next together: that is where the throughput is from.
  */
 
-import { chmod } from 'node:fs/promises'
+import { chmod, open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, type Key, open, type RootDatabase } from 'lmdb'
 import { QueueError } from '../queue.ts'
@@ -16,10 +16,15 @@ import { queueError } from './failure.ts'
 import type { Files } from './files.ts'
 
 const FILE = 'queue.mdb'
+/** A page header of 24 octets, then the magic number of a meta page, in the machine's order. */
+const MAGIC_AT = 24
+const MAGIC = [0xbeefc0de, 0xdec0efbe]
+/** What a new database needs, with some room to work in. */
+const NEW_OCTETS = 1024 * 1024
 /** Address space, not memory and not disk: what the database may grow to without being mapped anew. */
 const MAP_OCTETS = 2 ** 38
 
-type Table = Database<Uint8Array, Key>
+type Table = Database<Buffer, Key>
 
 export interface Tables {
   readonly root: RootDatabase
@@ -28,7 +33,7 @@ export interface Tables {
   /** [id, destination] → the recipients there. */
   readonly parts: Table
   /** id → content, when it is small. */
-  readonly contents: Table
+  readonly contents: Database<Uint8Array, Key>
   /** [destination, dueMs, id], a part that has a pending recipient: see `due.ts`. */
   readonly due: Table
   /** [dueMs, destination]: the first of `due` for each destination. */
@@ -36,18 +41,29 @@ export interface Tables {
   /** id, of all messages that arrived in the last `retainIdsMs`, and [arrivedMs, id] to forget them by. */
   readonly seen: Table
   readonly seenAt: Table
+  /** 'changes': see `message.ts`. */
+  readonly counters: Table
 }
 
 export function spoolFile(folder: string): string {
   return join(folder, FILE)
 }
 
+/** One `commit`, until the transaction it goes into is on the disk. */
+interface Step {
+  run(tables: Tables): void
+  reject(error: unknown): void
+  /** Tells what `run` or `reject` came to. */
+  end(): void
+}
+
 export class Store {
   readonly #folder: string
   readonly #files: Files
-  #tables: Tables | null
-  #commits = new Set<Promise<unknown>>()
-  #recovery: Promise<void> | null = null
+  readonly #waiting: Step[] = []
+  #tables: Tables
+  #writing: Promise<void> | null = null
+  #closed = false
 
   private constructor(folder: string, files: Files) {
     this.#folder = folder
@@ -57,69 +73,107 @@ export class Store {
 
   /** The folder is there. */
   static async open(folder: string, files: Files): Promise<Store> {
-    const store = new Store(folder, files)
     const file = spoolFile(folder)
+    await checkFile(file, () => files.freeOctets(folder))
+    const store = new Store(folder, files)
     await Promise.all([chmod(file, 0o600), chmod(`${file}-lock`, 0o600)])
     return store
   }
 
   /** To read: what this and other processes have committed until now, as one snapshot until the next turn of the loop. */
   read(): Tables {
-    const tables = this.#open()
-    tables.root.resetReadTxn()
-    return tables
+    this.#check()
+    this.#tables.root.resetReadTxn()
+    return this.#tables
   }
 
   /**
    * Runs `work` in a transaction: all it writes is durable when this resolves; when it throws or the commit fails,
-   * nothing of it is there. `work` is synchronous.
+   * nothing of it is there. `work` is synchronous, and may be run twice.
    */
-  async commit<T>(work: (tables: Tables) => T): Promise<T> {
-    if (this.#recovery) await this.#recovery
-    const tables = this.#open()
-    // A child transaction: what `work` wrote before it threw is undone, and its neighbours in the commit are not.
-    const done = tables.root.childTransaction(() => work(tables))
-    this.#commits.add(done)
-    try {
-      return await done
-    } catch (error) {
-      const cause = await causeOf(error)
-      if (cause !== error) await this.#recover(tables)
-      throw await queueError(cause, () => this.#files.freeOctets(this.#folder))
-    } finally {
-      this.#commits.delete(done)
-    }
+  commit<T>(work: (tables: Tables) => T): Promise<T> {
+    this.#check()
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    let end = () => {}
+    this.#waiting.push({
+      run(tables) {
+        const value = work(tables)
+        end = () => resolve(value)
+      },
+      reject(error) {
+        end = () => reject(error)
+      },
+      end: () => end(),
+    })
+    this.#writing ??= this.#write()
+    return promise
   }
 
+  /** What was begun is committed first. */
   async close(): Promise<void> {
-    const tables = this.#tables
-    this.#tables = null
-    await Promise.allSettled(this.#commits)
-    await tables?.root.close()
+    if (this.#closed) return
+    this.#closed = true
+    await this.#writing
+    await this.#tables.root.close()
   }
 
-  #open(): Tables {
-    if (!this.#tables) throw new QueueError('closed', 'the queue is closed')
-    return this.#tables
+  #check(): void {
+    if (this.#closed) throw new QueueError('closed', 'the queue is closed')
+  }
+
+  /** One transaction after the other, each with all that waits when it begins. */
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const tables = this.#tables
+      const steps = this.#waiting.splice(0)
+      try {
+        await tables.root.transaction(() => {
+          steps.push(...this.#waiting.splice(0))
+          runAll(tables, steps)
+        })
+      } catch (error) {
+        const reason = await this.#failure(await causeOf(error))
+        for (const step of steps) step.reject(reason)
+        await this.#recover()
+      }
+      for (const step of steps) step.end()
+    }
+    this.#writing = null
+  }
+
+  #failure(cause: unknown): Promise<QueueError> {
+    return queueError(cause, () => this.#files.freeOctets(this.#folder))
   }
 
   /**
    * After a failed commit. When the meta page itself could not be written LMDB refuses every further transaction of this
    * environment, and the library would wait for one for ever: so it is asked, and the environment is opened anew.
    */
-  #recover(failed: Tables): Promise<void> {
-    this.#recovery ??= (async () => {
-      if (this.#tables !== failed) return
-      try {
-        failed.root.transactionSync(() => {})
-      } catch {
-        await failed.root.close()
-        this.#tables = openTables(this.#folder)
-      }
-    })().finally(() => {
-      this.#recovery = null
+  async #recover(): Promise<void> {
+    try {
+      this.#tables.root.transactionSync(() => {})
+    } catch {
+      await this.#tables.root.close()
+      this.#tables = openTables(this.#folder)
+    }
+  }
+}
+
+/** Runs the steps in the open transaction. One that throws leaves nothing, and is no matter of the others. */
+function runAll(tables: Tables, steps: readonly Step[]): void {
+  try {
+    // Child transactions can be undone. One for all of them costs less than one each, and hardly ever does a step throw.
+    tables.root.childTransaction(() => {
+      for (const step of steps) step.run(tables)
     })
-    return this.#recovery
+  } catch {
+    for (const step of steps) {
+      try {
+        tables.root.childTransaction(() => step.run(tables))
+      } catch (error) {
+        step.reject(error)
+      }
+    }
   }
 }
 
@@ -138,11 +192,37 @@ function openTables(folder: string): Tables {
     root,
     messages: table('messages'),
     parts: table('parts'),
-    contents: table('contents'),
+    contents: root.openDB<Uint8Array>('contents', { encoding: 'binary' }),
     due: table('due'),
     heads: table('heads'),
     seen: table('seen'),
     seenAt: table('seenAt'),
+    counters: table('counters'),
+  }
+}
+
+/** The library crashes the process when it cannot open or make a database, so that is found out before. */
+async function checkFile(file: string, freeOctets: () => Promise<number>): Promise<void> {
+  const header = Buffer.alloc(MAGIC_AT + 4)
+  let length = 0
+  try {
+    const handle = await openFile(file, 'r')
+    try {
+      length = (await handle.read(header)).bytesRead
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  if (length === 0 && (await freeOctets()) < NEW_OCTETS) {
+    throw new QueueError('full', 'no space left to make a spool')
+  }
+  if (length > 0 && !MAGIC.includes(header.readUInt32LE(MAGIC_AT))) {
+    throw new QueueError(
+      'io',
+      `${FILE} is damaged, or not a spool: move it away, or restore it from a backup`,
+    )
   }
 }
 

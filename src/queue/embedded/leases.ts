@@ -1,0 +1,155 @@
+/**
+ * What is leased, in memory only, and from which place on to look for more.
+ *
+ * Leased parts stay in the line on disk, at its front. So that they are not read over and over, a destination whose head
+ * was looked at has a mark: nothing before it in its line is free. `#reached` says how far into the heads we looked; a
+ * destination without a mark has its head behind that. A mark that is too far in front costs a look; one too far behind
+ * would lose mail, so whatever may free a place earlier than that comes by here: `appeared`, `give`, `reset`.
+ */
+
+import { type Due, type DueTables, type Head, headsAfter, isBefore, lineOf, type Place } from './due.ts'
+
+const FRONT: Place = { dueMs: 0, id: '' }
+const NOWHERE: Place = { dueMs: Number.POSITIVE_INFINITY, id: '' }
+
+export class Leases {
+  /** Ids by destination. */
+  readonly #leased = new Map<string, Set<string>>()
+  readonly #marks = new Map<string, Place>()
+  #reached: Head | null = null
+
+  take({ destination, id }: { destination: string; id: string }): void {
+    const ids = this.#leased.get(destination)
+    if (ids) ids.add(id)
+    else this.#leased.set(destination, new Set([id]))
+  }
+
+  /** `dueMs`: when the part is due now; `null`: it is not in line any more. */
+  give(destination: string, id: string, dueMs: number | null): void {
+    const ids = this.#leased.get(destination)
+    if (ids?.delete(id) && ids.size === 0) this.#leased.delete(destination)
+    if (dueMs !== null) this.appeared({ destination, id, dueMs })
+    this.#tidy(destination)
+  }
+
+  /** A part that is not leased is in line here now. */
+  appeared(due: Due): void {
+    const mark = this.#marks.get(due.destination)
+    if (mark ? isEarlier(due, mark) : !this.#isAhead(due)) this.#marks.set(due.destination, due)
+  }
+
+  /** The lines were changed in a way we have not followed. */
+  reset(): void {
+    this.#marks.clear()
+    this.#reached = null
+  }
+
+  /**
+   * What is due at `nowMs` and not leased, most overdue first; of a destination none after `pass` said yes. Each that is
+   * yielded is taken: by `take`, before the next is asked for.
+   */
+  *overdue(tables: DueTables, nowMs: number, pass: (destination: string) => boolean): Generator<Due> {
+    const waiting: { first: Due; line: Generator<Place, void> | null }[] = []
+    const insert = (first: Due, line: Generator<Place, void> | null) => {
+      if (first.dueMs > nowMs) return
+      const at = waiting.findIndex(other => isBefore(first, other.first))
+      waiting.splice(at < 0 ? waiting.length : at, 0, { first, line })
+    }
+    for (const [destination, mark] of this.#marks) {
+      if (mark.dueMs <= nowMs) waiting.push({ first: { destination, ...mark }, line: null })
+    }
+    waiting.sort((one, other) => (isBefore(one.first, other.first) ? -1 : 1))
+    const looked = new Set<string>()
+    /** The mark of the destination is its first free place again. */
+    const look = (destination: string, line: Generator<Place, void>) => {
+      looked.add(destination)
+      const place = this.#freeIn(line, destination)
+      insert({ destination, ...place }, line)
+    }
+    let taken: { destination: string; line: Generator<Place, void> } | null = null
+    const heads = this.#newHeads(tables, nowMs)
+    try {
+      let head = heads.next()
+      for (;;) {
+        const next = waiting[0]
+        if (!head.done && (!next || isBefore(head.value, next.first))) {
+          this.#reached = head.value
+          const { destination, dueMs } = head.value
+          look(destination, lineOf(tables, destination, { dueMs, id: FRONT.id }))
+          head = heads.next()
+          continue
+        }
+        if (!next) return
+        waiting.shift()
+        const { first, line } = next
+        const { destination } = first
+        if (!line) {
+          look(destination, lineOf(tables, destination, first))
+        } else if (!pass(destination)) {
+          taken = { destination, line }
+          yield first
+          look(destination, line)
+          taken = null
+        }
+      }
+    } finally {
+      heads.return()
+      if (taken) look(taken.destination, taken.line)
+      for (const destination of looked) this.#tidy(destination)
+    }
+  }
+
+  /** When the next that is not leased is due. */
+  firstDue(tables: DueTables): number | null {
+    let first = Number.POSITIVE_INFINITY
+    for (const { destination, dueMs } of headsAfter(tables, this.#reached)) {
+      if (this.#marks.has(destination)) continue
+      first = dueMs
+      break
+    }
+    for (const [destination, mark] of this.#marks) {
+      if (mark.dueMs >= first) continue
+      first = Math.min(first, this.#freeIn(lineOf(tables, destination, mark), destination).dueMs)
+      this.#tidy(destination)
+    }
+    return first === Number.POSITIVE_INFINITY ? null : first
+  }
+
+  /** Heads of destinations without a mark, until `nowMs`. Who has one is looked at there, and we are past it. */
+  *#newHeads(tables: DueTables, nowMs: number): Generator<Head, void> {
+    for (const head of headsAfter(tables, this.#reached)) {
+      if (head.dueMs > nowMs) return
+      if (this.#marks.has(head.destination)) this.#reached = head
+      else yield head
+    }
+  }
+
+  /** The next free place of the line, which becomes the mark. */
+  #freeIn(line: Generator<Place, void>, destination: string): Place {
+    const leased = this.#leased.get(destination)
+    let free = NOWHERE
+    for (let next = line.next(); !next.done; next = line.next()) {
+      if (leased?.has(next.value.id)) continue
+      free = next.value
+      break
+    }
+    this.#marks.set(destination, free)
+    return free
+  }
+
+  /** Without leases the mark is not before the head on disk: when we have not got there yet, it will be found there. */
+  #tidy(destination: string): void {
+    const mark = this.#marks.get(destination)
+    if (mark && !this.#leased.has(destination) && this.#isAhead({ destination, ...mark })) {
+      this.#marks.delete(destination)
+    }
+  }
+
+  #isAhead(head: Head): boolean {
+    return this.#reached === null || isBefore(this.#reached, head)
+  }
+}
+
+function isEarlier(one: Place, other: Place): boolean {
+  return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.id < other.id)
+}
