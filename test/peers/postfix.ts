@@ -6,6 +6,8 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { need } from './need.ts'
 import { freePort } from './port.ts'
 import { accepting, isRoot, run, temporaryFolder } from './program.ts'
 
@@ -25,10 +27,19 @@ export interface PostfixOptions {
   readonly domains?: readonly string[]
   /** More lines of main.cf, as `name: value`. */
   readonly parameters?: Readonly<Record<string, string>>
+  /** More addresses of 127.0.0.0/8 on the same port, each with settings of its own: `{ '127.0.0.2': ['name=value'] }`. */
+  readonly listeners?: Readonly<Record<string, readonly string[]>>
 }
 
-/** Only root starts a Postfix. */
-export const canStartPostfix = isRoot
+/** As `need`, for all that `startPostfix` wants: only root can. */
+export function needPostfix(t: TestContext): boolean {
+  if (!need(t, 'postfix', 'openssl')) return false
+  if (isRoot) return true
+  if (process.env.CI === 'true') throw new Error(`${t.name}: only root can start a Postfix`)
+  console.error(`SKIPPED: ${t.name}: only root can start a Postfix`)
+  t.skip('SKIPPED: only root can start a Postfix')
+  return false
+}
 
 const NOBODY = 65534
 
@@ -79,7 +90,7 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
   }
   const lines = Object.entries(parameters).map(([name, value]) => `${name} = ${value}\n`)
   writeFileSync(at('etc/main.cf'), lines.join(''))
-  writeFileSync(at('etc/master.cf'), masterCf(port))
+  writeFileSync(at('etc/master.cf'), masterCf(port, options.listeners ?? {}))
   const started = await run('postfix', ['-c', at('etc'), 'start'])
   const log = () => readFileSync(at('mail.log'), 'utf8')
   assert.equal(started.code, 0, started.output)
@@ -99,8 +110,12 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
 }
 
 /** master(5): what receiving and storing needs, nothing in a chroot, and no smtp(8): this one sends nothing. */
-function masterCf(port: number): string {
-  return `127.0.0.1:${port} inet n - n - - smtpd
+function masterCf(port: number, listeners: Readonly<Record<string, readonly string[]>>): string {
+  const smtpd = Object.entries({ '127.0.0.1': [], ...listeners }).map(
+    ([address, settings]) =>
+      `${address}:${port} inet n - n - - smtpd${settings.map(setting => ` -o ${setting}`).join('')}`,
+  )
+  return `${smtpd.join('\n')}
 cleanup   unix       n - n -     0 cleanup
 qmgr      unix       n - n 300   1 qmgr
 tlsmgr    unix       - - n 1000? 1 tlsmgr
