@@ -3,8 +3,8 @@
  *
  * Leased parts stay in the line on disk, at its front. So that they are not read over and over, a destination whose head
  * was looked at has a mark: nothing before it in its line is free. `#reached` says how far into the heads we looked; a
- * destination without a mark has its head behind that. A mark that is too far in front costs a look; one too far behind
- * would lose mail, so whatever may free a place earlier than that comes by here: `appeared`, `give`, `reset`.
+ * destination without a mark has no leases, and its head is after that. A mark too far in front costs a look; one too far
+ * behind would lose mail, so whatever may free a place earlier than that comes by here: `appeared`, `give`, `reset`.
  */
 
 import { type Due, type DueTables, type Head, headsAfter, isBefore, lineOf, type Place } from './due.ts'
@@ -41,6 +41,7 @@ export class Leases {
   /** The lines were changed in a way we have not followed. */
   reset(): void {
     this.#marks.clear()
+    for (const destination of this.#leased.keys()) this.#marks.set(destination, FRONT)
     this.#reached = null
   }
 

@@ -1,0 +1,147 @@
+/** Any sequence of calls has the same results with the embedded engine as with the one in memory. */
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { newMessage, octets } from '../contract.ts'
+import { openMemory } from '../memory/memory.ts'
+import type { Job, Queue, RecipientResult } from '../queue.ts'
+import { openEmbedded } from './embedded.ts'
+
+/** What is done, with numbers that choose among what there is: `pick` an id or a job, `at` a time. */
+type Step =
+  | { type: 'put'; id: number; domains: number[]; arrivedMs: number; size: number }
+  | { type: 'lease'; nowMs: number; limit: number; skip: number }
+  | { type: 'settle'; pick: number; actions: number[]; dueMs: number }
+  | { type: 'release'; pick: number }
+  | { type: 'retry' | 'remove'; id: number; nowMs: number }
+  | { type: 'sweep'; nowMs: number }
+
+const IDS = 12
+const RETAIN_MS = 30
+const idOf = (id: number) => `M${id}`
+const time = fc.integer({ min: 1, max: 100 })
+const id = fc.nat(IDS - 1)
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constant('put' as const),
+      id,
+      domains: fc.array(fc.nat(4), { minLength: 1, maxLength: 4 }),
+      arrivedMs: time,
+      size: fc.constantFrom(0, 100, 70_000),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('lease' as const),
+      nowMs: time,
+      limit: fc.integer({ min: 1, max: 4 }),
+      skip: fc.nat(9),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('settle' as const),
+      pick: fc.nat(20),
+      actions: fc.array(fc.nat(4), { minLength: 1, maxLength: 4 }),
+      dueMs: time,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('release' as const), pick: fc.nat(20) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constantFrom('retry' as const, 'remove' as const), id, nowMs: time }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('sweep' as const), nowMs: time }) },
+)
+
+const ACTIONS = ['delivered', 'deferred', 'failed', 'deferred', 'expanded'] as const
+
+function resultsOf(job: Job, actions: readonly number[], dueMs: number): RecipientResult[] {
+  const evidence = { atMs: dueMs, status: '4.0.0', diagnostic: 'because' }
+  return job.recipients.map((index, at) => {
+    const action = ACTIONS[actions[at % actions.length] ?? 0] ?? 'delivered'
+    return action === 'deferred' ? { index, action, dueMs, evidence } : { index, action, evidence }
+  })
+}
+
+/** Calls `on` as the step says; what comes back is compared. `jobs` has the leased ones. */
+async function apply(queue: Queue, jobs: Job[], step: Step): Promise<unknown> {
+  switch (step.type) {
+    case 'put': {
+      const mailboxes = step.domains.map((domain, at) => `${at}@d${domain}.example`)
+      return queue.put(newMessage(idOf(step.id), mailboxes, step.arrivedMs), [octets(step.size)])
+    }
+    case 'lease': {
+      // Above 4: nothing is skipped, or the number of questions decides.
+      let asked = 0
+      const skip = (destination: string) =>
+        destination === `d${step.skip}.example` || (step.skip > 6 && ++asked % step.skip === 0)
+      const leased = await queue.lease(step.nowMs, step.limit, skip)
+      jobs.push(...leased)
+      return leased
+    }
+    case 'settle': {
+      const [job] = jobs.splice(step.pick % Math.max(jobs.length, 1), 1)
+      return job && queue.settle(job, resultsOf(job, step.actions, step.dueMs))
+    }
+    case 'release': {
+      const [job] = jobs.splice(step.pick % Math.max(jobs.length, 1), 1)
+      return job && queue.release(job)
+    }
+    case 'retry':
+      return queue.retry(idOf(step.id), step.nowMs)
+    case 'remove':
+      return queue.remove(idOf(step.id))
+    case 'sweep':
+      return queue.sweep(step.nowMs)
+  }
+}
+
+async function everything(queue: Queue) {
+  const messages = await queue.list({ limit: 100 })
+  const contents = await Promise.all(messages.map(({ id }) => queue.content(id)))
+  return {
+    messages,
+    sizes: contents.map(({ length }) => length),
+    count: await queue.count(),
+    nextDue: await queue.nextDue(),
+  }
+}
+
+test('embedded and memory agree', async t => {
+  const above = mkdtempSync(join(tmpdir(), 'ptt-queue-model-'))
+  t.after(() => rmSync(above, { recursive: true }))
+  let runs = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async steps => {
+      const folder = join(above, String(runs++))
+      const memory = openMemory({ retainIdsMs: RETAIN_MS })
+      const embedded = await openEmbedded({ folder, retainIdsMs: RETAIN_MS })
+      const memoryJobs: Job[] = []
+      const embeddedJobs: Job[] = []
+      try {
+        for (const step of steps) {
+          const [expected, actual] = await Promise.all([
+            apply(memory, memoryJobs, step),
+            apply(embedded, embeddedJobs, step),
+          ])
+          assert.deepEqual(actual, expected)
+          assert.deepEqual(await everything(embedded), await everything(memory))
+        }
+      } finally {
+        await embedded.close()
+        rmSync(folder, { recursive: true })
+      }
+    }),
+    { numRuns: 100, seed: 20_250_101 },
+  )
+})
