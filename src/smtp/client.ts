@@ -4,7 +4,7 @@
  */
 
 import { type Command, formatCommand, type Verb } from './command.ts'
-import { normalizeDomain } from './domain.ts'
+import { isAscii, normalizeDomain } from './domain.ts'
 import type { EnvelopeRecipient } from './envelope.ts'
 import { SmtpError } from './error.ts'
 import { Extensions, type ParameterTable, parameterTable } from './extension.ts'
@@ -167,9 +167,8 @@ export class ClientSession {
 
   // RFC 6531 §3.2: without SMTPUTF8 no such address may be sent; a U-label can go as its A-label.
   #transportable(mailbox: Mailbox, code: number): Mailbox {
-    if (this.#extensions.has('SMTPUTF8') || !NOT_ASCII.test(mailbox.localPart + mailbox.domain))
-      return mailbox
-    if (NOT_ASCII.test(mailbox.localPart)) {
+    if (this.#extensions.has('SMTPUTF8') || isAscii(mailbox.localPart + mailbox.domain)) return mailbox
+    if (!isAscii(mailbox.localPart)) {
       throw new SmtpError(
         code,
         '5.6.7',
@@ -184,8 +183,6 @@ export class ClientSession {
     return Buffer.from(`${formatCommand(command, this.#table)}\r\n`)
   }
 }
-
-const NOT_ASCII = /[^\0-\x7f]/
 
 // RFC 5321 §3.8: 421 may come at any time.
 function unsolicited(reply: Reply): SmtpError {

@@ -56,7 +56,7 @@ function toAscii(domain: string): string | null {
   return isDomain(ascii) ? ascii : null
 }
 
-const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
+export const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
 // ASCII beside letter, digit, hyphen and dot: `URL` would take it for its own syntax.
 const NOT_IN_U_LABEL = /[\0-,/:-@[-`{-\x9f]/
 

@@ -1,6 +1,6 @@
 /** Reverse-path and forward-path, RFC 5321 §4.1.2, with the UTF-8 of RFC 6531 §3.3. */
 
-import { isAddressLiteral, isDomain, normalizeDomain } from './domain.ts'
+import { isAddressLiteral, isAscii, isDomain, normalizeDomain } from './domain.ts'
 import { SmtpError } from './error.ts'
 import { LIMITS } from './limits.ts'
 import type { EnhancedStatusCode } from './status.ts'
@@ -132,7 +132,6 @@ function localPartOf(text: string, role: Role): string {
 const isHost = (text: string, { utf8 = false }: PathOptions): boolean =>
   isDomain(text, { utf8 }) || isAddressLiteral(text)
 
-const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
 const octetsOf = (text: string): number => (isAscii(text) ? text.length : Buffer.byteLength(text))
 
 function malformed(role: Role, what: string): SmtpError {

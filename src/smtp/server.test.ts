@@ -159,6 +159,7 @@ test('a shutdown while a message waits for its answer lets the answer through', 
   const events = session.receive(Buffer.from('BDAT 0 LAST\r\nNOOP\r\n'))
   assert.equal(events.next().value?.type, 'message')
   session.shutdown()
+  assert.deepEqual([...session.receive(Buffer.from('NOOP\r\n'))], [])
   assert.match(Buffer.from(session.reply(reply(250, '2.6.0', 'OK'))).toString(), /^250 /)
   assert.equal(events.next().done, true)
 })

@@ -101,7 +101,8 @@ export class ServerSession {
 
   /** Answer each event that wants it with `reply()` before pulling the next; stop pulling for backpressure. */
   *receive(chunk: Uint8Array): Generator<ServerEvent> {
-    invariant(this.#at === this.#octets.length, 'the events of the last chunk were not all pulled')
+    const pulled = this.#at === this.#octets.length || this.#state === 'closed'
+    invariant(pulled, 'the events of the last chunk were not all pulled')
     this.#octets = asBuffer(chunk)
     this.#at = 0
     for (;;) {
