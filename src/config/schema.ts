@@ -76,6 +76,12 @@ export function configSchema(domain: string, folder: string) {
     listen: text(kind.endpoint(465, 0))
       .prefault('[::]:465')
       .describe('Where mail programs connect, TLS from the first octet (RFC 8314 §3.3).'),
+    listenStarttls: text(kind.endpoint(587, 0))
+      .exactOptional()
+      .meta({
+        description: 'A second door, with STARTTLS, for programs that cannot do without. Not set: none.',
+        examples: ['[::]:587'],
+      }),
     certificate: path
       .prefault('tls/submission.pem')
       .describe('The certificate (chain) mail programs see, PEM.'),

@@ -28,9 +28,11 @@ export function rolesOf(peerNames: readonly string[]): Role[] {
  */
 export class TlsAcceptor {
   readonly #server: Server
+  readonly #options: TlsOptions
   readonly #waiting = new Map<string, { resolve(socket: TLSSocket): void; reject(error: Error): void }>()
 
   constructor(options: TlsOptions) {
+    this.#options = options
     this.#server = createServer(options)
     this.#server.on('secureConnection', socket => this.#waiting.get(peerOf(socket))?.resolve(socket))
     this.#server.on('tlsClientError', (error, socket) => this.#waiting.get(peerOf(socket))?.reject(error))
@@ -59,7 +61,7 @@ export class TlsAcceptor {
 
   /** New certificates for the sessions to come; those that are open keep theirs. */
   renew(pair: KeyPair): void {
-    this.#server.setSecureContext({ cert: pair.certificate, key: pair.key })
+    this.#server.setSecureContext({ ...this.#options, cert: pair.certificate, key: pair.key })
   }
 
   /** @throws Error what OpenSSL or the peer objected to. */

@@ -10,6 +10,7 @@
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
 import { follow } from '../directory/repository.ts'
+import type { Endpoint } from '../net/endpoint.ts'
 import { type Listener, listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
 import { Peer } from '../net/peer.ts'
@@ -68,24 +69,37 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
     log,
   }
-  const listener: Listener = await listen({
-    address: submission.listen,
-    session: {
-      hostname: submission.hostname,
-      limits: { ...LIMITS, messageOctets: submission.maxMessageOctets, recipients: submission.maxRecipients },
-      tls: 'implicit',
-      auth: ['PLAIN', 'LOGIN'],
-      authRequired: true,
-      tlsRequired: true,
-      hop: false,
-    },
-    acceptor,
-    idleMs: submission.idleMs,
-    maxConnections: MAX_CONNECTIONS,
-    log,
-    handler: () => new SubmissionSession(around),
+  const door = (address: Endpoint, tls: 'implicit' | 'starttls'): Promise<Listener> =>
+    listen({
+      address,
+      session: {
+        hostname: submission.hostname,
+        limits: {
+          ...LIMITS,
+          messageOctets: submission.maxMessageOctets,
+          recipients: submission.maxRecipients,
+        },
+        tls,
+        auth: ['PLAIN', 'LOGIN'],
+        authRequired: true,
+        // RFC 8314 §3.3: neither a password nor a message in clear text, also on :587.
+        tlsRequired: true,
+        hop: false,
+      },
+      acceptor,
+      idleMs: submission.idleMs,
+      maxConnections: MAX_CONNECTIONS,
+      log,
+      handler: () => new SubmissionSession(around),
+    })
+  const listener = await door(submission.listen, 'implicit')
+  const { listenStarttls } = submission
+  const starttls = listenStarttls === undefined ? null : await door(listenStarttls, 'starttls')
+  log.event('started', {
+    port: listener.port,
+    starttls_port: starttls?.port,
+    directory: follower.current().commit,
   })
-  log.event('started', { port: listener.port, directory: follower.current().commit })
   return {
     port: listener.port,
     async reload() {
@@ -95,7 +109,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     },
     async close() {
       log.event('stopping')
-      await listener.close(GRACE_MS)
+      await Promise.all([listener.close(GRACE_MS), starttls?.close(GRACE_MS)])
       signer.close()
       await follower.close()
       log.event('stopped')
