@@ -66,6 +66,8 @@ export class Connection {
   readonly session: ClientSession
   readonly timeouts: Timeouts
   #replies: Reply[] = []
+  /** The 421 that the peer has said. */
+  #farewell: Reply | null = null
   #broken = false
 
   private constructor(wire: Wire, session: ClientSession, timeouts: Timeouts) {
@@ -152,7 +154,9 @@ export class Connection {
       if (tls.mode === 'opportunistic') return
       throw new ConnectionError('tls', 'STARTTLS', 'not offered')
     }
-    await this.#command('STARTTLS', this.session.starttls(), this.timeouts.starttlsMs)
+    const answer = await this.exchange('STARTTLS', this.session.starttls(), this.timeouts.starttlsMs)
+    // RFC 3207 §4: whether to go on without TLS then is for the client to decide.
+    if (answer.code >= 300) throw new ConnectionError('tls', 'STARTTLS', formatReply(answer), answer)
     await this.#secure(tls.options)
     await this.#ehlo()
   }
@@ -213,7 +217,10 @@ export class Connection {
         const next = this.#replies.shift()
         if (next !== undefined) {
           // RFC 5321 §3.8: after a 421 the server closes; nothing more can be said here.
-          if (next.code === 421) this.#broken = true
+          if (next.code === 421) {
+            this.#farewell = next
+            this.#broken = true
+          }
           return next
         }
         const chunk = await this.#wire.read(timeoutMs)
@@ -225,6 +232,8 @@ export class Connection {
       }
     } catch (error) {
       this.#broken = true
+      // Commands that were sent together with the one it answered: why it closed tells more than that it did.
+      if (this.#farewell !== null) throw refused(phase, this.#farewell)
       throw explain(error, phase)
     }
   }

@@ -130,7 +130,7 @@ export class Wire {
     try {
       this.#socket = await acceptor.accept(this.#detach())
     } catch (error) {
-      throw new WireError('tls', error instanceof Error ? error.message : String(error), error)
+      throw new WireError('tls', reasonOf(error), error)
     }
     this.#listen()
   }
@@ -220,7 +220,7 @@ function settled(
       reject(error)
     }
     const onEvent = () => done()
-    const onError = (error: Error) => done(new WireError(code, error.message, error))
+    const onError = (error: Error) => done(new WireError(code, reasonOf(error), error))
     const onClose = () => done(new WireError(code, 'closed by the peer'))
     const onAbort = () => done(new WireError(code, 'given up'))
     const timer = setTimeout(
@@ -237,4 +237,10 @@ function settled(
 /** `::ffff:192.0.2.1`, as a dual-stack socket calls an IPv4 peer, is `192.0.2.1`. */
 function unmapped(address: string | undefined): string {
   return (address ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
+/** OpenSSL's own words (`no shared cipher`) rather than the line with its source file that Node makes the message of. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
 }
