@@ -54,8 +54,11 @@ export interface Deployment {
   readonly repository: GitRepository
   readonly dns: DnsServer
   readonly events: readonly Happening[]
-  /** The first event (past or to come) that `matches`. */
-  event(name: EventName, matches?: (happening: Happening) => boolean): Promise<Happening>
+  /** The first event (past or to come) of that name, or of one of those names, that `matches`. */
+  event(
+    name: EventName | readonly EventName[],
+    matches?: (happening: Happening) => boolean,
+  ): Promise<Happening>
   /** A submission that works, to be changed at will. */
   submission(message: string, to: readonly string[]): Submission
   start(name: ServiceName): Promise<void>
@@ -148,7 +151,9 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
           )
         }
         const happening = events[seen]
-        if (happening?.name === name && matches(happening)) return happening
+        if (happening !== undefined && [name].flat().includes(happening.name) && matches(happening)) {
+          return happening
+        }
       }
     },
     submission: (message, to) => ({

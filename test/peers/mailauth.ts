@@ -11,7 +11,7 @@ export async function verifyWithMailauth(
 ): Promise<string[]> {
   const dns = new Resolver()
   dns.setServers([`127.0.0.1:${dnsPort}`])
-  const resolver = (name: string, type: string) => dns.resolve(name, type)
+  const resolver = (name: string) => dns.resolveTxt(name)
   const verdicts: string[] = []
   for (const message of messages) {
     const { results } = await dkimVerify(Buffer.from(message), { resolver })
