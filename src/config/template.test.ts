@@ -12,7 +12,9 @@ test('the template says what the defaults are', () => {
   assert.deepEqual(parseConfig(template, FILE), minimal)
   // With every default written out too; [send] is only an example, and so is what has no default.
   const [services = ''] = template.split('\n# [send]')
-  const all = services.replace(/^# (?=\w+ = )/gm, '').replace(/^(?:interval|seed|expiration|listen_starttls) = .*\n/gm, '')
+  const all = services
+    .replace(/^# (?=\w+ = )/gm, '')
+    .replace(/^(?:interval|seed|expiration|listen_starttls) = .*\n/gm, '')
   assert.deepEqual(parseConfig(all, FILE), minimal)
 })
 
