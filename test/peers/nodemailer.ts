@@ -5,7 +5,8 @@ import { createTransport } from 'nodemailer'
 import type { Submission } from './client.ts'
 import type { Finished } from './program.ts'
 
-export async function nodemailer(submission: Submission): Promise<Finished> {
+/** `content` goes instead of the submission's message: for what no string of UTF-8 holds. */
+export async function nodemailer(submission: Submission, content?: Buffer): Promise<Finished> {
   const transport = createTransport({
     host: submission.host ?? '127.0.0.1',
     port: submission.port,
@@ -16,7 +17,7 @@ export async function nodemailer(submission: Submission): Promise<Finished> {
   try {
     const info = await transport.sendMail({
       envelope: { from: submission.from, to: [...submission.to] },
-      raw: submission.message,
+      raw: content ?? submission.message,
     })
     return { code: info.rejected.length === 0 ? 0 : 1, output: info.response }
   } catch (error) {

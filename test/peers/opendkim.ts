@@ -25,7 +25,9 @@ export async function verifyWithOpendkim(
       writeFileSync(path, message)
       return path
     })
-    const { output } = await run('opendkim', ['-x', configuration, '-v', '-t', paths.join(',')], {
+    // Line by line: it speaks to two streams, which come together here, and the one with the verdicts is buffered.
+    const opendkim = ['opendkim', '-x', configuration, '-v', '-t', paths.join(',')]
+    const { output } = await run('stdbuf', ['-oL', ...opendkim], {
       env: { PATH: `${process.env.PATH}:/usr/sbin` },
     })
     return paths.map(path => {
