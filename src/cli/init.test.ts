@@ -136,7 +136,7 @@ test('nothing is overwritten, and nothing is left of what fails', async t => {
   await assert.rejects(make({ domain: 'not a domain' }), /"not a domain" is not a domain name/)
 })
 
-type Damage = (deployment: Deployment) => void
+type Damage = (deployment: Deployment) => void | Promise<void>
 const damages: [what: string, damage: Damage, found: RegExp[]][] = [
   [
     'a secret that others may read',
@@ -173,8 +173,8 @@ const damages: [what: string, damage: Damage, found: RegExp[]][] = [
   ],
   [
     "another deployment's certificate",
-    ({ config }) => {
-      const { certificate, key } = issue(makeAuthority('example.com'), { role: 'relay' })
+    async ({ config }) => {
+      const { certificate, key } = await issue(await makeAuthority('example.com'), { role: 'relay' })
       writeFileSync(config.relay.hopKey, key)
       writeFileSync(config.relay.hopCertificate, certificate)
     },
@@ -201,8 +201,8 @@ const damages: [what: string, damage: Damage, found: RegExp[]][] = [
   ],
   [
     'a certificate for another host',
-    ({ config }) => {
-      const { certificate, key } = issue(makeAuthority('x'), { names: ['mail.example.net'] })
+    async ({ config }) => {
+      const { certificate, key } = await issue(await makeAuthority('x'), { names: ['mail.example.net'] })
       writeFileSync(config.submission.certificate, certificate)
       writeFileSync(config.submission.key, key)
     },
@@ -226,7 +226,7 @@ for (const [what, damage, found] of damages) {
   test(`config check finds ${what}`, async t => {
     if (!need(t, 'git')) return
     const deployment = await make()
-    damage(deployment)
+    await damage(deployment)
     const told = await findings(deployment)
     assert.equal(told.length, found.length, told.join('\n'))
     for (const line of found)
@@ -272,7 +272,7 @@ test('hop certificates are renewed, the CA stays', async t => {
   const before = new X509Certificate(readFileSync(relay.hopCertificate))
   const ca = readFileSync(hop.ca)
   const later = Date.now() + 720 * DAY_MS
-  renewHops(config, later)
+  await renewHops(config, later)
   const now = new X509Certificate(readFileSync(relay.hopCertificate))
   assert.notEqual(now.serialNumber, before.serialNumber)
   assert.ok(now.checkPrivateKey(createPrivateKey(readFileSync(relay.hopKey))))
@@ -280,22 +280,22 @@ test('hop certificates are renewed, the CA stays', async t => {
   assert.deepEqual(await findings(deployment, { nowMs: later }), [])
   // Not beyond the end of the CA.
   const last = Date.now() + 3600 * DAY_MS
-  renewHops(config, last)
+  await renewHops(config, last)
   const { validToDate } = new X509Certificate(readFileSync(relay.hopCertificate))
   assert.deepEqual(validToDate, new X509Certificate(ca).validToDate)
-  assert.throws(
+  await assert.rejects(
     () => renewHops(config, last + 51 * DAY_MS),
     /the CA expired on .*: move .* away and run this again/,
   )
 
   // Mail programs' certificate is the operator's own now.
-  const own = issue(makeAuthority('Public'), { names: ['mail.example.com'] })
+  const own = await issue(await makeAuthority('Public'), { names: ['mail.example.com'] })
   writeFileSync(submission.certificate, own.certificate)
   writeFileSync(submission.key, own.key)
   rmSync(authorityKey)
-  assert.throws(() => renewHops(config, Date.now()), /the key of the CA is not here/)
+  await assert.rejects(() => renewHops(config, Date.now()), /the key of the CA is not here/)
   rmSync(hop.ca)
-  renewHops(config, Date.now())
+  await renewHops(config, Date.now())
   assert.notDeepEqual(readFileSync(hop.ca), ca)
   assert.equal(readFileSync(submission.key, 'utf8'), own.key)
   assert.deepEqual(await findings(deployment), [])

@@ -69,17 +69,20 @@ export async function initialize(options: InitializeOptions): Promise<Deployment
     secret: randomBytes(32),
   }
 
-  const authority = makeAuthority(domain)
+  const authority = await makeAuthority(domain)
+  const hops = await Promise.all(
+    SERVICES.map(async role => {
+      const { hopCertificate, hopKey } = config[role]
+      return pair(await issue(authority, { role }), hopCertificate, hopKey)
+    }),
+  )
   const files: [path: string, text: string, mode: number][] = [
     [hop.ca, authority.certificate, PUBLIC],
     [authorityKey, authority.key, SECRET],
-    ...SERVICES.flatMap(role => {
-      const { hopCertificate, hopKey } = config[role]
-      return pair(issue(authority, { role }), hopCertificate, hopKey)
-    }),
+    ...hops.flat(),
     // For the time until the operator puts one there that the world's mail programs trust.
     ...pair(
-      issue(authority, {
+      await issue(authority, {
         names: [submission.hostname, ...LOCAL_NAMES.filter(name => name !== submission.hostname)],
       }),
       submission.certificate,
@@ -189,7 +192,7 @@ Examples:
   ptt init --dir /etc/ptt --renew-hops`,
     )
     .action(async (options: InitOptions) => {
-      if (options.renewHops) renew(options)
+      if (options.renewHops) await renew(options)
       else await init(options)
     })
 }
@@ -220,11 +223,11 @@ async function askDomain(): Promise<string> {
   }
 }
 
-function renew({ dir, domain, user }: InitOptions): void {
+async function renew({ dir, domain, user }: InitOptions): Promise<void> {
   if (domain !== undefined || user !== undefined) {
     throw new Error('--renew-hops changes certificates only: leave --domain and --user out')
   }
-  const written = renewHops(loadConfig(join(dir, 'ptt.toml')), Date.now())
+  const written = await renewHops(loadConfig(join(dir, 'ptt.toml')), Date.now())
   for (const path of written) console.log(nearPath(path))
   console.log('Restart the services to use them.')
 }

@@ -23,21 +23,21 @@ export function authorityKeyOf({ hop }: Config): string {
  * The paths written. A service that starts between the two of a pair finds that they do not match and says so; those
  * that run keep what they have until they are restarted.
  */
-export function renewHops(config: Config, nowMs: number): string[] {
+export async function renewHops(config: Config, nowMs: number): Promise<string[]> {
   const authorityKey = authorityKeyOf(config)
   const anew = !existsSync(config.hop.ca) && !existsSync(authorityKey)
-  const authority = anew ? makeAuthority(config.domain, nowMs) : readAuthority(config, nowMs)
+  const authority = anew ? await makeAuthority(config.domain, nowMs) : readAuthority(config, nowMs)
   const files: [path: string, text: string, mode: number][] = []
   const add = ({ certificate, key }: KeyPair, certificatePath: string, keyPath: string) => {
     files.push([keyPath, key, 0o600], [certificatePath, certificate, 0o644])
   }
   if (anew) add(authority, config.hop.ca, authorityKey)
   for (const role of SERVICES) {
-    add(issue(authority, { role }, nowMs), config[role].hopCertificate, config[role].hopKey)
+    add(await issue(authority, { role }, nowMs), config[role].hopCertificate, config[role].hopKey)
   }
   const { certificate, key } = config.submission
   const names = namesOfOurs(certificate, config.domain)
-  if (names) add(issue(authority, { names }, nowMs), certificate, key)
+  if (names) add(await issue(authority, { names }, nowMs), certificate, key)
 
   for (const [path, text, mode] of files) {
     mkdirSync(dirname(path), { recursive: true })

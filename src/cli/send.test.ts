@@ -25,9 +25,9 @@ let seen: { reversePath: string; parameters: MailParameters; recipients: string[
 let answers: { auth?: Reply; mail?: Reply; message?: Reply; rcpt?: Record<string, Reply> }
 
 before(async () => {
-  const authority = makeAuthority('example.test')
+  const authority = await makeAuthority('example.test')
   writeFileSync(at('ca.pem'), authority.certificate)
-  writeFileSync(at('other-ca.pem'), makeAuthority('other.test').certificate)
+  writeFileSync(at('other-ca.pem'), (await makeAuthority('other.test')).certificate)
   writeFileSync(at('password'), 'secret\n', { mode: 0o600 })
   writeFileSync(at('open'), 'secret\n', { mode: 0o644 })
   listener = await listen({
@@ -41,7 +41,7 @@ before(async () => {
       tlsRequired: true,
       hop: false,
     },
-    acceptor: TlsAcceptor.forClients(issue(authority, { names: ['127.0.0.1', 'localhost'] }), 5_000),
+    acceptor: TlsAcceptor.forClients(await issue(authority, { names: ['127.0.0.1', 'localhost'] }), 5_000),
     idleMs: 5_000,
     maxConnections: 10,
     log: silent,

@@ -41,12 +41,12 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function start(keys: Resolver, slowMs = 0): Promise<Internet> {
+async function start(keys: Resolver, slowMs = 0): Promise<Internet> {
   return startInternet({
     port: 0,
     hostname: HOST,
     maildir: folder,
-    certificate: selfSigned([HOST]),
+    certificate: await selfSigned([HOST]),
     resolver: keys,
     log: silent,
     onDelivery: delivery => deliveries.push(delivery),

@@ -46,7 +46,7 @@ export interface SandboxOptions {
 /** What the commands of ptt do, handed in: a sandbox is below them. */
 export interface Tools {
   readonly initialize: Initialize
-  readonly selfSigned: (names: readonly [string, ...string[]]) => KeyPair
+  readonly selfSigned: (names: readonly [string, ...string[]]) => Promise<KeyPair>
   /** The three services with the configuration `file`, not started yet. `output`: an open file for what each one logs. */
   readonly supervise: (file: string, output: (service: string) => number, log: Log) => Services
 }
@@ -114,7 +114,7 @@ async function start(
     port: config.relay.smtpPort,
     hostname: INTERNET_HOST,
     maildir: paths.maildir,
-    certificate: tools.selfSigned([INTERNET_HOST]),
+    certificate: await tools.selfSigned([INTERNET_HOST]),
     resolver,
     log: logs.open('internet'),
     onDelivery: delivery => arrivals.add(delivery),

@@ -83,7 +83,7 @@ test('an id seen before is acknowledged and not queued twice', async t => {
   const relay = new Peer({
     endpoint: deployment.config.relay.listen,
     role: 'relay',
-    pair: pairOf(deployment, 'signer'),
+    pair: await pairOf(deployment, 'signer'),
     ca: deployment.authority.certificate,
     hostname: 'signer.example.test',
     waitMs: 10_000,

@@ -96,14 +96,14 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
     mkdirSync(join(at(name), '..'), { recursive: true })
     writeFileSync(at(name), text, { mode: 0o600 })
   }
-  const authority = makeAuthority(DOMAIN)
+  const authority = await makeAuthority(DOMAIN)
   write('hop/ca.pem', authority.certificate)
   for (const role of ['submission', 'signer', 'relay'] as const)
-    writePair(write, `hop/${role}`, issue(authority, { role }))
+    writePair(write, `hop/${role}`, await issue(authority, { role }))
   writePair(
     write,
     'tls/submission',
-    issue(authority, { names: [`mail.${DOMAIN}`, 'localhost', '127.0.0.1'] }),
+    await issue(authority, { names: [`mail.${DOMAIN}`, 'localhost', '127.0.0.1'] }),
   )
   write('dkim/ptt.pem', DKIM_KEY)
   write('dns/tsig.key', `${TSIG}\n`)
@@ -223,7 +223,7 @@ function writePair(write: (name: string, text: string) => void, name: string, pa
 }
 
 /** The pair of a role, as the CA of the deployment would make it. */
-export function pairOf(deployment: Deployment, role: Role): KeyPair {
+export function pairOf(deployment: Deployment, role: Role): Promise<KeyPair> {
   return issue(deployment.authority, { role })
 }
 

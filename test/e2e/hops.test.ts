@@ -40,18 +40,28 @@ test('a hop before TLS', async t => {
 test('who may not speak on a hop', async t => {
   const deployment = await deploy(t, { services: ['relay', 'signer'] })
   const { authority } = deployment
-  const stranger = makeAuthority('elsewhere.test')
+  const stranger = await makeAuthority('elsewhere.test')
   const cases: [what: string, to: 'signer' | 'relay', pair: KeyPair | null, said: RegExp][] = [
     ['no certificate', 'signer', null, /certificate for submission or relay/],
     ['no certificate', 'relay', null, /certificate for signer/],
-    ['another CA', 'signer', issue(stranger, { role: 'submission' }), /certificate for submission or relay/],
-    ['another CA', 'relay', issue(stranger, { role: 'signer' }), /certificate for signer/],
-    ['the wrong role', 'signer', pairOf(deployment, 'signer'), /yours is for signer\.ptt\.internal/],
-    ['the wrong role', 'relay', pairOf(deployment, 'submission'), /yours is for submission\.ptt\.internal/],
+    [
+      'another CA',
+      'signer',
+      await issue(stranger, { role: 'submission' }),
+      /certificate for submission or relay/,
+    ],
+    ['another CA', 'relay', await issue(stranger, { role: 'signer' }), /certificate for signer/],
+    ['the wrong role', 'signer', await pairOf(deployment, 'signer'), /yours is for signer\.ptt\.internal/],
+    [
+      'the wrong role',
+      'relay',
+      await pairOf(deployment, 'submission'),
+      /yours is for submission\.ptt\.internal/,
+    ],
     [
       'the TLS certificate of submission',
       'relay',
-      issue(authority, { names: [`mail.${DOMAIN}`] }),
+      await issue(authority, { names: [`mail.${DOMAIN}`] }),
       /certificate for signer/,
     ],
   ]
@@ -75,7 +85,7 @@ test('the right role may', async t => {
   for (const [from, to] of rights) {
     await t.test(`${from} to ${to}`, async t => {
       const { port } = deployment.config[to].listen
-      const dialog = await dial(t, port, to, deployment.authority.certificate, pairOf(deployment, from))
+      const dialog = await dial(t, port, to, deployment.authority.certificate, await pairOf(deployment, from))
       assert.match(await dialog.say('EHLO client.test', 250), /XPTT/)
       await dialog.say('MAIL FROM:<>', 250)
       await dialog.say('QUIT', 221)
@@ -86,7 +96,13 @@ test('the right role may', async t => {
 test('the relay may send through the signer only what is its own', async t => {
   const deployment = await deploy(t, { services: ['relay', 'signer'] })
   const { port } = deployment.config.signer.listen
-  const dialog = await dial(t, port, 'signer', deployment.authority.certificate, pairOf(deployment, 'relay'))
+  const dialog = await dial(
+    t,
+    port,
+    'signer',
+    deployment.authority.certificate,
+    await pairOf(deployment, 'relay'),
+  )
   await dialog.say('EHLO client.test', 250)
   await dialog.say(`MAIL FROM:<alice@${DOMAIN}>`, 550)
   await dialog.say(`MAIL FROM:<postmaster@${DOMAIN}>`, 250)
