@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { buildFailureNotice, type Failure, type FailureNotice } from './dsn.ts'
+import { buildNotification, type RecipientReport, type StatusNotification } from './dsn.ts'
 import { endOfHeader, fieldBody, fieldsNamed, parseHeader } from './header.ts'
 
 const NOW = Date.UTC(2025, 8, 5, 10, 0, 0)
 const DAY = 86_400_000
 
-const unknown: Failure = {
+const unknown: RecipientReport = {
   mailbox: { localPart: 'bob', domain: 'example.net' },
-  action: 'failed',
   evidence: {
     atMs: NOW - 1000,
     status: '5.1.1',
@@ -17,21 +16,21 @@ const unknown: Failure = {
     remote: 'mx1.example.net [192.0.2.25]',
   },
 }
-const expired: Failure = {
+const expired: RecipientReport = {
   mailbox: { localPart: 'carol', domain: 'example.org' },
-  action: 'failed',
   evidence: { atMs: NOW - 60_000, status: '4.4.1', diagnostic: 'connect to mx.example.org: timed out' },
 }
 const HEADER = 'From: Alice <alice@example.com>\r\nSubject: Dinner\r\nMessage-ID: <1@example.com>\r\n'
 
-const basic: FailureNotice = {
+const basic: StatusNotification = {
   id: '01K4CQZ8Y0ABCDEFGHJKMNPQRS',
+  action: 'failed',
   reportingMta: 'relay.example.com',
   postmaster: { localPart: 'postmaster', domain: 'example.com' },
   recipient: { localPart: 'alice', domain: 'example.com' },
   arrivedMs: NOW - 5 * DAY,
   nowMs: NOW,
-  failures: [unknown],
+  reports: [unknown],
   original: Buffer.from(`${HEADER}\r\nHi\r\n`),
   smtputf8: false,
 }
@@ -43,8 +42,8 @@ interface Parsed {
   readonly parts: readonly { readonly type: string; readonly encoding: string; readonly body: string }[]
 }
 
-function build(change: Partial<FailureNotice> = {}): Parsed {
-  const octets = Buffer.from(buildFailureNotice({ ...basic, ...change }))
+function build(change: Partial<StatusNotification> = {}): Parsed {
+  const octets = Buffer.from(buildNotification({ ...basic, ...change }))
   const header = parseHeader(octets)
   const value = (name: string): string => {
     const [field, ...more] = fieldsNamed(header, name)
@@ -80,7 +79,7 @@ test('the header says what it is, and that a program wrote it', () => {
 })
 
 test('the text is for people', () => {
-  const { parts } = build({ failures: [unknown, expired], originalId: '01K4CQZ8Y0ABCDEFGHJKMNPQRR' })
+  const { parts } = build({ reports: [unknown, expired], originalId: '01K4CQZ8Y0ABCDEFGHJKMNPQRR' })
   const [text] = parts
   assert.equal(text?.type, 'text/plain; charset=us-ascii')
   const unfolded = text?.body.replace(/\s+/g, ' ') ?? ''
@@ -99,7 +98,7 @@ test('the text is for people', () => {
 })
 
 test('the fields programs read, RFC 3464 §2', () => {
-  const { parts } = build({ failures: [unknown, expired], envelopeId: 'QQ314159' })
+  const { parts } = build({ reports: [unknown, expired], envelopeId: 'QQ314159' })
   const status = parts[1]
   assert.equal(status?.type, 'message/delivery-status')
   assert.equal(status?.encoding, '7bit')
@@ -128,8 +127,8 @@ test('the fields programs read, RFC 3464 §2', () => {
 })
 
 test('a message that is only late', () => {
-  const late: Failure = { ...expired, action: 'delayed', retryUntilMs: NOW + DAY }
-  const { value, parts } = build({ failures: [late] })
+  const late: RecipientReport = { ...expired, retryUntilMs: NOW + DAY }
+  const { value, parts } = build({ action: 'delayed', reports: [late] })
   assert.equal(value('Subject'), 'Delayed: Dinner')
   assert.match(parts[0]?.body ?? '', /You need not send it again/)
   assert.match(parts[0]?.body ?? '', /We keep trying until Sat, 6 Sep 2025 10:00:00/)
@@ -139,24 +138,19 @@ test('a message that is only late', () => {
 
 const UTF8_HEADER = 'From: Jörg <jörg@example.com>\r\nSubject: Grüße\r\n'
 const jörg = { localPart: 'jörg', domain: 'example.com' }
+const BIG = Buffer.from(`${HEADER}\r\n${'x'.repeat(70)}\r\n`.repeat(900))
 const LATIN1 = Buffer.from('From: a@example.com\r\nSubject: Gr\xfc\xdfe\r\n\r\n', 'latin1')
 
 /** What comes back of the original. */
 const returned: [
   what: string,
-  change: Partial<FailureNotice>,
+  change: Partial<StatusNotification>,
   type: string,
   encoding: string,
   body: string | RegExp,
 ][] = [
   ['a small message is returned whole', {}, 'message/rfc822', '7bit', `${HEADER}\r\nHi\r\n`],
-  [
-    'of a big one the header',
-    { original: Buffer.from(`${HEADER}\r\n${'x'.repeat(70)}\r\n`.repeat(900)) },
-    'text/rfc822-headers',
-    '7bit',
-    HEADER,
-  ],
+  ['of a big one the header', { original: BIG }, 'text/rfc822-headers', '7bit', HEADER],
   ['a header section alone', { original: Buffer.from(HEADER) }, 'text/rfc822-headers', '7bit', HEADER],
   [
     'a body of 8 bits would make the notice one of 8 bits',
@@ -194,6 +188,54 @@ const returned: [
     `${UTF8_HEADER}\r\nGrüße\r\n`,
   ],
   [
+    'RET=HDRS, RFC 3461 §4.3: the header, however small the message is',
+    { ret: 'HDRS' },
+    'text/rfc822-headers',
+    '7bit',
+    HEADER,
+  ],
+  [
+    'RET=FULL: the whole message, however big it is',
+    { ret: 'FULL', original: BIG },
+    'message/rfc822',
+    '7bit',
+    BIG.toString(),
+  ],
+  [
+    'RET=FULL, and more than is returned in any case',
+    {
+      ret: 'FULL',
+      original: Buffer.concat([Buffer.from(`${HEADER}\r\n`), Buffer.alloc(10 * 1024 * 1024, 'x\r\n')]),
+    },
+    'text/rfc822-headers',
+    '7bit',
+    HEADER,
+  ],
+  [
+    'RET=FULL of a message of 8 bits: the notice has 8 bits too',
+    { ret: 'FULL', original: Buffer.from(`${HEADER}\r\nGrüße\r\n`) },
+    'message/rfc822',
+    '8bit',
+    `${HEADER}\r\nGrüße\r\n`,
+  ],
+  [
+    'RET=FULL of a message with a UTF-8 header, through 7 bits: encoded',
+    { ret: 'FULL', original: Buffer.from(`${UTF8_HEADER}\r\nGrüße\r\n`), smtputf8: true },
+    'message/global',
+    'base64',
+    Buffer.from(`${UTF8_HEADER}\r\nGrüße\r\n`)
+      .toString('base64')
+      .replace(/.{76}(?=.)/g, '$&\r\n'),
+  ],
+  [
+    'RET=FULL where nothing failed: the header (RFC 3461 §6.2)',
+    { ret: 'FULL', action: 'delayed' },
+    'text/rfc822-headers',
+    '7bit',
+    HEADER,
+  ],
+  ['the same where nobody said RET', { action: 'relayed' }, 'text/rfc822-headers', '7bit', HEADER],
+  [
     'an original that is no message',
     { original: Buffer.from('rubbish') },
     'text/rfc822-headers',
@@ -204,27 +246,28 @@ const returned: [
 
 for (const [what, change, type, encoding, body] of returned)
   test(what, () => {
-    const { parts, octets } = build(change)
+    const { parts, octets, value } = build(change)
     const part = parts[2]
     assert.equal(part?.type, type)
     assert.equal(part?.encoding, encoding)
     if (body instanceof RegExp) assert.match(part?.body ?? '', body)
     else assert.equal(part?.body, body)
-    if (change.recipient !== jörg)
-      assert.ok(
-        octets.every(octet => octet < 128),
-        'it is 7-bit',
-      )
+    const eightBit = change.recipient === jörg || encoding === '8bit'
+    assert.equal(value('Content-Transfer-Encoding'), eightBit ? '8bit' : '7bit')
+    assert.equal(
+      octets.every(octet => octet < 128),
+      !eightBit,
+    )
   })
 
-const müller: Failure = {
+const müller: RecipientReport = {
   ...unknown,
   mailbox: { localPart: 'müller', domain: 'bücher.example' },
   evidence: { ...unknown.evidence, diagnostic: '550 5.1.1 <müller@bücher.example>: Gibt es nicht' },
 }
 
 test('an address beyond ASCII, through 7 bits: utf-8-addr-xtext of RFC 6533 §3', () => {
-  const { parts, octets } = build({ failures: [müller], smtputf8: true })
+  const { parts, octets } = build({ reports: [müller], smtputf8: true })
   assert.equal(parts[1]?.type, 'message/delivery-status')
   assert.match(parts[1]?.body ?? '', /^Final-Recipient: utf-8; m\\x\{FC\}ller@b\\x\{FC\}cher\.example\r$/m)
   assert.match(
@@ -238,13 +281,13 @@ test('an address beyond ASCII, through 7 bits: utf-8-addr-xtext of RFC 6533 §3'
 
 test('a long domain beyond ASCII still fits on a line: in A-labels', () => {
   const domain = `${Array.from({ length: 4 }, () => 'ä'.repeat(45)).join('.')}.example`
-  const long: Failure = { ...unknown, mailbox: { localPart: 'ö'.repeat(32), domain } }
-  const { parts } = build({ failures: [long] })
+  const long: RecipientReport = { ...unknown, mailbox: { localPart: 'ö'.repeat(32), domain } }
+  const { parts } = build({ reports: [long] })
   assert.match(parts[1]?.body ?? '', /^Final-Recipient: utf-8;\r\n (\\x\{F6\}){32}@xn--[a-z0-9-]+\.xn--/m)
 })
 
 test('an address beyond ASCII, to one: message/global-delivery-status of RFC 6533 §4.1', () => {
-  const { value, parts } = build({ failures: [müller], smtputf8: true, recipient: jörg })
+  const { value, parts } = build({ reports: [müller], smtputf8: true, recipient: jörg })
   assert.match(value('Content-Type'), /report-type=global-delivery-status/)
   assert.equal(value('Content-Transfer-Encoding'), '8bit')
   assert.equal(value('To'), '<jörg@example.com>')
@@ -256,6 +299,110 @@ test('an address beyond ASCII, to one: message/global-delivery-status of RFC 653
     /^Diagnostic-Code: smtp; 550 5\.1\.1 <müller@bücher\.example>: Gibt es nicht\r$/m,
   )
 })
+
+test('a message that was passed on', () => {
+  const passedOn: RecipientReport = {
+    ...unknown,
+    explanation: 'The server there does not tell when it delivers.',
+    // RFC 3464 §2.3.9: of no use here, and not said.
+    retryUntilMs: NOW + DAY,
+    evidence: { ...unknown.evidence, status: '2.0.0', diagnostic: '250 2.0.0 Ok: queued as 4XYZ' },
+  }
+  const { value, parts } = build({ action: 'relayed', reports: [passedOn] })
+  assert.equal(value('Subject'), 'Passed on: Dinner')
+  const text = parts[0]?.body.replace(/\s+/g, ' ') ?? ''
+  assert.match(text, /Your message has been passed on to the mail server of this recipient/)
+  assert.match(text, /bob@example\.net The server there does not tell when it delivers\./)
+  assert.doesNotMatch(text, /sorry|trying/)
+  assert.match(
+    parts[1]?.body ?? '',
+    /^Action: relayed\r\nStatus: 2\.0\.0\r\nRemote-MTA: dns; mx1\.example\.net\r$/m,
+  )
+  assert.match(parts[1]?.body ?? '', /^Diagnostic-Code: smtp; 250 2\.0\.0 Ok: queued as 4XYZ\r$/m)
+  assert.doesNotMatch(parts[1]?.body ?? '', /Will-Retry-Until/)
+})
+
+test('RFC 3461 §10.7: the failed DSN for Carol', () => {
+  const carol = { localPart: 'Carol', domain: 'Ivory.EDU' }
+  const { value, parts } = build({
+    reportingMta: 'Example.ORG',
+    recipient: { localPart: 'Alice', domain: 'Example.ORG' },
+    envelopeId: 'QQ314159',
+    ret: 'HDRS',
+    reports: [
+      {
+        mailbox: carol,
+        originalRecipient: { addressType: 'rfc822', address: 'Carol@Ivory.EDU' },
+        evidence: {
+          atMs: NOW,
+          status: '5.0.0',
+          diagnostic: '550 error - no such recipient',
+          remote: 'Ivory.EDU [192.0.2.1]',
+        },
+      },
+    ],
+  })
+  assert.equal(value('To'), '<Alice@Example.ORG>')
+  assert.equal(
+    parts[1]?.body,
+    [
+      'Original-Envelope-Id: QQ314159',
+      'Reporting-MTA: dns; Example.ORG',
+      'Arrival-Date: Sun, 31 Aug 2025 10:00:00 +0000',
+      '',
+      'Original-Recipient: rfc822; Carol@Ivory.EDU',
+      'Final-Recipient: rfc822; Carol@Ivory.EDU',
+      'Action: failed',
+      'Status: 5.0.0',
+      'Remote-MTA: dns; Ivory.EDU',
+      'Diagnostic-Code: smtp; 550 error - no such recipient',
+      'Last-Attempt-Date: Fri, 5 Sep 2025 10:00:00 +0000',
+      '',
+    ].join('\r\n'),
+  )
+  assert.equal(parts[2]?.type, 'text/rfc822-headers')
+})
+
+test('what was asked of the time: RFC 2852 §5, RFC 4865 §5.1.2', () => {
+  const { parts } = build({ deliverByMs: NOW - 1000, futureRelease: 'for;86400' })
+  assert.match(
+    parts[1]?.body ?? '',
+    /^Arrival-Date: .*\r\nDeliver-By-Date: Fri, 5 Sep 2025 09:59:59 \+0000\r\nFuture-Release-Request: for;86400\r$/m,
+  )
+})
+
+test('where nothing was attempted there is no Last-Attempt-Date', () => {
+  const { parts } = build({
+    reports: [{ ...expired, evidence: { ...expired.evidence, attempted: false } }],
+  })
+  assert.doesNotMatch(parts[1]?.body ?? '', /Last-Attempt-Date/)
+})
+
+/** ORCPT, to a recipient with an ASCII address, and to one without (RFC 6533 §3). */
+const originalRecipients: [addressType: string, address: string, sevenBit: string, eightBit: string][] = [
+  ['rfc822', 'Bob@Example.COM', 'rfc822; Bob@Example.COM', 'rfc822; Bob@Example.COM'],
+  ['x400', '/C=de/A=  /S=Bob/', 'x400; /C=de/A=  /S=Bob/', 'x400; /C=de/A=  /S=Bob/'],
+  [
+    'utf-8',
+    'müller@bücher.example',
+    'utf-8; m\\x{FC}ller@b\\x{FC}cher.example',
+    'utf-8; müller@bücher.example',
+  ],
+  ['utf-8', 'm\\x{FC}ller@b.example', 'utf-8; m\\x{FC}ller@b.example', 'utf-8; müller@b.example'],
+  // "If an address […] does not conform to utf-8 syntax, then it MUST be copied".
+  ['utf-8', 'm\\x{D800}@b.example', 'utf-8; m\\x{D800}@b.example', 'utf-8; m\\x{D800}@b.example'],
+  ['rfc822', 'a\r\nAction: delivered', 'rfc822; a Action: delivered', 'rfc822; a Action: delivered'],
+]
+for (const [addressType, address, sevenBit, eightBit] of originalRecipients)
+  test(`ORCPT=${addressType};${JSON.stringify(address)} in a notice`, () => {
+    const originalRecipient = { addressType, address }
+    const of = (change: Partial<StatusNotification>): string | undefined =>
+      /^Original-Recipient: (.*)\r$/m.exec(build(change).parts[1]?.body.replace(/\r\n /g, ' ') ?? '')?.[1]
+    assert.equal(of({ reports: [{ ...unknown, originalRecipient }] }), sevenBit)
+    // A diagnostic beyond ASCII makes it message/global-delivery-status in any case.
+    const reports = [{ ...müller, originalRecipient }]
+    assert.equal(of({ reports, recipient: jörg, smtputf8: true }), eightBit)
+  })
 
 test('the subject is quoted only where it can be', () => {
   const of = (subject: string): string =>
@@ -284,12 +431,12 @@ test('whatever a server says: a valid notice, lines of at most 998 octets, no fi
   )
   fc.assert(
     fc.property(text, text, text, (diagnostic, remote, subject) => {
-      const failure: Failure = { ...unknown, evidence: { ...unknown.evidence, diagnostic, remote } }
+      const failure: RecipientReport = { ...unknown, evidence: { ...unknown.evidence, diagnostic, remote } }
       for (const recipient of [basic.recipient, jörg]) {
         const original = Buffer.from(
           `From: a@b.example\r\nSubject: ${subject.replace(/[\r\n]/g, '')}\r\n\r\n`,
         )
-        const { octets, parts } = build({ failures: [failure], recipient, original })
+        const { octets, parts } = build({ reports: [failure], recipient, original })
         assert.equal(parts.length, 3)
         assert.equal(parts[1]?.body.match(/^Action:/gm)?.length, 1)
         assert.doesNotMatch(octets.toString('latin1'), /[^\r]\n|\r[^\n]|\0/)

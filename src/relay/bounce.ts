@@ -4,7 +4,7 @@
  * signer, delivered by this relay.
  */
 
-import { buildFailureNotice } from '../message/dsn.ts'
+import { buildNotification } from '../message/dsn.ts'
 import { isEightBit } from '../message/eight-bit.ts'
 import type { Evidence, Message, NewMessage } from '../queue/queue.ts'
 
@@ -36,17 +36,18 @@ export function failureNotice(
   const [first] = failures
   if (recipient === null || first === undefined) return null
   const id = noticeId(message.id, first.index)
-  const notice = buildFailureNotice({
+  const notice = buildNotification({
     id,
+    action: 'failed',
     originalId: message.id,
     reportingMta: facts.hostname,
     postmaster: parseMailbox(facts.postmaster, { utf8: true }),
     recipient,
     arrivedMs: message.arrivedMs,
     nowMs: facts.nowMs,
-    failures: failures.flatMap(({ index, evidence }) => {
+    reports: failures.flatMap(({ index, evidence }) => {
       const failed = message.recipients[index]
-      return failed === undefined ? [] : [{ mailbox: failed.mailbox, action: 'failed' as const, evidence }]
+      return failed === undefined ? [] : [{ mailbox: failed.mailbox, evidence }]
     }),
     original: content,
     smtputf8: message.envelope.smtputf8,

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildFailureNotice, type FailureNotice } from '../../src/message/dsn.ts'
+import { buildNotification, type StatusNotification } from '../../src/message/dsn.ts'
 import { need } from '../peers/need.ts'
 import { run } from '../peers/program.ts'
 
@@ -37,23 +37,23 @@ interface Read {
   readonly original: Record<string, string>[] | string
 }
 
-async function read(notice: FailureNotice): Promise<Read> {
-  const { code, output } = await run(PYTHON, ['-c', PROGRAM], { input: buildFailureNotice(notice) })
+async function read(notice: StatusNotification): Promise<Read> {
+  const { code, output } = await run(PYTHON, ['-c', PROGRAM], { input: buildNotification(notice) })
   assert.equal(code, 0, output)
   return JSON.parse(output) as Read
 }
 
 const NOW = Date.UTC(2025, 8, 5, 10, 0, 0)
-const ascii: FailureNotice = {
+const ascii: StatusNotification = {
+  action: 'failed',
   id: '01K4CQZ8Y0ABCDEFGHJKMNPQRS',
   reportingMta: 'relay.example.com',
   postmaster: { localPart: 'postmaster', domain: 'example.com' },
   recipient: { localPart: 'alice smith', domain: 'example.com' },
   arrivedMs: NOW - 3_600_000,
   nowMs: NOW,
-  failures: ['bob', 'carol'].map(localPart => ({
+  reports: ['bob', 'carol'].map(localPart => ({
     mailbox: { localPart, domain: 'example.net' },
-    action: 'failed',
     evidence: {
       atMs: NOW,
       status: '5.1.1',
@@ -96,10 +96,9 @@ test('Python reads one in the types of RFC 6533', async t => {
   const notice = await read({
     ...ascii,
     recipient: { localPart: 'jörg', domain: 'example.com' },
-    failures: [
+    reports: [
       {
         mailbox: { localPart: '用户', domain: '例子.example' },
-        action: 'failed',
         evidence: { atMs: NOW, status: '5.1.1', diagnostic: '550 5.1.1 没有', remote: 'mx.example' },
       },
     ],
