@@ -1,22 +1,10 @@
-/** `ptt config check`, and the option by which every command finds ptt.toml. */
+/** `ptt config check`. */
 
 import { readFileSync } from 'node:fs'
-import { Argument, Command, Option } from 'commander'
+import { Argument, Command } from 'commander'
 import { formatProblem, loadConfig } from '../config/load.ts'
+import { type ConfigOption, configOption } from './options.ts'
 import type { ServiceName } from './service.ts'
-
-export interface ConfigOption {
-  readonly config: string
-}
-
-/** `-c, --config FILE`: each command that reads the configuration has it. */
-export function configOption(): Option {
-  return new Option('-c, --config <file>', 'the configuration').env('PTT_CONFIG').default('ptt.toml')
-}
-
-export function verboseOption(): Option {
-  return new Option('-v, --verbose', 'log connections and other details too')
-}
 
 export function configCommand(): Command {
   return new Command('config').description('look at the configuration').addCommand(checkCommand())

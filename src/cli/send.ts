@@ -21,7 +21,7 @@ import { SmtpError } from '../smtp/error.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
 import { formatMailbox, type Mailbox, type ReversePath } from '../smtp/path.ts'
 import { formatReply, isPositive, isTransient, type Reply } from '../smtp/reply.ts'
-import { type ConfigOption, configOption } from './config.ts'
+import { type ConfigOption, configOption } from './options.ts'
 import { contentOf, distinct, envelopeOf, readInput, recipientsOf } from './send-input.ts'
 
 const EX_OK = 0

@@ -12,7 +12,7 @@ import { loadConfig } from '../config/load.ts'
 import { type Config, tomlKey } from '../config/schema.ts'
 import type { Log } from '../observe/event.ts'
 import { openLog } from '../observe/log.ts'
-import { type ConfigOption, configOption, verboseOption } from './config.ts'
+import { type ConfigOption, configOption, verboseOption } from './options.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
 export type ServiceName = (typeof SERVICES)[number]

@@ -4,7 +4,7 @@ import { extname, join } from 'node:path'
 import { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { openLog } from '../observe/log.ts'
-import { type ConfigOption, configOption, verboseOption } from './config.ts'
+import { type ConfigOption, configOption, verboseOption } from './options.ts'
 import type { ServiceName } from './service.ts'
 import { type Program, Supervisor } from './supervise.ts'
 

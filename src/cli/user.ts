@@ -7,7 +7,7 @@ import type { User } from '../directory/directory.ts'
 import { type EditOptions, readRepository } from '../directory/edit.ts'
 import { makeVerifier, type Verifier } from '../directory/password.ts'
 import { addUser, type Done, removeUser, setPassword } from '../directory/users.ts'
-import { type ConfigOption, configOption } from './config.ts'
+import { type ConfigOption, configOption } from './options.ts'
 import { readNewPassword } from './read-password.ts'
 
 interface AddOptions extends ConfigOption {
