@@ -149,24 +149,23 @@ class EmbeddedQueue implements Queue {
   async settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
     const { id } = job.message
     for (const result of results) if (result.action === 'deferred') checkTime(result.dueMs)
-    const { dueMs, file } = await this.#store.commit(tables => {
+    const { inLine, file } = await this.#store.commit(tables => {
       const record = stored.loadRecord(tables, id)
       const was = record && stored.loadPart(tables, id, record, job.destination)
-      if (!record || !was) return { dueMs: null, file: null }
+      if (!record || !was) return { inLine: false, file: null }
       const is = settled(was, results)
       if (stored.updatePart(tables, id, record, job.destination, was, is)) {
-        return { dueMs: dueOf(is), file: null }
+        return { inLine: dueOf(is) !== null, file: null }
       }
       stored.eraseMessage(tables, id, record)
-      return { dueMs: null, file: record.file }
+      return { inLine: false, file: record.file }
     })
-    this.#leases.give(job.destination, id, dueMs)
+    this.#leases.give(job.destination, id, inLine)
     if (file !== null) await this.#contents.remove(file)
   }
 
-  release({ message, destination, recipients }: Job): void {
-    const dueMs = Math.min(...recipients.map(index => message.recipients[index]?.dueMs ?? 0))
-    this.#leases.give(destination, message.id, dueMs)
+  release({ message, destination }: Job): void {
+    this.#leases.give(destination, message.id, true)
   }
 
   async nextDue(): Promise<number | null> {

@@ -24,11 +24,14 @@ export class Leases {
     else this.#leased.set(destination, new Set([id]))
   }
 
-  /** `dueMs`: when the part is due now; `null`: it is not in line any more. */
-  give(destination: string, id: string, dueMs: number | null): void {
+  /**
+   * `inLine`: the part is pending still. It may have been hastened and passed over while it was leased, so we do not trust
+   * what the worker knows of its place, and look at the line from the front.
+   */
+  give(destination: string, id: string, inLine: boolean): void {
     const ids = this.#leased.get(destination)
     if (ids?.delete(id) && ids.size === 0) this.#leased.delete(destination)
-    if (dueMs !== null) this.appeared({ destination, id, dueMs })
+    if (inLine) this.#marks.set(destination, FRONT)
     this.#tidy(destination)
   }
 

@@ -1,0 +1,157 @@
+/** Every file operation of a put can fail: then nothing is kept, the error says which kind it is, and later all is well. */
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite, type TestContext, test } from 'node:test'
+import type { Log } from '../../observe/event.ts'
+import { all, newMessage, octets } from '../contract.ts'
+import type { QueueErrorCode } from '../queue.ts'
+import { openEmbedded } from './embedded.ts'
+import { disk, type Files } from './files.ts'
+
+const LARGE = 100_000
+
+/** A disk where the operation that `failing` names fails. */
+function faultyDisk(): Files & { failing: string | null; code: string } {
+  const fail = async (operation: string) => {
+    if (files.failing !== operation) return
+    throw Object.assign(new Error(`${files.code}: ${operation}`), { code: files.code })
+  }
+  const files: Files & { failing: string | null; code: string } = {
+    ...disk,
+    failing: null,
+    code: 'EIO',
+    async create(path) {
+      await fail('create')
+      const file = await disk.create(path)
+      return {
+        async write(content) {
+          // Half of it is written, as when the disk fills up on the way.
+          const half = content.map(piece => piece.subarray(0, piece.length / 2))
+          await file.write(files.failing === 'write' ? half : content)
+          await fail('write')
+        },
+        sync: () => fail('sync').then(file.sync),
+        close: () => file.close().then(() => fail('close')),
+      }
+    },
+    rename: (path, newPath) => fail('rename').then(() => disk.rename(path, newPath)),
+    syncFolder: path => fail('syncFolder').then(() => disk.syncFolder(path)),
+    read: path => fail('read').then(() => disk.read(path)),
+    remove: path => fail('remove').then(() => disk.remove(path)),
+  }
+  return files
+}
+
+async function openFaulty(t: TestContext, log?: Log) {
+  const folder = mkdtempSync(join(tmpdir(), 'ptt-queue-faults-'))
+  const files = faultyDisk()
+  const queue = await openEmbedded({ folder, files, ...(log ? { log } : {}) })
+  t.after(async () => {
+    await queue.close()
+    rmSync(folder, { recursive: true })
+  })
+  return { queue, files, names: () => readdirSync(join(folder, 'content')), folder }
+}
+
+suite('a put whose file operations fail', () => {
+  const errors: [code: string, expected: QueueErrorCode][] = [
+    ['EIO', 'io'],
+    ['ENOSPC', 'full'],
+    ['EDQUOT', 'full'],
+    ['EROFS', 'io'],
+  ]
+  for (const operation of ['create', 'write', 'sync', 'close', 'rename', 'syncFolder']) {
+    for (const [code, expected] of errors) {
+      test(`${operation} fails with ${code}: ${expected}`, async t => {
+        const { queue, files, names } = await openFaulty(t)
+        files.failing = operation
+        files.code = code
+        await assert.rejects(queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)]), {
+          name: 'QueueError',
+          code: expected,
+        })
+        assert.deepEqual(names(), [])
+        assert.equal(await queue.get('A'), null)
+        assert.equal(await queue.count(), 0)
+        assert.equal(await queue.nextDue(), null)
+        files.failing = null
+        // Not a duplicate: nothing of it was kept.
+        assert.equal(await queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)]), 'queued')
+        assert.equal(Buffer.compare(await queue.content('A'), octets(LARGE)), 0)
+      })
+    }
+  }
+
+  test('small messages go on while files cannot be written', async t => {
+    const { queue, files } = await openFaulty(t)
+    files.failing = 'create'
+    assert.equal(await queue.put(newMessage('A', ['a@one.example']), [octets(1000)]), 'queued')
+  })
+})
+
+suite('content files', () => {
+  test('one that cannot be read is an error of the spool, not a message that is gone', async t => {
+    const { queue, files } = await openFaulty(t)
+    await queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)])
+    files.failing = 'read'
+    await assert.rejects(queue.content('A'), { code: 'io' })
+    files.failing = null
+    assert.equal((await queue.content('A')).length, LARGE)
+  })
+
+  test('one that was cut short is not delivered', async t => {
+    const { queue, names, folder } = await openFaulty(t)
+    await queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)])
+    writeFileSync(join(folder, 'content', names()[0] ?? ''), octets(LARGE - 1))
+    await assert.rejects(queue.content('A'), { code: 'io' })
+  })
+
+  test('one that stays because it cannot be removed is swept later', async t => {
+    const swept: unknown[] = []
+    const log: Log = { event: (name, fields) => swept.push([name, fields]), with: () => log }
+    const { queue, files, names } = await openFaulty(t, log)
+    for (const id of ['A', 'B', 'C']) await queue.put(newMessage(id, ['a@one.example']), [octets(LARGE)])
+    files.failing = 'remove'
+    const [job] = await queue.lease(2000, 1)
+    assert.ok(job)
+    await queue.settle(job, all(job, 'delivered'))
+    assert.equal(await queue.remove('B'), true)
+    assert.equal(names().length, 3)
+    await assert.rejects(queue.sweep(2000), { code: 'io' })
+    files.failing = null
+    await queue.sweep(2000)
+    assert.equal(names().length, 1)
+    assert.deepEqual(swept, [['spool', { orphans_removed: 2 }]])
+    assert.equal((await queue.content('C')).length, LARGE)
+  })
+
+  test('sweep leaves alone what is being written and what is not ours', async t => {
+    const { queue, files, names, folder } = await openFaulty(t)
+    const foreign = ['README', 'A', 'A-0123456789AB', 'A-0123456789ab.tmp']
+    const orphans = ['A-0123456789ab', 'B-0123456789ab.part']
+    for (const name of [...foreign, ...orphans]) writeFileSync(join(folder, 'content', name), '')
+    // The sweep runs between each two operations of a put.
+    const { create, rename, syncFolder } = files
+    const swept = () => queue.sweep(2000)
+    files.create = async path => {
+      const file = await create(path)
+      await swept()
+      return { ...file, sync: () => swept().then(file.sync) }
+    }
+    files.rename = (path, newPath) => swept().then(() => rename(path, newPath))
+    files.syncFolder = path => swept().then(() => syncFolder(path))
+    await queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)])
+    await swept()
+    assert.equal(Buffer.compare(await queue.content('A'), octets(LARGE)), 0)
+    assert.deepEqual(
+      names()
+        .filter(name => foreign.includes(name))
+        .toSorted(),
+      foreign.toSorted(),
+    )
+    assert.equal(names().length, foreign.length + 1)
+  })
+})
