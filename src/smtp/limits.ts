@@ -32,6 +32,10 @@ export const LIMITS = {
   authFailures: 3,
   /** No section (§7.8 of RFC 5321 allows it): malformed or misplaced commands since the last accepted message. */
   errors: 20,
+  /** RFC 5321 §6.3: Received fields. It asks 100 of a relay; what is submitted has just begun its way (Postfix: 50). */
+  hops: 50,
+  /** RFC 5321 §6.3: Received fields by this very server. Lists on lists pass it a few times, a loop does not end. */
+  ownHops: 5,
 } as const
 
 export type Limits = { readonly [K in keyof typeof LIMITS]: number }
