@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fieldBody, parseHeader } from './header.ts'
-import { formatReceived, type Stamp } from './received.ts'
+import { formatReceived, readReceived, type Stamp } from './received.ts'
 
 const stamp: Stamp = {
   from: 'client.example.com',
@@ -61,6 +61,7 @@ for (const [what, change, value] of stamps)
     assert.equal(more.length, 0)
     assert.equal(field.name, 'Received')
     assert.equal(fieldBody(field), value)
+    assert.deepEqual(readReceived(field), { by: stamp.by, id: stamp.id })
     for (const line of octets.toString().split('\r\n')) assert.ok(line.length <= 78, line)
   })
 
@@ -68,3 +69,25 @@ test('a quoted local part in FOR', () => {
   const octets = formatReceived({ ...stamp, for: { localPart: 'a b>c', domain: 'example.net' } })
   assert.match(Buffer.from(octets).toString(), /for <"a b>c"@example\.net>;/)
 })
+
+const read: [value: string, by: string, id: string][] = [
+  // RFC 5322 App. A.4.
+  [
+    'from x.y.test\r\n   by example.net\r\n   via TCP\r\n   with ESMTP\r\n   id ABC12345\r\n   for <mary@example.net>;  21 Nov 1997 10:05:43 -0600',
+    'example.net',
+    'ABC12345',
+  ],
+  ['from node.example by x.y.test; 21 Nov 1997 10:01:22 -0600', 'x.y.test', ''],
+  ['BY a.example ID 1;date', 'a.example', '1'],
+  ['from a (by b.example id 2) by(c)d.example\r\n\tid 3; date', 'd.example', '3'],
+  ['standby x.example; date', '', ''],
+  ['from a (never closed by b.example', '', ''],
+  ['', '', ''],
+]
+
+for (const [value, by, id] of read)
+  test(`read ${JSON.stringify(value.slice(0, 40))}`, () => {
+    const [field] = parseHeader(Buffer.from(`Received: ${value}\r\n`))
+    assert.ok(field)
+    assert.deepEqual(readReceived(field), { by, id })
+  })

@@ -1,8 +1,10 @@
-/** The trace field a server puts before a message it accepts, RFC 5321 §4.4. */
+/** The trace field a server puts before a message it accepts, RFC 5321 §4.4; and read again, to find loops (§6.3). */
 
 import type { Mailbox } from '../smtp/path.ts'
 import { formatPath } from '../smtp/path.ts'
+import { withoutComments } from './comment.ts'
 import { formatDate } from './date.ts'
+import { type Field, fieldBody } from './header.ts'
 
 export interface Stamp {
   /** What EHLO or HELO said. */
@@ -61,4 +63,11 @@ export function formatReceived(stamp: Stamp): Uint8Array {
 function addressLiteral(address: string): string {
   const bare = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
   return bare.includes(':') ? `[IPv6:${bare}]` : `[${bare}]`
+}
+
+/** Who says in a Received field that he took the message, and under which id: nothing that could be relied on. */
+export function readReceived(received: Field): { readonly by: string; readonly id: string } {
+  const text = withoutComments(fieldBody(received)) ?? ''
+  const clause = (name: string) => new RegExp(`(?:^|\\s)${name}\\s+([^\\s;]+)`, 'i').exec(text)?.[1] ?? ''
+  return { by: clause('by'), id: clause('id') }
 }
