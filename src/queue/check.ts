@@ -6,10 +6,12 @@ import type { NewMessage } from './queue.ts'
 const ID = /^[A-Za-z0-9_-]{1,64}$/
 const MAX_DESTINATION = 512
 
-export function checkNewMessage({ id, recipients, arrivedMs, expiresMs }: NewMessage): void {
+export function checkNewMessage({ id, envelope, recipients, arrivedMs, dueMs, expiresMs }: NewMessage): void {
   if (!ID.test(id)) throw new RangeError(`not the id of a message: ${JSON.stringify(id)}`)
   checkTime(arrivedMs)
   checkTime(expiresMs)
+  if (dueMs !== undefined) checkTime(dueMs)
+  checkPriority(envelope.priority)
   if (recipients.length === 0) throw new RangeError(`message ${id} has no recipients`)
   for (const { destination } of recipients) {
     if (destination === '' || destination.length > MAX_DESTINATION || destination.includes('\0')) {
@@ -18,6 +20,16 @@ export function checkNewMessage({ id, recipients, arrivedMs, expiresMs }: NewMes
   }
 }
 
+/** Beyond the year 9999: what is later is no time, and priorities are told from times by it (`embedded/due.ts`). */
+export const TIME_LIMIT_MS = 2 ** 48
+
 export function checkTime(ms: number): void {
-  if (!Number.isSafeInteger(ms) || ms < 0) throw new RangeError(`not a time in ms since 1970: ${ms}`)
+  if (!Number.isSafeInteger(ms) || ms < 0 || ms >= TIME_LIMIT_MS)
+    throw new RangeError(`not a time in ms since 1970: ${ms}`)
+}
+
+// RFC 6710 §7.
+function checkPriority(priority = 0): void {
+  if (!Number.isInteger(priority) || Math.abs(priority) > 9)
+    throw new RangeError(`not a priority: ${priority}`)
 }

@@ -114,6 +114,56 @@ export function runQueueContract(name: string, makeEngine: MakeEngine): void {
       assert.equal(stored?.envelope.authenticatedAs, null)
     })
 
+    test('what the sender asked for is kept', async t => {
+      const { queue, reopen } = await makeEngine(t)
+      const message = newMessage('A', ['a@one.example', 'b@two.example'])
+      const asked = {
+        ret: 'HDRS',
+        envelopeId: 'QQ314159',
+        requireTls: true,
+        hold: { forSeconds: 3 },
+        deliverBy: { seconds: 120, mode: 'R', trace: true },
+        priority: -3,
+      } as const
+      const originalRecipient = { addressType: 'rfc822', address: 'A@One.Example' }
+      const [first, second] = message.recipients
+      assert.ok(first && second)
+      const recipients = [
+        { ...first, notify: ['SUCCESS', 'DELAY'], originalRecipient },
+        { ...second, notify: [] },
+      ] as const
+      await queue.put({ ...message, envelope: { ...message.envelope, ...asked }, recipients }, [])
+      const stored = await (reopen ? await reopen() : queue).get('A')
+      assert.ok(stored)
+      const { ret, envelopeId, requireTls, hold, deliverBy, priority } = stored.envelope
+      assert.deepEqual({ ret, envelopeId, requireTls, hold, deliverBy, priority }, asked)
+      assert.deepEqual(
+        stored.recipients.map(({ notify, originalRecipient }) => ({ notify, originalRecipient })),
+        [
+          { notify: ['SUCCESS', 'DELAY'], originalRecipient },
+          { notify: [], originalRecipient: undefined },
+        ],
+      )
+    })
+
+    test('a message that is held is due when it is released', async t => {
+      const { queue, reopen } = await makeEngine(t)
+      await queue.put({ ...newMessage('A', ['a@one.example', 'b@two.example']), dueMs: 5000 }, [octets(3)])
+      await queue.put({ ...newMessage('B', ['a@one.example']), dueMs: 5000 }, [])
+      await queue.put({ ...newMessage('C', ['a@one.example']), dueMs: 5000 }, [])
+      const again = reopen ? await reopen() : queue
+      assert.deepEqual(await again.lease(4999, 10), [])
+      assert.equal(await again.nextDue(), 5000)
+      assert.deepEqual(
+        (await again.get('A'))?.recipients.map(({ dueMs }) => dueMs),
+        [5000, 5000],
+      )
+      assert.equal(await again.retry('B', 2000), true)
+      assert.equal(await again.remove('C'), true)
+      assert.deepEqual(named(await again.lease(4999, 10)), ['B one.example'])
+      assert.deepEqual(named(await again.lease(5000, 10)), ['A one.example', 'A two.example'])
+    })
+
     for (const size of [0, 1, 4095, 65_535, 65_536, 65_537, 1_000_003]) {
       test(`content of ${size} octets is kept octet for octet`, async t => {
         const { queue } = await makeEngine(t)
@@ -183,6 +233,14 @@ export function runQueueContract(name: string, makeEngine: MakeEngine): void {
       ['an empty destination', newMessage('A', ['postmaster'])],
       ['a NUL in a destination', newMessage('A', ['a@b\0c'])],
       ['a time that is none', newMessage('A', ['a@one.example'], Number.NaN)],
+      ['a release beyond all times', { ...newMessage('A', ['a@one.example']), dueMs: 2 ** 48 }],
+      [
+        'a priority beyond 9',
+        {
+          ...newMessage('A', ['a@one.example']),
+          envelope: { ...newMessage('A', ['a@one.example']).envelope, priority: 10 },
+        },
+      ],
     ]
     for (const [what, message] of wrong) {
       test(`${what} is refused and leaves nothing`, async t => {
@@ -228,6 +286,58 @@ export function runQueueContract(name: string, makeEngine: MakeEngine): void {
       assert.equal(await queue.nextDue(), 1004)
       assert.deepEqual(named(await queue.lease(1008, 3)), ['F two.example', 'A one.example'])
       assert.equal(await queue.nextDue(), 1009)
+    })
+
+    test('the higher priority is leased first, whatever is overdue: RFC 6710 §5.1', async t => {
+      const { queue, reopen } = await makeEngine(t)
+      const arrivals: [id: string, domain: string, arrivedMs: number, priority: number | undefined][] = [
+        ['A', 'one.example', 1001, -9],
+        ['B', 'two.example', 1002, undefined],
+        ['C', 'one.example', 1003, 3],
+        ['D', 'one.example', 1004, 0],
+        ['E', 'three.example', 1005, 9],
+        ['F', 'two.example', 1006, 3],
+        ['G', 'one.example', 1007, -9],
+        ['H', 'one.example', 5000, 9],
+      ]
+      for (const [id, domain, arrivedMs, priority] of arrivals) {
+        const message = newMessage(id, [`a@${domain}`], arrivedMs)
+        const envelope = priority === undefined ? message.envelope : { ...message.envelope, priority }
+        await queue.put({ ...message, envelope }, [])
+      }
+      const again = reopen ? await reopen() : queue
+      assert.equal(await again.nextDue(), 1001)
+      const order = ['E three.example', 'C one.example', 'F two.example', 'B two.example', 'D one.example']
+      assert.deepEqual(named(await again.lease(4000, 2)), order.slice(0, 2))
+      assert.equal(await again.nextDue(), 1001)
+      assert.deepEqual(named(await again.lease(4000, 3)), order.slice(2))
+      const [job] = await again.lease(4000, 1)
+      assert.ok(job)
+      assert.deepEqual(named([job]), ['A one.example'])
+      assert.equal(await again.nextDue(), 1007)
+      await again.settle(job, deferred(job, 4500))
+      assert.deepEqual(named(await again.lease(5000, 10)), [
+        'H one.example',
+        'G one.example',
+        'A one.example',
+      ])
+      assert.equal(await again.nextDue(), null)
+    })
+
+    test('a destination that is skipped at one priority is skipped at all', async t => {
+      const { queue } = await makeEngine(t)
+      for (const priority of [5, 0, -5]) {
+        const message = newMessage(`M${priority + 5}`, ['a@one.example', 'a@two.example'])
+        await queue.put({ ...message, envelope: { ...message.envelope, priority } }, [])
+      }
+      const asked: string[] = []
+      const jobs = await queue.lease(ARRIVED, 10, destination => {
+        asked.push(destination)
+        return destination === 'one.example'
+      })
+      assert.deepEqual(named(jobs), ['M10 two.example', 'M5 two.example', 'M0 two.example'])
+      assert.equal(asked.filter(destination => destination === 'one.example').length, 1)
+      assert.equal(await queue.nextDue(), ARRIVED)
     })
 
     test('a skipped destination is passed over and stays due', async t => {
@@ -315,6 +425,18 @@ export function runQueueContract(name: string, makeEngine: MakeEngine): void {
           [{ state: 'pending', attempts: attempt, dueMs: nowMs + 100, last: evidence }],
         )
       }
+    })
+
+    test('that the sender was told of a delay is remembered', async t => {
+      const { queue, reopen } = await makeEngine(t)
+      await queue.put(newMessage('A', ['a@one.example']), [])
+      const job = await leaseOne(queue, ARRIVED)
+      await queue.settle(job, [{ index: 0, action: 'deferred', dueMs: 2000, delayToldMs: 1100, evidence }])
+      const again = reopen ? await reopen() : queue
+      const next = await leaseOne(again, 2000)
+      assert.equal(next.message.recipients[0]?.delayToldMs, 1100)
+      await again.settle(next, deferred(next, 3000))
+      assert.equal((await again.get('A'))?.recipients[0]?.delayToldMs, 1100)
     })
 
     test('recipients of one destination can fare differently', async t => {

@@ -17,18 +17,19 @@
  * One process puts, leases and sweeps. Its memory has the leases: a second relay on the same spool would deliver twice.
  */
 
-import type { Envelope } from '../smtp/envelope.ts'
+import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts'
 import type { Mailbox, ReversePath } from '../smtp/path.ts'
 
 export interface Queue {
   /**
-   * Every recipient is due at once, at `arrivedMs`.
+   * Every recipient is due at `dueMs`, or at once, at `arrivedMs`.
    * @throws QueueError `full` (no space), `io` (any other write error): answer 451, keep nothing.
    */
   put(message: NewMessage, content: Content): Promise<'queued' | 'duplicate'>
   /**
-   * Up to `limit` jobs due at `nowMs` and not leased, most overdue first. `skip` is asked before each job is taken, so it
-   * may count; a destination for which it returns true is passed over for the rest of this call and stays due.
+   * Up to `limit` jobs due at `nowMs` and not leased: those of the highest priority first (RFC 6710 §5.1), of equal ones
+   * the most overdue. `skip` is asked before each job is taken, so it may count; a destination for which it returns true
+   * is passed over for the rest of this call and stays due.
    */
   lease(nowMs: number, limit: number, skip?: (destination: string) => boolean): Promise<Job[]>
   /**
@@ -67,12 +68,19 @@ export interface NewMessage {
   readonly id: string
   readonly envelope: Envelope
   readonly arrivedMs: number
+  /** When the first attempt is due (RFC 4865: the message is held until then); `arrivedMs` when not given. */
+  readonly dueMs?: number
   readonly expiresMs: number
   /**
    * At least one. `destination` groups recipients into jobs: a domain in lower case, or what the relay makes of it; 1 to
    * 512 characters, no NUL.
    */
-  readonly recipients: readonly { readonly mailbox: Mailbox; readonly destination: string }[]
+  readonly recipients: readonly NewRecipient[]
+}
+
+export interface NewRecipient extends Pick<EnvelopeRecipient, 'notify' | 'originalRecipient'> {
+  readonly mailbox: Mailbox
+  readonly destination: string
 }
 
 export interface Message {
@@ -85,14 +93,14 @@ export interface Message {
   readonly recipients: readonly Recipient[]
 }
 
-export interface Recipient {
-  readonly mailbox: Mailbox
-  readonly destination: string
+export interface Recipient extends NewRecipient {
   /** `pending` until an RFC 3464 §2.3.3 action is final. */
   readonly state: 'pending' | 'delivered' | 'failed' | 'expanded'
   readonly attempts: number
   /** ms since 1970; meaningful while pending. */
   readonly dueMs: number
+  /** When the sender was last told of the delay (RFC 3461 §5.2.5). */
+  readonly delayToldMs?: number
   /** What the last attempt was told, for `ptt queue show` and for the DSN. */
   readonly last?: Evidence
 }
@@ -125,6 +133,8 @@ export type RecipientResult =
       readonly index: number
       readonly action: 'deferred'
       readonly dueMs: number
+      /** The sender was told of the delay. */
+      readonly delayToldMs?: number
       readonly evidence: Evidence
     }
 

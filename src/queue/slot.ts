@@ -8,17 +8,10 @@ export interface Slot extends Recipient {
   readonly index: number
 }
 
-/** A new message's slots by destination, all due when it arrived. */
-export function newSlots({ recipients, arrivedMs }: NewMessage): Map<string, Slot[]> {
+/** A new message's slots by destination, all due when it arrived, or when it is released. */
+export function newSlots({ recipients, arrivedMs, dueMs = arrivedMs }: NewMessage): Map<string, Slot[]> {
   const slots = recipients.map(
-    ({ mailbox, destination }, index): Slot => ({
-      index,
-      mailbox,
-      destination,
-      state: 'pending',
-      attempts: 0,
-      dueMs: arrivedMs,
-    }),
+    (recipient, index): Slot => ({ index, ...recipient, state: 'pending', attempts: 0, dueMs }),
   )
   return Map.groupBy(slots, slot => slot.destination)
 }
@@ -43,9 +36,9 @@ export function settled(slots: readonly Slot[], results: readonly RecipientResul
     const result = byIndex.get(slot.index)
     if (result === undefined || slot.state !== 'pending') return slot
     const tried = { ...slot, attempts: slot.attempts + 1, last: result.evidence }
-    return result.action === 'deferred'
-      ? { ...tried, dueMs: result.dueMs }
-      : { ...tried, state: result.action }
+    if (result.action !== 'deferred') return { ...tried, state: result.action }
+    const { dueMs, delayToldMs } = result
+    return { ...tried, dueMs, ...(delayToldMs === undefined ? {} : { delayToldMs }) }
   })
 }
 

@@ -2,9 +2,14 @@
  * The order in which parts are due, on disk: `due` has each part that has a pending recipient under [destination, dueMs,
  * id], `heads` the first of each destination under [dueMs, destination]. So the most overdue parts of all destinations
  * are found by merging, and a destination that is passed over costs one step, however many messages wait for it.
+ *
+ * Each priority (RFC 6710) has lines and heads of its own: its lines under the destination and the priority, its heads
+ * before those of all that are lower. Priority 0 is as if there were no others. An operation on a priority never meets
+ * what has another, and there are 19 of them.
  */
 
 import type { Database, Key } from 'lmdb'
+import { TIME_LIMIT_MS } from '../check.ts'
 
 export interface DueTables {
   readonly due: Database<Buffer, Key>
@@ -28,42 +33,71 @@ const NOTHING = Buffer.alloc(0)
 /** How many places are read at first, and at most; most are asked for one. */
 const FIRST_CHUNK = 2
 const LARGEST_CHUNK = 256
+const HIGHEST = 9
+const LOWEST = -9
 
-/** Within a transaction: the part was due at `wasMs` and is at `isMs`; `null`: it was not, or is no more, pending. */
+/**
+ * Within a transaction: the part of this priority was due at `wasMs` and is at `isMs`; `null`: it was not, or is no more,
+ * pending.
+ */
 export function moveDue(
   { due, heads }: DueTables,
+  priority: number,
   destination: string,
   id: string,
   wasMs: number | null,
   isMs: number | null,
 ): void {
   if (wasMs === isMs) return
+  const line = lineKey(priority, destination)
   // Most that leave are the head: to ask that is less than to look for the head.
-  const wasHead = wasMs !== null && heads.doesExist([wasMs, destination])
-  const oldHead = wasHead ? wasMs : headOf(due, destination)
-  if (wasMs !== null) due.remove([destination, wasMs, id])
-  if (isMs !== null) due.put([destination, isMs, id], NOTHING)
-  const newHead = wasHead ? headOf(due, destination) : earlier(oldHead, isMs)
+  const wasHead = wasMs !== null && heads.doesExist(headKey(priority, wasMs, destination))
+  const oldHead = wasHead ? wasMs : headOf(due, line)
+  if (wasMs !== null) due.remove([...line, wasMs, id])
+  if (isMs !== null) due.put([...line, isMs, id], NOTHING)
+  const newHead = wasHead ? headOf(due, line) : earlier(oldHead, isMs)
   if (newHead === oldHead) return
-  if (oldHead !== null) heads.remove([oldHead, destination])
-  if (newHead !== null) heads.put([newHead, destination], NOTHING)
+  if (oldHead !== null) heads.remove(headKey(priority, oldHead, destination))
+  if (newHead !== null) heads.put(headKey(priority, newHead, destination), NOTHING)
 }
 
-/** Destinations by their first place, after `after`. */
-export function* headsAfter({ heads }: DueTables, after: Head | null): Generator<Head, void> {
-  const range = after ? { start: [after.dueMs, after.destination], exclusiveStart: true } : {}
-  for (const [dueMs, destination] of heads.getKeys(range) as Iterable<[number, string]>) {
-    yield { dueMs, destination }
+/** The priorities that anything has, the highest first: a look at the heads for each. */
+export function* priorities({ heads }: DueTables): Generator<number, void> {
+  for (let next = HIGHEST; next >= LOWEST; next--) {
+    const [first] = Array.from(heads.getKeys({ start: [offsetOf(next)], limit: 1 })) as [number, string][]
+    if (first === undefined) return
+    next = 0 - Math.floor(first[0] / TIME_LIMIT_MS)
+    yield next
+  }
+}
+
+/** Destinations by their first place of that priority, after `after`. */
+export function* headsAfter(
+  { heads }: DueTables,
+  priority: number,
+  after: Head | null,
+): Generator<Head, void> {
+  const offset = offsetOf(priority)
+  const start = after ? headKey(priority, after.dueMs, after.destination) : [offset]
+  const range = { start, exclusiveStart: after !== null, end: [offset + TIME_LIMIT_MS] }
+  for (const [at, destination] of heads.getKeys(range) as Iterable<[number, string]>) {
+    yield { dueMs: at - offset, destination }
   }
 }
 
 /** The line of one destination from `from` on. No cursor stays open between two places. */
-export function* lineOf({ due }: DueTables, destination: string, from: Place): Generator<Place, void> {
-  const end = [destination, Number.POSITIVE_INFINITY]
-  let start: Key = [destination, from.dueMs, from.id]
+export function* lineOf(
+  { due }: DueTables,
+  priority: number,
+  destination: string,
+  from: Place,
+): Generator<Place, void> {
+  const line = lineKey(priority, destination)
+  const end = [...line, Number.POSITIVE_INFINITY]
+  let start: Key = [...line, from.dueMs, from.id]
   for (let limit = FIRST_CHUNK, exclusiveStart = false; ; exclusiveStart = true) {
-    const keys = Array.from(due.getKeys({ start, end, exclusiveStart, limit })) as [string, number, string][]
-    for (const [, dueMs, id] of keys) yield { dueMs, id }
+    const keys = Array.from(due.getKeys({ start, end, exclusiveStart, limit })) as DueKey[]
+    for (const key of keys) yield { dueMs: dueMsOf(key), id: key[key.length - 1] as string }
     const last = keys.at(-1)
     if (!last || keys.length < limit) return
     start = last
@@ -71,9 +105,30 @@ export function* lineOf({ due }: DueTables, destination: string, from: Place): G
   }
 }
 
-function headOf(due: DueTables['due'], destination: string): number | null {
-  const range = { start: [destination], end: [destination, Number.POSITIVE_INFINITY], limit: 1 }
-  for (const [, dueMs] of due.getKeys(range) as Iterable<[string, number]>) return dueMs
+type DueKey = (string | number)[]
+
+/** How the keys of a line begin. No destination is a number. */
+function lineKey(priority: number, destination: string): DueKey {
+  return priority === 0 ? [destination] : [priority, destination]
+}
+
+function dueMsOf(key: DueKey): number {
+  return key[key.length - 2] as number
+}
+
+/** A number before all heads of lower priorities: every time is less than `TIME_LIMIT_MS`. */
+function offsetOf(priority: number): number {
+  // Not -0, which LMDB's keys know from 0.
+  return 0 - priority * TIME_LIMIT_MS
+}
+
+function headKey(priority: number, dueMs: number, destination: string): [number, string] {
+  return [offsetOf(priority) + dueMs, destination]
+}
+
+function headOf(due: DueTables['due'], line: DueKey): number | null {
+  const range = { start: line, end: [...line, Number.POSITIVE_INFINITY], limit: 1 }
+  for (const key of due.getKeys(range) as Iterable<DueKey>) return dueMsOf(key)
   return null
 }
 

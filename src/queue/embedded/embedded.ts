@@ -25,8 +25,8 @@ import { ContentFolder, idOfName } from './content.ts'
 import type { Due } from './due.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
-import { Leases } from './leases.ts'
 import * as stored from './message.ts'
+import { Ranks } from './ranks.ts'
 import { Store, spoolFile, type Tables } from './store.ts'
 
 const DAY_MS = 24 * 3600_000
@@ -76,7 +76,7 @@ class EmbeddedQueue implements Queue {
   readonly #files: Files
   readonly #retainIdsMs: number
   readonly #log: Log
-  readonly #leases = new Leases()
+  readonly #leases = new Ranks()
   #changes = 0
 
   constructor(
@@ -103,9 +103,9 @@ class EmbeddedQueue implements Queue {
         return true
       })
       if (!inserted) return false
-      for (const { destination } of message.recipients) {
-        this.#leases.appeared({ destination, id, dueMs: message.arrivedMs })
-      }
+      const leases = this.#leases.of(stored.priorityOf(message))
+      const { dueMs = message.arrivedMs } = message
+      for (const { destination } of message.recipients) leases.appeared({ destination, id, dueMs })
       return true
     }
     if (sizeOctets <= INLINE_OCTETS) {
@@ -129,9 +129,9 @@ class EmbeddedQueue implements Queue {
     const jobs: Job[] = []
     try {
       for (const due of this.#leases.overdue(tables, nowMs, skip)) {
-        const { id, destination } = due
+        const { id, destination, priority } = due
         // From here until `settle` or `release` nobody else is given this. A crash forgets it: it is due again.
-        this.#leases.take(due)
+        this.#leases.of(priority).take(due)
         const of = loaded.get(id) ?? this.#load(tables, due)
         if (!of) continue
         loaded.set(id, of)
@@ -160,12 +160,12 @@ class EmbeddedQueue implements Queue {
       stored.eraseMessage(tables, id, record)
       return { inLine: false, file: record.file }
     })
-    this.#leases.give(job.destination, id, inLine)
+    this.#leases.of(stored.priorityOf(job.message)).give(job.destination, id, inLine)
     if (file !== null) await this.#contents.remove(file)
   }
 
   release({ message, destination }: Job): void {
-    this.#leases.give(destination, message.id, true)
+    this.#leases.of(stored.priorityOf(message)).give(destination, message.id, true)
   }
 
   async nextDue(): Promise<number | null> {

@@ -1,5 +1,5 @@
 /**
- * What is leased, in memory only, and from which place on to look for more.
+ * What of one priority is leased, in memory only, and from which place on to look for more.
  *
  * Leased parts stay in the line on disk, at its front. So that they are not read over and over, a destination whose head
  * was looked at has a mark: nothing before it in its line is free. `#reached` says how far into the heads we looked; a
@@ -13,10 +13,15 @@ const FRONT: Place = { dueMs: 0, id: '' }
 const NOWHERE: Place = { dueMs: Number.POSITIVE_INFINITY, id: '' }
 
 export class Leases {
+  readonly #priority: number
   /** Ids by destination. */
   readonly #leased = new Map<string, Set<string>>()
   readonly #marks = new Map<string, Place>()
   #reached: Head | null = null
+
+  constructor(priority: number) {
+    this.#priority = priority
+  }
 
   take({ destination, id }: { destination: string; id: string }): void {
     const ids = this.#leased.get(destination)
@@ -79,7 +84,7 @@ export class Leases {
         if (!head.done && (!next || isBefore(head.value, next.first))) {
           this.#reached = head.value
           const { destination, dueMs } = head.value
-          look(destination, lineOf(tables, destination, { dueMs, id: FRONT.id }))
+          look(destination, lineOf(tables, this.#priority, destination, { dueMs, id: FRONT.id }))
           head = heads.next()
           continue
         }
@@ -88,7 +93,7 @@ export class Leases {
         const { first, line } = next
         const { destination } = first
         if (!line) {
-          look(destination, lineOf(tables, destination, first))
+          look(destination, lineOf(tables, this.#priority, destination, first))
         } else if (!pass(destination)) {
           taken = { destination, line }
           yield first
@@ -106,14 +111,17 @@ export class Leases {
   /** When the next that is not leased is due. */
   firstDue(tables: DueTables): number | null {
     let first = Number.POSITIVE_INFINITY
-    for (const { destination, dueMs } of headsAfter(tables, this.#reached)) {
+    for (const { destination, dueMs } of headsAfter(tables, this.#priority, this.#reached)) {
       if (this.#marks.has(destination)) continue
       first = dueMs
       break
     }
     for (const [destination, mark] of this.#marks) {
       if (mark.dueMs >= first) continue
-      first = Math.min(first, this.#freeIn(lineOf(tables, destination, mark), destination).dueMs)
+      first = Math.min(
+        first,
+        this.#freeIn(lineOf(tables, this.#priority, destination, mark), destination).dueMs,
+      )
       this.#tidy(destination)
     }
     return first === Number.POSITIVE_INFINITY ? null : first
@@ -121,7 +129,7 @@ export class Leases {
 
   /** Heads of destinations without a mark, until `nowMs`. Who has one is looked at there, and we are past it. */
   *#newHeads(tables: DueTables, nowMs: number): Generator<Head, void> {
-    for (const head of headsAfter(tables, this.#reached)) {
+    for (const head of headsAfter(tables, this.#priority, this.#reached)) {
       if (head.dueMs > nowMs) return
       if (this.#marks.has(head.destination)) this.#reached = head
       else yield head

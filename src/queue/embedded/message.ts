@@ -1,5 +1,6 @@
 /** Messages in the database: each function is a step of a transaction, and reads all it needs before it writes. */
 
+import type { Envelope } from '../../smtp/envelope.ts'
 import type { Message, NewMessage } from '../queue.ts'
 import { dueOf, newSlots, recipientsOf, type Slot } from '../slot.ts'
 import { moveDue } from './due.ts'
@@ -46,7 +47,7 @@ export function insertMessage(
   tables.messages.put(id, encodeMessage(record))
   for (const [destination, slots] of parts) {
     if (!only) tables.parts.put([id, destination], encodePart(slots))
-    moveDue(tables, destination, id, null, dueOf(slots))
+    moveDue(tables, priorityOf(record), destination, id, null, dueOf(slots))
   }
   if (typeof content !== 'string') tables.contents.put(id, content)
   tables.seen.put(id, NOTHING)
@@ -105,7 +106,7 @@ export function updatePart(
   const isMs = dueOf(is)
   const closes = wasMs !== null && isMs === null
   if (closes && record.open === 1) return false
-  moveDue(tables, destination, id, wasMs, isMs)
+  moveDue(tables, priorityOf(record), destination, id, wasMs, isMs)
   if (record.only) {
     tables.messages.put(id, encodeMessage({ ...record, only: is }))
     return true
@@ -119,8 +120,13 @@ export function updatePart(
 export function eraseMessage(tables: Tables, id: string, record: MessageRecord): void {
   for (const [destination, slots] of loadParts(tables, id, record)) {
     if (!record.only) tables.parts.remove([id, destination])
-    moveDue(tables, destination, id, dueOf(slots), null)
+    moveDue(tables, priorityOf(record), destination, id, dueOf(slots), null)
   }
   tables.messages.remove(id)
   if (record.file === null) tables.contents.remove(id)
+}
+
+/** It is the message's own, and stays. */
+export function priorityOf({ envelope }: { readonly envelope: Pick<Envelope, 'priority'> }): number {
+  return envelope.priority ?? 0
 }

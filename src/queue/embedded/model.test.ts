@@ -13,7 +13,15 @@ import { openEmbedded } from './embedded.ts'
 
 /** What is done, with numbers that choose among what there is: `pick` an id or a job, `at` a time. */
 type Step =
-  | { type: 'put'; id: number; domains: number[]; arrivedMs: number; size: number }
+  | {
+      type: 'put'
+      id: number
+      domains: number[]
+      arrivedMs: number
+      holdMs: number
+      priority: number
+      size: number
+    }
   | { type: 'lease'; nowMs: number; limit: number; skip: number }
   | { type: 'settle'; pick: number; actions: number[]; dueMs: number }
   | { type: 'release'; pick: number }
@@ -34,6 +42,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       id,
       domains: fc.array(fc.nat(4), { minLength: 1, maxLength: 4 }),
       arrivedMs: time,
+      holdMs: fc.constantFrom(0, 0, 20),
+      priority: fc.constantFrom(0, 0, 4, -9, 9),
       size: fc.constantFrom(0, 100, 70_000),
     }),
   },
@@ -78,7 +88,10 @@ async function apply(queue: Queue, jobs: Job[], step: Step): Promise<unknown> {
   switch (step.type) {
     case 'put': {
       const mailboxes = step.domains.map((domain, at) => `${at}@d${domain}.example`)
-      return queue.put(newMessage(idOf(step.id), mailboxes, step.arrivedMs), [octets(step.size)])
+      const { arrivedMs, priority } = step
+      const message = newMessage(idOf(step.id), mailboxes, arrivedMs)
+      const envelope = { ...message.envelope, priority }
+      return queue.put({ ...message, envelope, dueMs: arrivedMs + step.holdMs }, [octets(step.size)])
     }
     case 'lease': {
       // Above 4: nothing is skipped, or the number of questions decides.

@@ -3,7 +3,8 @@
  * ptt, so a field changes its meaning only with a new version, and old ones stay readable.
  *
  *   message  { v, reversePath, envelope, arrivedMs, expiresMs, sizeOctets, file, open, only }      by id
- *   part     { v, recipients: [{ index, mailbox, destination, state, attempts, dueMs, last? }] }   by id and destination
+ *   part     { v, recipients: [{ index, mailbox, destination, notify?, originalRecipient?, state, attempts, dueMs,
+ *                                delayToldMs?, last? }] }                                          by id and destination
  *
  * JSON: an operator can read it, and for records of some hundred octets it is as fast as binary forms.
  */
@@ -11,7 +12,12 @@
 import { type Message, QueueError } from '../queue.ts'
 import type { Slot } from '../slot.ts'
 
-const VERSION = 1
+/**
+ * 2: what senders ask for (`requireTls`, `hold`, `notify`…) is in the envelope and the recipients, and a ptt that does not
+ * know it must not deliver without.
+ */
+const VERSION = 2
+const READABLE: readonly unknown[] = [1, VERSION]
 
 export interface MessageRecord extends Omit<Message, 'id' | 'recipients'> {
   /** The content's file; `null` when the content is in the database. */
@@ -46,8 +52,11 @@ function encode(record: object): Buffer {
 /** `octets` may be part of a larger buffer that is used again: its `length` counts. */
 function decode(octets: Buffer): unknown {
   const record = JSON.parse(octets.toString('utf8', 0, octets.length))
-  if (record.v !== VERSION) {
-    throw new QueueError('io', `a record of version ${record.v}: this ptt reads version ${VERSION}`)
+  if (!READABLE.includes(record.v)) {
+    throw new QueueError(
+      'io',
+      `a record of version ${record.v}: this ptt reads versions ${READABLE.join(', ')}`,
+    )
   }
   return record
 }

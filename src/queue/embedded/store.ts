@@ -34,7 +34,7 @@ export interface Tables {
   readonly parts: Table
   /** id → content, when it is small. */
   readonly contents: Database<Uint8Array, Key>
-  /** [destination, dueMs, id], a part that has a pending recipient: see `due.ts`. */
+  /** [destination, dueMs, id] or [priority, destination, dueMs, id], a part that has a pending recipient: see `due.ts`. */
   readonly due: Table
   /** [dueMs, destination]: the first of `due` for each destination. */
   readonly heads: Table

@@ -25,6 +25,13 @@ export function openMemory(options: MemoryOptions = {}): Queue {
   return new MemoryQueue(options)
 }
 
+interface Due {
+  readonly id: string
+  readonly destination: string
+  readonly dueMs: number
+  readonly priority: number
+}
+
 interface Entry {
   readonly message: Omit<Message, 'recipients'>
   readonly content: Uint8Array
@@ -61,9 +68,9 @@ class MemoryQueue implements Queue {
     this.#open()
     const passed = new Set<string>()
     const jobs: Job[] = []
-    for (const { id, destination, dueMs } of this.#due()) {
-      if (dueMs > nowMs || jobs.length >= limit) break
-      if (passed.has(destination)) continue
+    for (const { id, destination, dueMs } of this.#due().sort(byPriority)) {
+      if (jobs.length >= limit) break
+      if (dueMs > nowMs || passed.has(destination)) continue
       if (skip?.(destination)) {
         passed.add(destination)
         continue
@@ -156,13 +163,14 @@ class MemoryQueue implements Queue {
   }
 
   /** What is pending and not leased, most overdue first. */
-  #due(): { id: string; destination: string; dueMs: number }[] {
-    const due = []
-    for (const [id, { parts }] of this.#entries) {
+  #due(): Due[] {
+    const due: Due[] = []
+    for (const [id, { message, parts }] of this.#entries) {
+      const priority = message.envelope.priority ?? 0
       for (const [destination, slots] of parts) {
         const dueMs = dueOf(slots)
         if (dueMs !== null && !this.#leased.has(leaseKey(id, destination))) {
-          due.push({ id, destination, dueMs })
+          due.push({ id, destination, dueMs, priority })
         }
       }
     }
@@ -175,6 +183,11 @@ class MemoryQueue implements Queue {
 
 function messageOf({ message, parts }: Entry): Message {
   return { ...message, recipients: recipientsOf([...parts.values()].flat()) }
+}
+
+/** What stands earlier among equals stays earlier. */
+function byPriority(one: Due, other: Due): number {
+  return other.priority - one.priority
 }
 
 /** An id has no space. */
