@@ -2,6 +2,7 @@
 
 import type { EnvelopeRecipient } from './envelope.ts'
 import type { Limits } from './limits.ts'
+import type { Offers } from './offer.ts'
 import type { MailParameters, RcptParameters } from './parameter.ts'
 import type { ReversePath } from './path.ts'
 import type { Reply } from './reply.ts'
@@ -19,10 +20,12 @@ export interface ServerOptions {
   /** MAIL before AUTH is 530 5.7.0. */
   readonly authRequired: boolean
   /**
-   * ptt's own hop: XPTT in EHLO, XPTT= and AUTH= on MAIL, all or nothing: once a RCPT was refused DATA and BDAT answer
-   * 554 5.5.1.
+   * ptt's own hop: XPTT in EHLO; XPTT=, AUTH= and the hold parameters on MAIL; all or nothing: once a RCPT was refused DATA
+   * and BDAT answer 554 5.5.1.
    */
   readonly hop: boolean
+  /** Extensions that the service honours: DSN and what is like it. Not given: none. */
+  readonly offers?: Offers
 }
 
 export type ServerEvent =
