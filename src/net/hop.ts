@@ -5,7 +5,7 @@
 
 import { LIMITS } from '../smtp/limits.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
-import type { ServerOptions } from '../smtp/server.ts'
+import type { Offers, ServerOptions } from '../smtp/server.ts'
 import type { Client } from './listener.ts'
 import { type Role, rolesOf } from './tls.ts'
 
@@ -14,16 +14,31 @@ const ADDED_OCTETS = 64 * 1024
 /** Submission is what limits users; a hop must take whatever the one before it has accepted. */
 const MESSAGE_OCTETS = 1024 * 1024 * 1024 + ADDED_OCTETS
 const RECIPIENTS = 100_000
+/** A connection is kept, and takes one message after the other. */
+const TRANSACTIONS = Number.POSITIVE_INFINITY
+
+/**
+ * Whatever submission has taken goes on to the relay, which honours it; what the relay makes itself goes the same way. A hold
+ * travels under XPTT: FUTURERELEASE is for submission only (RFC 4865 §4.2.2).
+ */
+const OFFERS: Offers = {
+  dsn: true,
+  requireTls: true,
+  limits: true,
+  deliverBy: { leastSeconds: 1 },
+  priority: { profile: 'MIXER' },
+}
 
 export function hopSession(hostname: string): ServerOptions {
   return {
     hostname,
-    limits: { ...LIMITS, messageOctets: MESSAGE_OCTETS, recipients: RECIPIENTS },
+    limits: { ...LIMITS, messageOctets: MESSAGE_OCTETS, recipients: RECIPIENTS, transactions: TRANSACTIONS },
     tls: 'starttls',
     auth: [],
     authRequired: false,
     tlsRequired: true,
     hop: true,
+    offers: OFFERS,
   }
 }
 

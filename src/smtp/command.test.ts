@@ -134,14 +134,15 @@ const refused: [line: string, reply: string, context?: CommandContext][] = [
   ['MAIL FROM:<a@b.example> SIZE=x', '501 5.5.4'],
   ['MAIL FROM:<a@b.example> SIZE=1 SIZE=2', '501 5.5.4'], // RFC 1870 §6
   ['MAIL FROM:<a@b.example> SMTPUTF8=1', '501 5.5.4'], // RFC 6531 §3.4
-  ['MAIL FROM:<a@b.example> BODY=BINARYMIME', '501 5.5.4'],
-  ['MAIL FROM:<a@b.example> RET=HDRS', '555 5.5.4'],
+  ['MAIL FROM:<a@b.example> BODY=BINARYMIME', '555 5.6.3'],
+  ['MAIL FROM:<a@b.example> RET=HDRS', '555 5.5.4', none],
+  ['MAIL FROM:<a@b.example> HOLDFOR=60 HOLDUNTIL=2007-05-10T15:00:00Z', '501 5.5.4'], // RFC 4865 §4.2.9
   ['MAIL FROM:<a@b.example> SIZE=1', '555 5.5.4', none],
   ['MAIL FROM:<é@b.example>', '550 5.6.7'],
   ['RCPT TO:<>', '501 5.1.3'],
   ['RCPT TO:<a>', '501 5.1.3'],
   ['RCPT FROM:<a@b.example>', '501 5.5.4'],
-  ['RCPT TO:<a@b.example> NOTIFY=NEVER', '555 5.5.4'],
+  ['RCPT TO:<a@b.example> NOTIFY=NEVER', '555 5.5.4', none],
   ['RCPT TO:<é@b.example>', '553 5.6.7', none],
   ['DATA now', '501 5.5.4'],
   ['RSET 1', '501 5.5.4'],

@@ -81,11 +81,11 @@ export function formatCommand(command: Command, table: ParameterTable): string {
     case 'HELO':
       return `${verb} ${command.domain}`
     case 'MAIL': {
-      const parameters = formatParameters(writeParameters(command.parameters, table.mail))
+      const parameters = formatParameters(writeParameters(command.parameters, table.mail, table.utf8))
       return `MAIL FROM:${formatPath(command.reversePath)} ${parameters}`.trimEnd()
     }
     case 'RCPT': {
-      const parameters = formatParameters(writeParameters(command.parameters, table.rcpt))
+      const parameters = formatParameters(writeParameters(command.parameters, table.rcpt, table.utf8))
       return `RCPT TO:${formatPath(command.forwardPath)} ${parameters}`.trimEnd()
     }
     case 'BDAT':

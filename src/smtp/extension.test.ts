@@ -112,8 +112,9 @@ test('every parameter comes back as it went', () => {
 test('the table', () => {
   const keywords = EXTENSIONS.map(({ keyword }) => keyword)
   assert.deepEqual(keywords, [...new Set(keywords)])
-  // RFC 1870 §3 (26), RFC 4954 §3 (500), RFC 6152 §2 (17), RFC 6531 §3.1 (10), XPTT.
-  assert.equal(EXTENSION_LINE_OCTETS, 26 + 500 + 17 + 10 + 635)
+  // RFC 1870 §3 (26), RFC 4954 §3 (500), RFC 6152 §2 (17), RFC 6531 §3.1 (10), DSN, RFC 8689 §2 (11), RFC 4865 §3 (34),
+  // RFC 2852 §2 (17), RFC 6710 §3 (15), XPTT.
+  assert.equal(EXTENSION_LINE_OCTETS, 26 + 500 + 17 + 10 + 536 + 11 + 34 + 17 + 15 + 669)
 })
 
 test('property: any lines make extensions', () => {

@@ -1,129 +1,16 @@
 /**
- * Service extensions, RFC 5321 §2.2: one entry a keyword, with what it adds to EHLO, MAIL and RCPT. The server offers and
- * parses from this table; the client reads the peer's offer into `Extensions` and writes only what that allows.
+ * What EHLO is answered: the server offers and parses from the table of extensions; the client reads the peer's offer into
+ * `Extensions` and writes only what that allows.
  */
 
 import { SmtpError } from './error.ts'
-import type { Limits } from './limits.ts'
-import {
-  formatAuthParameter,
-  formatXptt,
-  type MailParameters,
-  noValue,
-  type Parameter,
-  parseAuthParameter,
-  parseBody,
-  parseSize,
-  parseXptt,
-  type RcptParameters,
-  requiredValue,
-} from './parameter.ts'
+import { EXTENSIONS } from './extension-table.ts'
+import type { Offer, ParameterCodec } from './offer.ts'
+import type { MailParameters, Parameter, RcptParameters } from './parameter.ts'
+import { parseServerLimits, type ServerLimits } from './server-limits.ts'
 
-/** A server's condition at the moment of EHLO. */
-export interface Offer {
-  readonly limits: Limits
-  readonly tls: 'implicit' | 'starttls' | 'none'
-  readonly secure: boolean
-  readonly auth: readonly string[]
-  readonly hop: boolean
-}
-
-/** A parameter of MAIL or RCPT, there and back. */
-export interface ParameterCodec<Parameters> {
-  /** @throws SmtpError 501 5.5.4 */
-  parse(parameter: Parameter): Partial<Parameters>
-  /** The esmtp-value; `null`: the keyword alone; `undefined`: nothing to say. */
-  format(parameters: Partial<Parameters>): string | null | undefined
-}
-
-type Codecs<Parameters> = Readonly<Record<string, ParameterCodec<Parameters>>>
-
-export interface Extension {
-  readonly keyword: string
-  /** What follows the keyword in the EHLO reply; `null`: not offered now. */
-  offer(offer: Offer): string | null
-  /** How much longer a command line may be for it (RFC 5321 §4.5.3.1.4). */
-  readonly lineOctets?: number
-  readonly mail?: Codecs<MailParameters>
-  readonly rcpt?: Codecs<RcptParameters>
-}
-
-const always = () => ''
-
-// RFC 4954 §5; between ptt's own servers also without AUTH, under XPTT.
-const AUTH_PARAMETER: ParameterCodec<MailParameters> = {
-  parse: parameter => ({ authenticatedAs: parseAuthParameter(requiredValue(parameter)) }),
-  format: ({ authenticatedAs }) =>
-    authenticatedAs === undefined ? undefined : formatAuthParameter(authenticatedAs),
-}
-
-export const EXTENSIONS: readonly Extension[] = [
-  // RFC 2920
-  { keyword: 'PIPELINING', offer: always },
-  // RFC 1870 §3
-  {
-    keyword: 'SIZE',
-    offer: ({ limits }) => String(limits.messageOctets),
-    lineOctets: 26,
-    mail: {
-      SIZE: {
-        parse: parameter => ({ sizeOctets: parseSize(requiredValue(parameter)) }),
-        format: ({ sizeOctets }) => (sizeOctets === undefined ? undefined : String(sizeOctets)),
-      },
-    },
-  },
-  // RFC 3207 §2
-  { keyword: 'STARTTLS', offer: ({ tls, secure }) => (tls === 'starttls' && !secure ? '' : null) },
-  // RFC 4954 §3
-  {
-    keyword: 'AUTH',
-    offer: ({ auth, secure }) => (auth.length > 0 && secure ? auth.join(' ') : null),
-    lineOctets: 500,
-    mail: { AUTH: AUTH_PARAMETER },
-  },
-  // RFC 2034 §3
-  { keyword: 'ENHANCEDSTATUSCODES', offer: always },
-  // RFC 6152 §2
-  {
-    keyword: '8BITMIME',
-    offer: always,
-    lineOctets: 17,
-    mail: {
-      BODY: {
-        parse: parameter => ({ body: parseBody(requiredValue(parameter)) }),
-        format: ({ body }) => (body === '8BITMIME' ? body : undefined),
-      },
-    },
-  },
-  // RFC 6531 §3.1
-  {
-    keyword: 'SMTPUTF8',
-    offer: always,
-    lineOctets: 10,
-    mail: {
-      SMTPUTF8: {
-        parse: parameter => ({ smtputf8: noValue(parameter) }),
-        format: ({ smtputf8 }) => (smtputf8 === true ? null : undefined),
-      },
-    },
-  },
-  // RFC 3030 §2
-  { keyword: 'CHUNKING', offer: always },
-  // ptt's own hop: envelope.ts
-  {
-    keyword: 'XPTT',
-    offer: ({ hop }) => (hop ? '' : null),
-    // SP "XPTT=" id "/" commit, and AUTH= as RFC 4954 §3 counts it.
-    lineOctets: 1 + 5 + 64 + 1 + 64 + 500,
-    mail: {
-      XPTT: {
-        parse: parameter => ({ xptt: parseXptt(requiredValue(parameter)) }),
-        format: ({ xptt }) => (xptt === undefined ? undefined : formatXptt(xptt)),
-      },
-      AUTH: AUTH_PARAMETER,
-    },
-  },
-]
+export { EXTENSIONS } from './extension-table.ts'
+export type { Extension, Offer, Offers, ParameterCodec } from './offer.ts'
 
 /** Of a command with every extension in use. */
 export const EXTENSION_LINE_OCTETS = EXTENSIONS.reduce((sum, { lineOctets = 0 }) => sum + lineOctets, 0)
@@ -173,18 +60,33 @@ export class Extensions {
     return size > 0 ? size : undefined
   }
 
+  /** RFC 9422 §3: what it takes at most. */
+  get limits(): ServerLimits {
+    return parseServerLimits(this.#parameters.get('LIMITS') ?? '')
+  }
+
+  /** RFC 2852 §2: the least by-time with by-mode R, in seconds; 0 where it says none. */
+  get leastDeliverBy(): number {
+    const [, least = '0'] = MIN_BY_TIME.exec(this.#parameters.get('DELIVERBY') ?? '') ?? []
+    return Number(least)
+  }
+
   /** RFC 4954 §3: its SASL mechanisms, in upper case. */
   get auth(): readonly string[] {
     return this.#parameters.get('AUTH')?.toUpperCase().split(/ +/).filter(Boolean) ?? []
   }
 }
 
+// deliverby-param = min-by-time *( ',' extension-token ); min-by-time = [1*9DIGIT]
+const MIN_BY_TIME = /^(\d{1,9})(?:,|$)/
 const EHLO_LINE = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:([ =])(.*))?$/s
 
 /** The parameters of MAIL and RCPT that a set of extensions brings. */
 export interface ParameterTable {
   readonly mail: ReadonlyMap<string, ParameterCodec<MailParameters>>
   readonly rcpt: ReadonlyMap<string, ParameterCodec<RcptParameters>>
+  /** A value need not be ASCII (RFC 6531 §3.3). */
+  readonly utf8: boolean
 }
 
 export function parameterTable(extensions: Pick<Extensions, 'has'>): ParameterTable {
@@ -192,10 +94,14 @@ export function parameterTable(extensions: Pick<Extensions, 'has'>): ParameterTa
   return {
     mail: new Map(used.flatMap(({ mail = {} }) => Object.entries(mail))),
     rcpt: new Map(used.flatMap(({ rcpt = {} }) => Object.entries(rcpt))),
+    utf8: extensions.has('SMTPUTF8'),
   }
 }
 
-/** @throws SmtpError 555 5.5.4 for one that is not in the table (RFC 5321 §4.1.1.11). */
+/**
+ * @throws SmtpError 555 5.5.4 for one that is not in the table (RFC 5321 §4.1.1.11)
+ * @throws SmtpError 501 5.5.4 for one that says again what another said: HOLDFOR and HOLDUNTIL (RFC 4865 §4.2.9)
+ */
 export function readParameters<Parameters>(
   parameters: readonly Parameter[],
   table: ReadonlyMap<string, ParameterCodec<Parameters>>,
@@ -204,7 +110,11 @@ export function readParameters<Parameters>(
   for (const parameter of parameters) {
     const codec = table.get(parameter.keyword)
     if (codec === undefined) throw new SmtpError(555, '5.5.4', `Unknown parameter ${parameter.keyword}`)
-    read = { ...read, ...codec.parse(parameter) }
+    const said = codec.parse(parameter)
+    if (Object.keys(said).some(field => field in read)) {
+      throw new SmtpError(501, '5.5.4', `${parameter.keyword} beside another parameter for the same`)
+    }
+    read = { ...read, ...said }
   }
   return read
 }
@@ -213,10 +123,11 @@ export function readParameters<Parameters>(
 export function writeParameters<Parameters>(
   parameters: Partial<Parameters>,
   table: ReadonlyMap<string, ParameterCodec<Parameters>>,
+  utf8 = false,
 ): Parameter[] {
   const written: Parameter[] = []
   for (const [keyword, codec] of table) {
-    const value = codec.format(parameters)
+    const value = codec.format(parameters, utf8)
     if (value !== undefined) written.push({ keyword, value })
   }
   return written

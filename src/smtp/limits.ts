@@ -26,6 +26,14 @@ export const LIMITS = {
   messageOctets: 25 * 1024 * 1024,
   /** RFC 5321 §4.5.3.1.8 asks for 100 at least. */
   recipients: 1000,
+  /** RFC 9422 §4.1 (MAILMAX): MAIL commands in a session; no section sets a least. */
+  transactions: 100_000,
+  /** RFC 9422 §4.3 (RCPTDOMAINMAX): domains of recipients in a session. */
+  recipientDomains: Number.POSITIVE_INFINITY,
+  /** RFC 3461 §4.4: the value of ENVID=, as written. */
+  envelopeIdOctets: 100,
+  /** RFC 3461 §4.2: the value of ORCPT=, as written. */
+  originalRecipientOctets: 500,
   /** RFC 4954 §4: a response in an AUTH exchange, with its CRLF. */
   authLineOctets: 12288,
   /** RFC 4954 §9: at least 3 attempts before the connection goes. */

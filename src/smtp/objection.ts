@@ -1,7 +1,11 @@
 /** Why a command cannot be done in this session at this time, whatever its arguments: RFC 5321 §4.1.4 and what was added. */
 
 import type { Verb } from './command.ts'
+import { tooLarge } from './data.ts'
 import { SmtpError } from './error.ts'
+import { releaseMs } from './future-release.ts'
+import type { Offers } from './offer.ts'
+import type { MailParameters } from './parameter.ts'
 import type { ServerOptions } from './server-event.ts'
 import { type State, transition } from './state.ts'
 
@@ -44,6 +48,43 @@ export function objection(verb: Verb, condition: Condition, policy: ServerOption
   }
   if (transition(state, verb) !== null) return null
   return new SmtpError(503, '5.5.1', `Bad sequence of commands${EXPECTED[state] ?? ''}`)
+}
+
+/** Why what the parameters of MAIL ask for cannot be had here, by whomever. */
+export function mailObjection(parameters: MailParameters, policy: ServerOptions): SmtpError | null {
+  const { sizeOctets = 0, deliverBy } = parameters
+  // RFC 1870 §6.1
+  if (sizeOctets > policy.limits.messageOctets) return tooLarge(policy.limits)
+  const { leastSeconds = 0 } = policy.offers?.deliverBy ?? {}
+  // RFC 2852 §3 and §4
+  if (deliverBy?.mode === 'R' && deliverBy.seconds < leastSeconds) {
+    return new SmtpError(555, '5.5.4', `BY with R is for ${leastSeconds} seconds or more here`)
+  }
+  return holdObjection(parameters, policy.offers?.futureRelease)
+}
+
+// RFC 4865 §4.2 (7, 8, 10, 11) and §5.2.2. A hop takes what submission took: it offers no FUTURERELEASE.
+function holdObjection(
+  { hold, deliverBy }: MailParameters,
+  offer: Offers['futureRelease'],
+): SmtpError | null {
+  if (hold === undefined || offer === undefined) return null
+  const { longestSeconds, now } = offer
+  const nowMs = now()
+  const untilMs = releaseMs(hold, nowMs)
+  // What was announced with EHLO was reckoned from then: it is within what is reckoned from now.
+  const tooLong =
+    'forSeconds' in hold ? hold.forSeconds > longestSeconds : untilMs > nowMs + longestSeconds * 1000
+  if (tooLong) return new SmtpError(501, '5.5.4', `Messages are held for ${longestSeconds} seconds at most`)
+  if (untilMs < nowMs) return new SmtpError(501, '5.5.4', 'HOLDUNTIL is in the past')
+  if (deliverBy !== undefined && untilMs > nowMs + deliverBy.seconds * 1000) {
+    return new SmtpError(
+      501,
+      '5.5.4',
+      'The message would be released after the time it is to be delivered by',
+    )
+  }
+  return null
 }
 
 const EXPECTED: Partial<Record<State, string>> = {

@@ -68,7 +68,13 @@ test('SIZE, RFC 1870 §3', () => {
 test('BODY, RFC 6152 §2', () => {
   assert.equal(parseBody('7bit'), '7BIT')
   assert.equal(parseBody('8BITMIME'), '8BITMIME')
-  invalid(parseBody, 'BINARYMIME', '8BIT')
+  invalid(parseBody, '8BIT', '')
+  // RFC 3030 §3: known, and not offered.
+  assert.throws(() => parseBody('BinaryMime'), {
+    code: 555,
+    status: '5.6.3',
+    message: /would alter the message/,
+  })
 })
 
 test('AUTH=, RFC 4954 §5', () => {

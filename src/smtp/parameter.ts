@@ -64,12 +64,24 @@ export function parseSize(value: string): number {
   return Number(value)
 }
 
-// body-value ::= "7BIT" / "8BITMIME", RFC 6152 §2.
+// body-value ::= "7BIT" / "8BITMIME", RFC 6152 §2; "BINARYMIME", RFC 3030 §3.
+/** @throws SmtpError 555 5.6.3 for BINARYMIME, which is not offered; 501 5.5.4 for what is none of the three. */
 export function parseBody(value: string): Envelope['body'] {
   const body = value.toUpperCase()
+  if (body === 'BINARYMIME') throw BINARYMIME
   if (body !== '7BIT' && body !== '8BITMIME') throw new SmtpError(501, '5.5.4', 'BODY is 7BIT or 8BITMIME')
   return body
 }
+
+/**
+ * RFC 3030 §3: whoever takes a binary message must pass it on so, or convert it. Few servers take one; after the signature
+ * converting would break it; before, it would rewrite MIME parts that are their author's (and break those he signed).
+ */
+const BINARYMIME = new SmtpError(
+  555,
+  '5.6.3',
+  'BINARYMIME is not offered: few servers take it, and converting would alter the message; send it in base64',
+)
 
 // auth-param = "AUTH=" xtext, RFC 4954 §8: a <mailbox> or "<>".
 export function parseAuthParameter(value: string): string | null {

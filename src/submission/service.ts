@@ -17,6 +17,7 @@ import { Peer } from '../net/peer.ts'
 import { TlsAcceptor } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
 import { LIMITS } from '../smtp/limits.ts'
+import type { Offers } from '../smtp/server.ts'
 import { SubmissionSession } from './session.ts'
 
 /** What messages in flight may take together. */
@@ -27,6 +28,16 @@ const MAX_HOP_CONNECTIONS = 32
 const REPLY_MS = 120_000
 const HANDSHAKE_MS = 30_000
 const GRACE_MS = 10_000
+
+/** What a user may ask for beside delivery: the relay honours it. All of it needs AUTH, as MAIL does. */
+const OFFERS: Offers = {
+  dsn: true,
+  requireTls: true,
+  limits: true,
+  futureRelease: { longestSeconds: 30 * 24 * 3600, now: Date.now },
+  deliverBy: { leastSeconds: 60 },
+  priority: { profile: 'MIXER' },
+}
 
 export interface Service {
   readonly port: number
@@ -85,6 +96,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
         // RFC 8314 §3.3: neither a password nor a message in clear text, also on :587.
         tlsRequired: true,
         hop: false,
+        offers: OFFERS,
       },
       acceptor,
       idleMs: submission.idleMs,
