@@ -66,6 +66,15 @@ const lists: [text: string, addresses: [string, string, string, string?][]][] = 
   ['"Jörg" <jörg@exämple.example>', [['Jörg', 'jörg', 'exämple.example']]],
   ['用户@例子.example', [['', '用户', '例子.example']]],
   ['"a@b.example" <real@example.com>', [['a@b.example', 'real', 'example.com']]],
+  // obs-group-list, RFC 5322 §4.4.
+  ['a: , ,;', []],
+  [
+    'a: ,b@c.example, ;, d@e.example',
+    [
+      ['', 'b', 'c.example', 'a'],
+      ['', 'd', 'e.example'],
+    ],
+  ],
   ['', []],
   [' , ,', []],
 ]
@@ -109,6 +118,50 @@ for (const text of [
       () => parseAddressList(text),
       error => error instanceof SmtpError && error.code === 554 && error.status === '5.6.0',
     )
+  })
+
+/** What may be written (RFC 5322 §3.4), where groups have no place. */
+const current: [text: string, addresses: string[] | RegExp][] = [
+  ['John Doe <jdoe@machine.example>', ['jdoe@machine.example']],
+  ['a@b.example, "C, D" <c@d.example>', ['a@b.example', 'c@d.example']],
+  // App. A.5: comments and white space are no obsolete syntax here.
+  ['Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>', ['pete@silly.test']],
+  [' (x) a (y) @ (z) b.example (w) ', ['a@b.example']],
+  ['"john smith"@example.com', ['john smith@example.com']],
+  ['x@[192.0.2.1]', ['x@[192.0.2.1]']],
+  ['"Jörg" <jörg@exämple.example>', ['jörg@exämple.example']],
+  // Obsolete, but so frequent in names that no reader stumbles over it.
+  ['Joe Q. Public <john.q.public@example.com>', ['john.q.public@example.com']],
+  ['', []],
+  // App. A.6.1, A.6.3.
+  ['Mary Smith <@node.test:mary@example.net>', /The From field is malformed: a source route/],
+  ['mary@example.net, , jdoe@example.com', /an element of the list is empty/],
+  [',mary@example.net', /an element of the list is empty/],
+  ['mary@example.net,', /an element of the list is empty/],
+  ['jdoe@test  . example', /malformed/],
+  ['John Doe <jdoe@machine(comment).  example>', /malformed/],
+  ['j . doe@example.com', /malformed/],
+  ['j."d"@example.com', /malformed/],
+  ['"j"."d"@example.com', /malformed/],
+  ['a\x01@example.com', /a control character/],
+  ['"\x1b[2J" <a@example.com>', /a control character/],
+  ['a@example.com (\x7f)', /a control character/],
+  ['<>', /no address between/],
+  ['Nobody <>', /no address between/],
+  // RFC 6854 §4.
+  ['Nightly Monitor Robot:;', /a group has no place here/],
+  ['Managing Partners:ben@example.com,carol@example.com;', /a group has no place here/],
+]
+
+for (const [text, expected] of current)
+  test(`to be written: ${JSON.stringify(text)}`, () => {
+    const parse = (): string[] =>
+      parseAddressList(text, { field: 'From', obsolete: false, groups: false }).map(
+        ({ mailbox }) => `${mailbox.localPart}@${mailbox.domain}`,
+      )
+    if (expected instanceof RegExp)
+      assert.throws(parse, error => error instanceof SmtpError && expected.test(error.message))
+    else assert.deepEqual(parse(), expected)
   })
 
 const authors: [header: string, addresses: string[] | RegExp][] = [
@@ -160,7 +213,11 @@ test('any text is addresses or an SmtpError, and soon: comments and groups may n
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 40 }), pieces => {
       try {
-        for (const { mailbox } of parseAddressList(pieces.join(''))) assert.ok(mailbox.domain !== '')
+        const text = pieces.join('')
+        const read = parseAddressList(text)
+        for (const { mailbox } of read) assert.ok(mailbox.domain !== '')
+        // What may be written is read the same by who reads the obsolete forms too.
+        assert.deepEqual(parseAddressList(text, { obsolete: false }), read)
       } catch (error) {
         assert.ok(error instanceof SmtpError, String(error))
       }

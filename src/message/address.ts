@@ -16,9 +16,21 @@ export interface Address {
   readonly group?: string
 }
 
+export interface ReadOptions {
+  /** The name of the field, for complaints. */
+  readonly field?: string
+  /**
+   * Whether to read what RFC 5322 §4.4 has everybody accept and nobody write (routes, white space and comments around
+   * dots, empty list elements, control characters); yes when not said. Periods in phrases are read in any case.
+   */
+  readonly obsolete?: boolean
+  /** Whether a group may stand there; yes when not said. */
+  readonly groups?: boolean
+}
+
 /** The mailboxes of an address list, those in groups among them. @throws SmtpError 554 5.6.0 when it is malformed. */
-export function parseAddressList(text: string): Address[] {
-  return new Parser(text).addressList()
+export function parseAddressList(text: string, options: ReadOptions = {}): Address[] {
+  return new Parser(text, options).addressList()
 }
 
 /**
@@ -40,25 +52,38 @@ const ATOM = /[\w!#$%&'*+/=?^`{|}~\u0080-\u{10ffff}-]+/uy
 // dtext (RFC 5322 §3.4.1).
 const LITERAL = /\[[!-Z^-~\u0080-\u{10ffff} \t]*\]/uy
 
+// dot-atom-text, RFC 5322 §3.2.3.
+const DOT_ATOM = new RegExp(`${ATOM.source}(?:\\.${ATOM.source})*`, 'uy')
+// obs-NO-WS-CTL, RFC 5322 §4.1, and what no field may hold.
+const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
+
 class Parser {
   readonly #text: string
+  readonly #options: ReadOptions
+  readonly #obsolete: boolean
   #at = 0
 
-  constructor(text: string) {
+  constructor(text: string, options: ReadOptions) {
     this.#text = text
+    this.#options = options
+    this.#obsolete = options.obsolete !== false
   }
 
   // address-list = (address *("," address)) / obs-addr-list
   addressList(): Address[] {
+    if (!this.#obsolete && CONTROL.test(this.#text)) throw this.#malformed('a control character is in it')
     const addresses: Address[] = []
-    for (;;) {
+    this.#skip()
+    while (this.#at < this.#text.length) {
+      if (!this.#sees(',')) addresses.push(...this.#address())
+      else if (!this.#obsolete) throw this.#malformed(EMPTY_ELEMENT)
       this.#skip()
-      if (this.#at >= this.#text.length) return addresses
-      if (this.#take(',')) continue
-      addresses.push(...this.#address())
+      if (this.#at >= this.#text.length) break
+      if (!this.#take(',')) throw this.#malformed()
       this.#skip()
-      if (this.#at < this.#text.length && !this.#take(',')) throw this.#malformed()
+      if (this.#at >= this.#text.length && !this.#obsolete) throw this.#malformed(EMPTY_ELEMENT)
     }
+    return addresses
   }
 
   // address = mailbox / group
@@ -72,15 +97,20 @@ class Parser {
 
   // group = display-name ":" [group-list] ";"
   #group(group: string): Address[] {
+    if (this.#options.groups === false)
+      throw this.#malformed('a group has no place here (RFC 6854 section 3)')
     const members: Address[] = []
-    for (;;) {
+    this.#skip()
+    while (!this.#take(';')) {
+      if (!this.#sees(',')) members.push({ ...this.#mailbox(), group })
+      else if (!this.#obsolete) throw this.#malformed(EMPTY_ELEMENT)
       this.#skip()
-      if (this.#take(';')) return members
-      if (this.#take(',')) continue
-      members.push({ ...this.#mailbox(), group })
+      if (this.#take(';')) break
+      if (!this.#take(',')) throw this.#malformed()
       this.#skip()
-      if (!this.#sees(',') && !this.#sees(';')) throw this.#malformed()
+      if (this.#sees(';') && !this.#obsolete) throw this.#malformed(EMPTY_ELEMENT)
     }
+    return members
   }
 
   // mailbox = name-addr / addr-spec
@@ -95,13 +125,10 @@ class Parser {
   // angle-addr, after its "<"; obs-route = obs-domain-list ":" is read and ignored.
   #angle(displayName: string): Address {
     this.#skip()
+    if (this.#sees('>')) throw this.#malformed('there is no address between "<" and ">"')
     if (this.#sees('@')) {
-      while (this.#take('@') || this.#take(',')) {
-        this.#skip()
-        if (!this.#sees('@') && !this.#sees(',')) this.#domain()
-        this.#skip()
-      }
-      if (!this.#take(':')) throw this.#malformed()
+      if (!this.#obsolete) throw this.#malformed('a source route has no place here')
+      this.#route()
     }
     const mailbox = this.#addrSpec()
     this.#skip()
@@ -109,9 +136,20 @@ class Parser {
     return { displayName, mailbox }
   }
 
+  #route(): void {
+    while (this.#take('@') || this.#take(',')) {
+      this.#skip()
+      if (!this.#sees('@') && !this.#sees(',')) this.#domain()
+      this.#skip()
+    }
+    if (!this.#take(':')) throw this.#malformed()
+  }
+
   // addr-spec = local-part "@" domain
   #addrSpec(): Mailbox {
-    const localPart = this.#dotted(() => this.#word())
+    const localPart = this.#obsolete
+      ? this.#dotted(() => this.#word())
+      : this.#alone(() => this.#match(DOT_ATOM) ?? this.#quotedString())
     if (!this.#take('@')) throw this.#malformed()
     return { localPart, domain: this.#domain() }
   }
@@ -120,18 +158,23 @@ class Parser {
     this.#skip()
     const literal = this.#match(LITERAL)
     if (literal !== undefined) return literal.replace(/[ \t]/g, '')
-    return this.#dotted(() => this.#match(ATOM))
+    return this.#obsolete ? this.#dotted(() => this.#match(ATOM)) : this.#alone(() => this.#match(DOT_ATOM))
+  }
+
+  // dot-atom = [CFWS] dot-atom-text [CFWS]
+  #alone(part: () => string | undefined): string {
+    this.#skip()
+    const value = part()
+    if (value === undefined) throw this.#malformed()
+    this.#skip()
+    return value
   }
 
   // obs-local-part = word *("." word), obs-domain = atom *("." atom): comments and white space may stand between.
   #dotted(part: () => string | undefined): string {
     let value = ''
     for (;;) {
-      this.#skip()
-      const next = part()
-      if (next === undefined) throw this.#malformed()
-      value += next
-      this.#skip()
+      value += this.#alone(part)
       if (!this.#take('.')) return value
       value += '.'
     }
@@ -195,8 +238,12 @@ class Parser {
   }
 
   #malformed(why = 'not an address list'): SmtpError {
+    const { field } = this.#options
     const here = this.#text.slice(this.#at, this.#at + 30).replace(/[^ -~]/g, '?')
     const where = here === '' ? 'at its end' : `at "${here}"`
-    return new SmtpError(554, '5.6.0', `A header field with addresses is malformed: ${why}, ${where}`)
+    const what = field === undefined ? 'A header field with addresses' : `The ${field} field`
+    return new SmtpError(554, '5.6.0', `${what} is malformed: ${why}, ${where}`)
   }
 }
+
+const EMPTY_ELEMENT = 'an element of the list is empty'
