@@ -93,7 +93,34 @@ export function configSchema(domain: string, folder: string) {
       .describe('Longer messages are refused (SIZE, RFC 1870).'),
     maxRecipients: integer(1, 100_000)
       .prefault(1000)
-      .describe('More recipients than this wait for another transaction.'),
+      .describe('More recipients than this wait for another transaction (RCPTMAX, RFC 9422).'),
+    maxTransactions: integer(1, 999_999)
+      .prefault(100_000)
+      .describe('More messages than this wait for another session (MAILMAX, RFC 9422).'),
+    maxRecipientDomains: integer(1, 999_999)
+      .exactOptional()
+      .meta({
+        description:
+          'Recipients of more domains wait for another session (RCPTDOMAINMAX, RFC 9422). Not set: no limit.',
+        examples: [1000],
+      }),
+    maxErrors: integer(1, 1000)
+      .prefault(20)
+      .describe('A client that sends more nonsense than this is disconnected (RFC 5321 §7.8).'),
+    maxAuthFailures: integer(3, 1000)
+      .prefault(3)
+      .describe('After as many wrong passwords a client is disconnected (RFC 4954 §9).'),
+    maxHoldSeconds: text(nineDigits)
+      .prefault('30d')
+      .describe('A user may have a message held for this long (FUTURERELEASE, RFC 4865).'),
+    minDeliverBySeconds: text(nineDigits)
+      .prefault('1m')
+      .describe('A user may not ask for a message back sooner than after this (DELIVERBY with R, RFC 2852).'),
+    maxPriority: integer(0, 9)
+      .prefault(0)
+      .describe(
+        'The highest priority a user may ask for; a higher one is lowered to it (MT-PRIORITY, RFC 6710).',
+      ),
     clone: path.prefault('clones/submission.git').describe('Its own clone of the repository of users.'),
     hopWaitMs: text(kind.duration)
       .prefault('10s')
@@ -198,6 +225,19 @@ export function configSchema(domain: string, folder: string) {
       .describe('How long to wait for a connection to one address.'),
   })
 
+  const wait = (least: string, what: string) => text(kind.duration).prefault(least).describe(what)
+  const timeouts = z.object({
+    greetingMs: wait('5m', 'For the greeting (RFC 5321 §4.5.3.2.1: at least 5m).'),
+    ehloMs: wait('5m', 'For the reply to EHLO.'),
+    starttlsMs: wait('5m', 'For the reply to STARTTLS, and for the handshake.'),
+    mailMs: wait('5m', 'For the reply to MAIL (RFC 5321 §4.5.3.2.2: at least 5m).'),
+    rcptMs: wait('5m', 'For the reply to RCPT (RFC 5321 §4.5.3.2.3: at least 5m).'),
+    dataMs: wait('2m', 'For the 354 (RFC 5321 §4.5.3.2.4: at least 2m).'),
+    dataBlockMs: wait('3m', 'For each block of content to be taken (RFC 5321 §4.5.3.2.5: at least 3m).'),
+    dataTerminationMs: wait('10m', 'For the reply to the message (RFC 5321 §4.5.3.2.6: at least 10m).'),
+    rsetMs: wait('20s', 'For the reply to RSET.'),
+  })
+
   const send = z.object({
     server: text(kind.endpoint(465, 1)).prefault('127.0.0.1:465').describe('The submission server.'),
     username: text(kind.word).meta({
@@ -226,6 +266,7 @@ export function configSchema(domain: string, folder: string) {
     submission: submission.prefault({}).describe('Submission (LIPAP): takes mail from your users.'),
     signer: signer.prefault({}).describe('Signer (NEC): signs it with DKIM and keeps the public key in DNS.'),
     relay: relay.prefault({}).describe('Relay (MTI-GF): keeps it on disk until it is delivered.'),
+    timeouts: timeouts.prefault({}).describe('How long the relay waits for another mail server.'),
     send: send.exactOptional().describe('What `ptt send` uses.'),
   })
 }
@@ -265,6 +306,16 @@ function complaint(written: unknown, noun: string, write: string): string {
   return written === undefined
     ? `is missing: ${write}`
     : `${JSON.stringify(written)} is not ${noun}: ${write}`
+}
+
+/** What RFC 4865 §3 and RFC 2852 §2 can say. */
+const nineDigits: kind.Kind<number> = {
+  noun: 'a duration of 1s to 999999999s',
+  write: kind.duration.write,
+  parse(written) {
+    const seconds = wholeSeconds(written)
+    return seconds !== undefined && seconds >= 1 && seconds <= 999_999_999 ? seconds : undefined
+  },
 }
 
 function wholeSeconds(written: string): number | undefined {

@@ -14,7 +14,7 @@ test('the template says what the defaults are', () => {
   const [services = ''] = template.split('\n# [send]')
   const all = services
     .replace(/^# (?=\w+ = )/gm, '')
-    .replace(/^(?:interval|seed|expiration|listen_starttls) = .*\n/gm, '')
+    .replace(/^(?:interval|seed|expiration|listen_starttls|max_recipient_domains) = .*\n/gm, '')
   assert.deepEqual(parseConfig(all, FILE), minimal)
 })
 

@@ -69,7 +69,7 @@ export async function startRelay(config: Config, log: Log) {
     postmaster: config.postmaster,
     smtpPort: relay.smtpPort,
     connectMs: relay.connectMs,
-    timeouts: TIMEOUTS,
+    timeouts: { ...TIMEOUTS, ...config.timeouts },
     retryMs: relay.retryMs,
     expireMs: relay.expireMs,
     now: Date.now,

@@ -8,6 +8,7 @@ import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
 import type { Peer } from '../net/peer.ts'
 import type { Role } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
+import { later } from '../smtp/deliver-by.ts'
 import type { Envelope, EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
 import { SmtpError } from '../smtp/error.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
@@ -36,6 +37,8 @@ export class SignerSession implements SessionHandler {
   #role: Role | null = null
   #reversePath: ReversePath = null
   #parameters: MailParameters | null = null
+  /** When MAIL came. */
+  #mailMs = 0
   #recipients: EnvelopeRecipient[] = []
 
   constructor(around: Surroundings) {
@@ -58,6 +61,7 @@ export class SignerSession implements SessionHandler {
     if (key.state !== 'active') return reply(451, '4.7.5', `Not signed, so not sent: ${key.reason}`)
     this.#reversePath = reversePath
     this.#parameters = parameters
+    this.#mailMs = this.#around.now()
     return reply(250, '2.1.0', 'Sender accepted')
   }
 
@@ -108,7 +112,7 @@ export class SignerSession implements SessionHandler {
     }
     log.event('signed', { ...facts, ms: now() - startedMs })
     // All that was asked for goes on to the relay, but for SIZE: the signature has made the message longer.
-    const { sizeOctets: _, ...wishes } = parameters
+    const { sizeOctets: _, ...wishes } = later(parameters, now() - this.#mailMs)
     const envelope: Envelope = {
       ...wishes,
       reversePath: this.#reversePath,

@@ -37,5 +37,14 @@ export function remaining(deliverBy: DeliverBy, elapsedMs: number): DeliverBy {
   return { ...deliverBy, seconds: Math.max(seconds, least) }
 }
 
+/** The parameters of a MAIL as they are to be said to the next server `elapsedMs` after it. */
+export function later<Parameters extends { readonly deliverBy?: DeliverBy }>(
+  parameters: Parameters,
+  elapsedMs: number,
+): Parameters {
+  const { deliverBy } = parameters
+  return deliverBy === undefined ? parameters : { ...parameters, deliverBy: remaining(deliverBy, elapsedMs) }
+}
+
 /** §4: nine digits. */
 const LONGEST_SECONDS = 999_999_999

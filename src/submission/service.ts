@@ -29,16 +29,6 @@ const REPLY_MS = 120_000
 const HANDSHAKE_MS = 30_000
 const GRACE_MS = 10_000
 
-/** What a user may ask for beside delivery: the relay honours it. All of it needs AUTH, as MAIL does. */
-const OFFERS: Offers = {
-  dsn: true,
-  requireTls: true,
-  limits: true,
-  futureRelease: { longestSeconds: 30 * 24 * 3600, now: Date.now },
-  deliverBy: { leastSeconds: 60 },
-  priority: { profile: 'MIXER' },
-}
-
 export interface Service {
   readonly port: number
   /** SIGHUP: reads again what may have changed, without dropping a session. */
@@ -76,6 +66,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     directory: () => follower.current(),
     signer,
     budget: new Budget(BUDGET_OCTETS),
+    maxPriority: submission.maxPriority,
     now: Date.now,
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
     log,
@@ -89,6 +80,10 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
           ...LIMITS,
           messageOctets: submission.maxMessageOctets,
           recipients: submission.maxRecipients,
+          transactions: submission.maxTransactions,
+          recipientDomains: submission.maxRecipientDomains ?? LIMITS.recipientDomains,
+          errors: submission.maxErrors,
+          authFailures: submission.maxAuthFailures,
         },
         tls,
         auth: ['PLAIN', 'LOGIN'],
@@ -96,7 +91,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
         // RFC 8314 §3.3: neither a password nor a message in clear text, also on :587.
         tlsRequired: true,
         hop: false,
-        offers: OFFERS,
+        offers: offersOf(submission),
       },
       acceptor,
       idleMs: submission.idleMs,
@@ -126,5 +121,18 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
       await follower.close()
       log.event('stopped')
     },
+  }
+}
+
+/** What a user may ask for beside delivery: the relay honours it. All of it needs AUTH, as MAIL does. */
+function offersOf({ maxHoldSeconds, minDeliverBySeconds }: Config['submission']): Offers {
+  return {
+    dsn: true,
+    requireTls: true,
+    limits: true,
+    futureRelease: { longestSeconds: maxHoldSeconds, now: Date.now },
+    deliverBy: { leastSeconds: minDeliverBySeconds },
+    // RFC 6710 App. B: the default where none is named. We tell apart more levels than its three.
+    priority: { profile: 'MIXER' },
   }
 }

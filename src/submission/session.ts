@@ -6,6 +6,7 @@ import type { Client, SessionHandler } from '../net/listener.ts'
 import type { Budget } from '../net/message-buffer.ts'
 import type { Peer } from '../net/peer.ts'
 import type { Log } from '../observe/event.ts'
+import { later } from '../smtp/deliver-by.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
@@ -14,6 +15,7 @@ import type { PlainCredentials } from '../smtp/sasl.ts'
 import { authenticate } from './authenticate.ts'
 import { Passage } from './passage.ts'
 import { admitRecipient, refuseReversePath } from './policy.ts'
+import { grant } from './wishes.ts'
 
 export interface Surroundings {
   readonly hostname: string
@@ -23,6 +25,8 @@ export interface Surroundings {
   readonly directory: () => Directory
   readonly signer: Peer
   readonly budget: Budget
+  /** The highest MT-PRIORITY a user may ask for (RFC 6710 §4.1). */
+  readonly maxPriority: number
   readonly now: () => number
   readonly random: (octets: number) => Uint8Array
   readonly log: Log
@@ -34,6 +38,8 @@ interface Transaction {
   readonly commit: string
   readonly reversePath: ReversePath
   readonly parameters: MailParameters
+  /** When MAIL came. */
+  readonly mailMs: number
   readonly recipients: EnvelopeRecipient[]
 }
 
@@ -73,8 +79,17 @@ export class SubmissionSession implements SessionHandler {
     }
     const refusal = refuseReversePath(user, reversePath)
     if (refusal !== null) return refusal
-    this.#transaction = { user, commit: directory.commit, reversePath, parameters, recipients: [] }
-    return reply(250, '2.1.0', 'Sender accepted')
+    const mailMs = this.#around.now()
+    const granted = grant(parameters, this.#around.maxPriority, mailMs)
+    this.#transaction = {
+      user,
+      commit: directory.commit,
+      reversePath,
+      parameters: granted.parameters,
+      mailMs,
+      recipients: [],
+    }
+    return granted.reply
   }
 
   rcpt(recipient: EnvelopeRecipient, _parameters: RcptParameters): Reply {
@@ -124,11 +139,11 @@ export class SubmissionSession implements SessionHandler {
   #onItsWay(): Passage | null {
     const { now, random, hostname, domain, signer, budget } = this.#around
     if (this.#transaction === null || this.#passage !== null) return this.#passage
-    const { user, commit, reversePath, parameters, recipients } = this.#transaction
+    const { user, commit, reversePath, parameters, mailMs, recipients } = this.#transaction
     const dateMs = now()
     const id = mintId(dateMs, random(10))
     // SIZE was said of the message as it came; who AUTH= is, we know better.
-    const { sizeOctets: _, ...wishes } = parameters
+    const { sizeOctets: _, ...wishes } = later(parameters, dateMs - mailMs)
     const envelope = { ...wishes, reversePath, recipients, authenticatedAs: user.name, xptt: { id, commit } }
     this.#passage = new Passage({ id, envelope, hostname, domain, dateMs, signer, budget })
     return this.#passage
