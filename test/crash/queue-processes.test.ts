@@ -1,6 +1,7 @@
 /** The relay and `ptt queue` have one spool open at the same time; and a spool on a disk that fills up. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -81,9 +82,11 @@ test('a process that dies does not keep others from writing', async t => {
   const { relay, operator } = await openBoth(t)
   await relay.put(newMessage('A', ['a@one.example']), [])
   assert.equal(await operator.count(), 1)
+  const ended = once(operator.process, 'exit')
   operator.process.kill('SIGKILL')
   assert.equal(await relay.put(newMessage('B', ['a@one.example']), []), 'queued')
   assert.equal(await relay.count(), 2)
+  await ended
 })
 
 test('a full disk: nothing is kept of what is refused, and there is space again when mail has gone', async t => {
