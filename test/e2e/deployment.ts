@@ -18,7 +18,7 @@ import type { KeyPair, Role } from '../../src/net/tls.ts'
 import type { EventName, Fields, Level, Log } from '../../src/observe/event.ts'
 import { startRelay } from '../../src/relay/service.ts'
 import { type DnsServer, startDnsServer } from '../../src/sandbox/dns-server.ts'
-import type { ZoneData } from '../../src/sandbox/dns-zone.ts'
+import type { ZoneData, ZoneRecord } from '../../src/sandbox/dns-zone.ts'
 import { startSigner } from '../../src/signer/service.ts'
 import { startSubmission } from '../../src/submission/service.ts'
 import type { Submission } from '../peers/client.ts'
@@ -59,6 +59,8 @@ export interface Deployment {
     name: EventName | readonly EventName[],
     matches?: (happening: Happening) => boolean,
   ): Promise<Happening>
+  /** Something happened in a process that is not this one. */
+  hear(happening: Happening): void
   /** A submission that works, to be changed at will. */
   submission(message: string, to: readonly string[]): Submission
   start(name: ServiceName): Promise<void>
@@ -69,6 +71,8 @@ export interface Deployment {
 export interface DeployOptions {
   /** Where MXs listen: the relay's `smtp_port`. */
   readonly smtpPort?: number
+  /** Of our own zone: an MX, where notices are to be delivered. */
+  readonly records?: readonly ZoneRecord[]
   /** Zones beside our own; `internet.test` with an MX on 127.0.0.1 when not given. */
   readonly zones?: readonly ZoneData[]
   /** Lines of TOML that go into a table: `{ relay: ['retry = ["1s"]'] }`. */
@@ -121,7 +125,7 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
     heard.emit('event', happening)
   }
   const dns = await startDnsServer({
-    zones: [{ origin: DOMAIN, records: [] }, ...(options.zones ?? [INTERNET])],
+    zones: [{ origin: DOMAIN, records: options.records ?? [] }, ...(options.zones ?? [INTERNET])],
     tsigKey: parseTsigKey(TSIG),
     log: logTo(hear, 'dns'),
   })
@@ -140,6 +144,7 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
     repository,
     dns,
     events,
+    hear,
     async event(name, matches = () => true) {
       const signal = AbortSignal.timeout(60_000)
       for (let seen = 0; ; seen++) {
