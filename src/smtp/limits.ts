@@ -16,7 +16,7 @@ export const LIMITS = {
   commandLineOctets: 512,
   /** RFC 5321 §4.5.3.1.5: with its CRLF. What we send keeps to it. */
   replyLineOctets: 512,
-  /** What we bear from servers that do not. */
+  /** What we bear from servers that do not, with its CRLF. */
   replyLineOctetsRead: 4096,
   /** No section; EHLO replies have some 20 lines. */
   replyLines: 128,

@@ -98,6 +98,21 @@ test('a reply is bounded', () => {
   assert.equal(decode(Buffer.from(`${'250-a\r\n'.repeat(127)}250 a\r\n`)).length, 1)
 })
 
+test('a line at the limit is borne or not, however it is cut', () => {
+  for (const [octets, borne] of [
+    [4096, true],
+    [4097, false],
+  ] as const) {
+    const wire = Buffer.from(`250 ${'a'.repeat(octets - 6)}\r\n`)
+    for (const cut of [0, 4095, 4096]) {
+      const parser = new ReplyParser()
+      const read = () => [...parser.push(wire.subarray(0, cut)), ...parser.push(wire.subarray(cut))]
+      if (borne) assert.equal(read().length, 1, `${octets} cut at ${cut}`)
+      else assert.throws(read, SmtpError, `${octets} cut at ${cut}`)
+    }
+  }
+})
+
 test('what we send has no line over 512 octets and nothing but printable ASCII', () => {
   const long = encodeReply(
     reply(550, '5.7.1', `${'word '.repeat(300)}end`, 'x'.repeat(1200), 'a\r\n250 b', 'é\t\x7f'),

@@ -102,7 +102,7 @@ export class ReplyParser {
   }
 
   #line(line: string): Reply | null {
-    if (line.length > LIMITS.replyLineOctetsRead) throw malformed('line too long')
+    if (line.length + 2 > LIMITS.replyLineOctetsRead) throw malformed('line too long')
     const [, digits, separator, text = ''] = REPLY_LINE.exec(line) ?? []
     if (digits === undefined) throw malformed(`"${printable(line).slice(0, 80)}"`)
     const code = Number(digits)
