@@ -6,6 +6,8 @@
  * - `E:` is an event: what a service is asked and told. Content is shown when the message is whole.
  * - `TLS`: here the handshake is done.
  * - The list above the dialogue says how the server is made and what its service answers; the rest is `DEFAULTS` and `OK`.
+ *   `offers: DSN FUTURERELEASE=3600` names extensions with what they announce; the time is `NOW`. `verifier NAME:` is what
+ *   is kept of NAME's password, `nonce:` the server's part of it, `binding:` the channel binding of the connection, in hex.
  *
  * Each is replayed step by step, each step octet by octet, and as two chunks cut at every position.
  * `UPDATE_TRANSCRIPTS=1` writes down what the server says: read the difference before it is committed.
@@ -16,12 +18,15 @@ import { createHash } from 'node:crypto'
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
+import { parseSha1Verifier, parseVerifier } from '../src/directory/password.ts'
+import { scramCrypto } from '../src/directory/scram.ts'
 import { parameterTable, writeParameters } from '../src/smtp/extension.ts'
 import { LIMITS } from '../src/smtp/limits.ts'
 import { formatParameters } from '../src/smtp/parameter.ts'
 import { formatPath } from '../src/smtp/path.ts'
 import { type Reply, ReplyParser, reply } from '../src/smtp/reply.ts'
-import { type ServerEvent, type ServerOptions, ServerSession } from '../src/smtp/server.ts'
+import type { Credentials, ScramVerifier } from '../src/smtp/sasl.ts'
+import { type Offers, type ServerEvent, type ServerOptions, ServerSession } from '../src/smtp/server.ts'
 
 const DEFAULTS: ServerOptions = {
   hostname: 'foo.com',
@@ -31,6 +36,18 @@ const DEFAULTS: ServerOptions = {
   auth: [],
   authRequired: false,
   hop: false,
+}
+
+const NOW = Date.UTC(2026, 0, 2, 3, 4, 5)
+
+/** By keyword, from what stands behind "=". */
+const OFFERS: Readonly<Record<string, (value: string) => Offers>> = {
+  DSN: () => ({ dsn: true }),
+  REQUIRETLS: () => ({ requireTls: true }),
+  LIMITS: () => ({ limits: true }),
+  FUTURERELEASE: value => ({ futureRelease: { longestSeconds: Number(value), now: () => NOW } }),
+  DELIVERBY: value => ({ deliverBy: { leastSeconds: Number(value) } }),
+  'MT-PRIORITY': value => ({ priority: { profile: value === '' ? null : value } }),
 }
 
 const OK: Readonly<Record<string, Reply>> = {
@@ -45,6 +62,10 @@ interface Transcript {
   readonly options: ServerOptions
   /** `rcpt <Green@foo.com>` → what the service answers. */
   readonly answers: ReadonlyMap<string, Reply>
+  /** Username → what is kept of the password. */
+  readonly verifiers: ReadonlyMap<string, ScramVerifier>
+  /** The channel binding of the TLS connection, in hex. */
+  readonly binding: string | null
   readonly steps: readonly Step[]
 }
 
@@ -59,13 +80,16 @@ interface Step {
 class Replay {
   readonly #session: ServerSession
   readonly #answers: ReadonlyMap<string, Reply>
+  readonly #verifiers: ReadonlyMap<string, ScramVerifier>
   #content: Buffer[] = []
   #discarded = 0
   #log: string[] = []
 
-  constructor({ options, answers }: Transcript) {
+  constructor({ options, answers, verifiers, binding }: Transcript) {
     this.#session = new ServerSession(options)
+    this.#session.channel(options.auth, binding === null ? null : () => Buffer.from(binding, 'hex'))
     this.#answers = answers
+    this.#verifiers = verifiers
   }
 
   /** What has happened since it was asked last. */
@@ -94,7 +118,9 @@ class Replay {
       else {
         this.#log.push(`E: ${this.#describe(event)}`)
         if (type === 'message' || type === 'reset') this.#content = []
-        if (type !== 'reset' && type !== 'close') this.#said(this.#session.reply(this.#answer(event)))
+        const verifier = type === 'verifier' ? this.#verifiers.get(event.username) : undefined
+        if (verifier !== undefined) this.#said(this.#session.verifier(verifier))
+        else if (type !== 'reset' && type !== 'close') this.#said(this.#session.reply(this.#answer(event)))
       }
     }
   }
@@ -116,14 +142,34 @@ class Replay {
       const parameters = formatParameters(writeParameters(event.parameters, EVERYTHING.mail))
       return `${subject(event)} ${parameters}`.trimEnd()
     }
-    if (event.type === 'auth') {
-      const { mechanism, authorizationIdentity, authenticationIdentity, password } = event.credentials
-      return `auth ${mechanism} ${[authorizationIdentity, authenticationIdentity, password].map(quote).join(' ')}`
+    if (event.type === 'rcpt') {
+      const parameters = formatParameters(writeParameters(event.parameters, EVERYTHING.rcpt))
+      return `${subject(event)} ${parameters}`.trimEnd()
     }
+    if (event.type === 'verifier') return `verifier ${event.mechanism} ${quote(event.username)}`
+    if (event.type === 'auth') return `auth ${event.credentials.mechanism} ${shown(event.credentials)}`
     if (event.type !== 'message') return subject(event)
     const content = Buffer.concat(this.#content)
     assert.equal(content.length, event.sizeOctets, 'the message is as large as its content')
     return `message ${this.#session.protocol} ${summary(content)}`
+  }
+}
+
+function shown(credentials: Credentials): string {
+  const { type, authorizationIdentity } = credentials
+  switch (type) {
+    case 'password':
+      return [authorizationIdentity, credentials.authenticationIdentity, credentials.password]
+        .map(quote)
+        .join(' ')
+    case 'scram': {
+      const { authenticationIdentity, failure } = credentials
+      return `${[authorizationIdentity, authenticationIdentity].map(quote).join(' ')} ${failure ?? 'proved'}`
+    }
+    case 'token':
+      return [authorizationIdentity, credentials.token, credentials.host ?? ''].map(quote).join(' ')
+    case 'external':
+      return quote(authorizationIdentity)
   }
 }
 
@@ -133,7 +179,8 @@ const quote = (text: string): string => JSON.stringify(text)
 function subject(event: ServerEvent): string {
   if (event.type === 'mail') return `mail ${formatPath(event.reversePath)}`
   if (event.type === 'rcpt') return `rcpt ${formatPath(event.recipient.forwardPath)}`
-  if (event.type === 'auth') return `auth ${event.credentials.authenticationIdentity}`
+  if (event.type === 'auth' && 'authenticationIdentity' in event.credentials)
+    return `auth ${event.credentials.authenticationIdentity}`
   return event.type
 }
 
@@ -175,6 +222,8 @@ function parse(text: string): Transcript {
   const options: Record<string, unknown> = { ...DEFAULTS }
   const limits: Record<string, number> = { ...LIMITS }
   const answers = new Map<string, Reply>()
+  const verifiers = new Map<string, ScramVerifier>()
+  let binding: string | null = null
   for (const line of head.split('\n')) {
     const [, key, value = ''] = OPTION.exec(line) ?? []
     if (key === undefined) continue
@@ -182,17 +231,40 @@ function parse(text: string): Transcript {
     if (word === 'limits') {
       assert.ok(name in limits, `no limit is called ${name}`)
       limits[name] = Number(value)
-    } else if (key in DEFAULTS) options[key] = key === 'auth' ? value.split(' ') : (WORDS[value] ?? value)
+    } else if (key === 'offers') options.offers = offersOf(value)
+    else if (key in DEFAULTS) options[key] = key === 'auth' ? value.split(' ') : (WORDS[value] ?? value)
+    else if (key === 'nonce') options.sasl = { scram: { ...scramCrypto, nonce: () => value } }
+    else if (key === 'scope') options.sasl = { scope: value }
+    else if (key === 'binding') binding = value
+    else if (key.startsWith('verifier ')) verifiers.set(key.slice(9), verifierOf(value))
     else answers.set(key, only([...new ReplyParser().push(Buffer.from(`${octetsOf(value)}\r\n`))]))
   }
   return {
     options: { ...(options as unknown as ServerOptions), limits: limits as typeof LIMITS },
     answers,
+    verifiers,
+    binding,
     steps: stepsOf(dialogue),
   }
 }
 
+function verifierOf(text: string): ScramVerifier {
+  const verifier = text.startsWith('SCRAM-SHA-1$') ? parseSha1Verifier(text) : parseVerifier(text)
+  assert.ok('salt' in verifier)
+  return verifier
+}
+
 const WORDS: Readonly<Record<string, boolean>> = { yes: true, no: false }
+
+function offersOf(text: string): Offers {
+  const offers = text.split(' ').map(part => {
+    const [keyword = '', value = ''] = part.split('=')
+    const offer = OFFERS[keyword]
+    assert.ok(offer, `no offer is called ${keyword}`)
+    return offer(value)
+  })
+  return Object.assign({}, ...offers)
+}
 
 function only<T>(values: readonly T[]): T {
   const [value, ...more] = values
@@ -267,7 +339,7 @@ for (const file of files) {
   else test(`transcript: ${basename(file, '.md')}`, () => replay(transcript))
 }
 
-test('there are transcripts', () => assert.ok(files.length >= 25))
+test('there are transcripts', () => assert.ok(files.length >= 75))
 
 function replay(transcript: Transcript): void {
   const expected = transcript.steps.map(step => step.expected)
