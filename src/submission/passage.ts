@@ -3,13 +3,15 @@
  * large, so that memory does not grow with the size of messages. Nothing is acknowledged before the relay has it whole.
  */
 
+import type { User } from '../directory/directory.ts'
 import type { Client } from '../net/listener.ts'
 import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
 import type { Outgoing, Peer } from '../net/peer.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import { refusalOf } from '../smtp/error.ts'
+import type { Limits } from '../smtp/limits.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
-import { complete } from './complete.ts'
+import { type Completed, complete } from './complete.ts'
 
 /**
  * A message up to here goes in one write, and again should the connection break. It must hold a header section
@@ -20,6 +22,9 @@ const HELD_OCTETS = 512 * 1024
 export interface PassageOptions {
   readonly id: string
   readonly envelope: Envelope
+  /** As whom he may send is the header's business too. */
+  readonly user: User
+  readonly limits: Pick<Limits, 'hops' | 'ownHops'>
   /** Our own name, for Received. */
   readonly hostname: string
   /** For Message-ID. */
@@ -35,6 +40,7 @@ export class Passage {
   #outgoing: Outgoing | null = null
   #refusal: Reply | null = null
   #sizeOctets = 0
+  #completed: Completed | null = null
 
   constructor(options: PassageOptions) {
     this.#options = options
@@ -47,6 +53,11 @@ export class Passage {
 
   get sizeOctets(): number {
     return this.#sizeOctets
+  }
+
+  /** The names of fields; none before the header section was seen, or when it was refused. */
+  get changes(): Pick<Completed, 'added' | 'removed'> {
+    return this.#completed ?? { added: [], removed: [] }
   }
 
   add(octets: Uint8Array, client: () => Client): void | Promise<void> {
@@ -64,8 +75,8 @@ export class Passage {
     try {
       if (this.#refusal !== null) return this.#refusal
       if (this.#outgoing !== null) return await this.#outgoing.finish([])
-      const { signer, envelope } = this.#options
-      return await signer.deliver(envelope, this.#completed(client))
+      const { content, envelope } = this.#complete(client, true)
+      return await this.#options.signer.deliver(envelope, content)
     } catch (error) {
       return refusalOf(error)
     } finally {
@@ -82,10 +93,9 @@ export class Passage {
   }
 
   async #begin(client: Client): Promise<void> {
-    const { signer, envelope } = this.#options
     try {
-      const content = this.#completed(client)
-      const outgoing = await signer.begin(envelope)
+      const { content, envelope } = this.#complete(client, false)
+      const outgoing = await this.#options.signer.begin(envelope)
       if ('code' in outgoing) this.#refusal = outgoing
       else {
         this.#outgoing = outgoing
@@ -97,22 +107,21 @@ export class Passage {
     this.#held.clear()
   }
 
-  #completed(client: Client): Uint8Array[] {
-    const { id, envelope, hostname, domain, dateMs } = this.#options
+  #complete(client: Client, whole: boolean): { content: Uint8Array[]; envelope: Envelope } {
+    const { id, envelope, user, limits, hostname, domain, dateMs } = this.#options
     const [only, ...others] = envelope.recipients
-    return complete(
-      this.#held.pieces,
-      {
-        from: client.helo,
-        address: client.address,
-        by: hostname,
-        protocol: client.protocol,
-        id,
-        dateMs,
-        ...(client.tls === null ? {} : { tls: client.tls }),
-        ...(only !== undefined && others.length === 0 ? { for: only.forwardPath } : {}),
-      },
-      domain,
-    )
+    const stamp = {
+      from: client.helo,
+      address: client.address,
+      by: hostname,
+      protocol: client.protocol,
+      id,
+      dateMs,
+      ...(client.tls === null ? {} : { tls: client.tls }),
+      ...(only !== undefined && others.length === 0 ? { for: only.forwardPath } : {}),
+    }
+    const completed = complete(this.#held.pieces, { stamp, user, envelope, domain, limits, whole })
+    this.#completed = completed
+    return { content: completed.content, envelope: { ...envelope, smtputf8: completed.smtputf8 } }
   }
 }

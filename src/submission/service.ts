@@ -60,12 +60,22 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     log,
   })
   const acceptor = TlsAcceptor.forClients(clientPair(), HANDSHAKE_MS)
+  const limits = {
+    ...LIMITS,
+    messageOctets: submission.maxMessageOctets,
+    recipients: submission.maxRecipients,
+    transactions: submission.maxTransactions,
+    recipientDomains: submission.maxRecipientDomains ?? LIMITS.recipientDomains,
+    errors: submission.maxErrors,
+    authFailures: submission.maxAuthFailures,
+  }
   const around = {
     hostname: submission.hostname,
     domain,
     directory: () => follower.current(),
     signer,
     budget: new Budget(BUDGET_OCTETS),
+    limits,
     maxPriority: submission.maxPriority,
     now: Date.now,
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
@@ -76,15 +86,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
       address,
       session: {
         hostname: submission.hostname,
-        limits: {
-          ...LIMITS,
-          messageOctets: submission.maxMessageOctets,
-          recipients: submission.maxRecipients,
-          transactions: submission.maxTransactions,
-          recipientDomains: submission.maxRecipientDomains ?? LIMITS.recipientDomains,
-          errors: submission.maxErrors,
-          authFailures: submission.maxAuthFailures,
-        },
+        limits,
         tls,
         auth: ['PLAIN', 'LOGIN'],
         authRequired: true,

@@ -8,6 +8,7 @@ import type { Peer } from '../net/peer.ts'
 import type { Log } from '../observe/event.ts'
 import { later } from '../smtp/deliver-by.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
+import type { Limits } from '../smtp/limits.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
@@ -25,6 +26,7 @@ export interface Surroundings {
   readonly directory: () => Directory
   readonly signer: Peer
   readonly budget: Budget
+  readonly limits: Pick<Limits, 'hops' | 'ownHops'>
   /** The highest MT-PRIORITY a user may ask for (RFC 6710 §4.1). */
   readonly maxPriority: number
   readonly now: () => number
@@ -118,6 +120,7 @@ export class SubmissionSession implements SessionHandler {
       reverse_path: formatPath(transaction.reversePath),
       recipients: transaction.recipients.length,
       size: passage.sizeOctets,
+      ...passage.changes,
       ms: now() - startedMs,
     }
     if (answer.code < 300) log.event('accepted', facts)
@@ -137,7 +140,7 @@ export class SubmissionSession implements SessionHandler {
 
   /** From the first octet of content on. */
   #onItsWay(): Passage | null {
-    const { now, random, hostname, domain, signer, budget } = this.#around
+    const { now, random, hostname, domain, signer, budget, limits } = this.#around
     if (this.#transaction === null || this.#passage !== null) return this.#passage
     const { user, commit, reversePath, parameters, mailMs, recipients } = this.#transaction
     const dateMs = now()
@@ -145,7 +148,7 @@ export class SubmissionSession implements SessionHandler {
     // SIZE was said of the message as it came; who AUTH= is, we know better.
     const { sizeOctets: _, ...wishes } = later(parameters, dateMs - mailMs)
     const envelope = { ...wishes, reversePath, recipients, authenticatedAs: user.name, xptt: { id, commit } }
-    this.#passage = new Passage({ id, envelope, hostname, domain, dateMs, signer, budget })
+    this.#passage = new Passage({ id, envelope, user, limits, hostname, domain, dateMs, signer, budget })
     return this.#passage
   }
 }

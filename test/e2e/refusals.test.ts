@@ -96,8 +96,8 @@ test('what a client is refused, and what it is told', async t => {
   await t.test('a message that cannot be signed: From missing, twice, or of another domain', async t => {
     const dialog = await signIn(t, deployment)
     const cases: [header: string, said: RegExp][] = [
-      ['Subject: no author\r\n', /^550 5\.6\.0 .*no From/],
-      [`From: ${USER}\r\nFrom: ${USER}\r\n`, /^550 5\.6\.0 .*more than one From/],
+      ['Subject: no author\r\n', /^554 5\.6\.0 .*no From/],
+      [`From: ${USER}\r\nFrom: ${USER}\r\n`, /^554 5\.6\.0 .*more than one From/],
       ['From: president@elsewhere.test\r\n', /^550 5\.7\.1 .*elsewhere\.test/],
     ]
     for (const [header, said] of cases) {
