@@ -220,6 +220,9 @@ export function configSchema(domain: string, folder: string) {
     expireMs: text(kind.duration)
       .prefault('5d')
       .describe('A message that was not delivered in this time goes back to its sender (RFC 5321 §4.5.4.1).'),
+    warnMs: text(kind.duration)
+      .prefault('4h')
+      .describe('After this time the sender is told that a message is not delivered yet (RFC 3461 §5.2.5).'),
     connectMs: text(kind.duration)
       .prefault('30s')
       .describe('How long to wait for a connection to one address.'),
