@@ -73,6 +73,17 @@ export function diagnosticText(
   return clip(text, 2000) || status
 }
 
+/** Whether the diagnostic is a reply of the remote server (RFC 3461 §9.2), and not ours about it. */
+export function isReply({
+  diagnostic,
+  remote,
+}: {
+  readonly diagnostic: string
+  readonly remote?: string
+}): boolean {
+  return remote !== undefined && /^[2-5]\d\d(?:[ -]|$)/.test(diagnostic)
+}
+
 /** Our postmaster's address, for one: it must not be what makes the notice need SMTPUTF8. */
 export function inAscii({ localPart, domain }: Mailbox): Mailbox {
   return { localPart, domain: normalizeDomain(domain) }

@@ -9,6 +9,7 @@ import {
   diagnosticText,
   fields,
   isAscii,
+  isReply,
   type NameValue,
   type Part,
   part,
@@ -63,7 +64,7 @@ function perRecipient(report: RecipientReport, notice: StatusNotification, globa
   )
   if (remote !== undefined) group.push(['Remote-MTA', `dns; ${hostOf(remote)}`])
   // The type of our own diagnostics is not registered, hence its x- (RFC 3464 §2.1.2, §2.3.6).
-  const type = remote === undefined ? 'x-ptt' : 'smtp'
+  const type = isReply(evidence) ? 'smtp' : 'x-ptt'
   group.push(['Diagnostic-Code', `${type}; ${diagnosticText(evidence, global)}`])
   if (evidence.attempted !== false) group.push(['Last-Attempt-Date', date(evidence.atMs)])
   // RFC 3464 §2.3.9: in no other.

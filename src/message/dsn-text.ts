@@ -3,7 +3,16 @@
 import { formatMailbox } from '../smtp/path.ts'
 import { formatDate } from './date.ts'
 import type { RecipientReport, StatusNotification } from './dsn.ts'
-import { clip, diagnosticText, inAscii, originalValues, type Part, part, printable } from './dsn-part.ts'
+import {
+  clip,
+  diagnosticText,
+  inAscii,
+  isReply,
+  originalValues,
+  type Part,
+  part,
+  printable,
+} from './dsn-part.ts'
 import { decodeEncodedWords } from './encoded-word.ts'
 import { explain } from './explanation.ts'
 
@@ -73,10 +82,9 @@ function describe(report: RecipientReport, notice: StatusNotification): string {
   if (notice.action === 'delayed' && report.retryUntilMs !== undefined)
     lines.push(wrap(`We keep trying until ${formatDate(report.retryUntilMs, notice.offsetMinutes)}.`, '    '))
   const when = formatDate(evidence.atMs, notice.offsetMinutes)
-  const who =
-    evidence.remote === undefined
-      ? 'Our server noted'
-      : `The server ${clip(printable(evidence.remote, true), 300)} said`
+  const remote = clip(printable(evidence.remote ?? '', true), 300)
+  const noted = remote === '' ? 'Our server noted' : `Our server noted of ${remote}`
+  const who = isReply(evidence) ? `The server ${remote} said` : noted
   lines.push(wrap(`${who} (${when}):`, '    '), wrap(diagnosticText(evidence, true), '      '))
   return lines.join('\r\n')
 }

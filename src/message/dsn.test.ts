@@ -371,6 +371,22 @@ test('what was asked of the time: RFC 2852 §5, RFC 4865 §5.1.2', () => {
   )
 })
 
+test('what we found out about a server is not what it said', () => {
+  const { parts } = build({
+    reports: [
+      { ...unknown, evidence: { ...unknown.evidence, status: '4.4.1', diagnostic: 'connect: refused' } },
+    ],
+  })
+  assert.match(
+    parts[1]?.body ?? '',
+    /^Remote-MTA: dns; mx1\.example\.net\r\nDiagnostic-Code: x-ptt; connect: refused\r$/m,
+  )
+  assert.match(
+    parts[0]?.body.replace(/\s+/g, ' ') ?? '',
+    /Our server noted of mx1\.example\.net \[192\.0\.2\.25\] \(/,
+  )
+})
+
 test('where nothing was attempted there is no Last-Attempt-Date', () => {
   const { parts } = build({
     reports: [{ ...expired, evidence: { ...expired.evidence, attempted: false } }],

@@ -20,6 +20,23 @@ export interface TransactionReplies {
 
 type Content = readonly Uint8Array[]
 
+/** MAIL commands sent over a connection. */
+const mails = new WeakMap<Connection, number>()
+
+/** What the peer's LIMITS (RFC 9422) leave on this connection; `Infinity` where it set none. */
+export interface Room {
+  /** MAILMAX less what was used of it, "regardless of whether they succeed or fail" (§4.1). */
+  readonly transactions: number
+  /** RCPTMAX: RCPT commands in a transaction (§4.2). */
+  readonly recipients: number
+}
+
+export function roomFor(connection: Connection): Room {
+  const { mailMax = Number.POSITIVE_INFINITY, rcptMax = Number.POSITIVE_INFINITY } =
+    connection.extensions.limits
+  return { transactions: mailMax - (mails.get(connection) ?? 0), recipients: rcptMax }
+}
+
 /**
  * To any peer: MAIL and RCPT pipelined where it can, content by BDAT where it can, else by DATA.
  * @throws ConnectionError when the connection broke; its `phase` is `message` when the content was already sent whole
@@ -119,11 +136,7 @@ async function inSteps(
   content: Content,
 ): Promise<TransactionReplies> {
   const { session, timeouts } = connection
-  const mail = await connection.exchange(
-    'MAIL',
-    session.mail(envelope.reversePath, envelope),
-    timeouts.mailMs,
-  )
+  const mail = await connection.exchange('MAIL', mailCommand(connection, envelope), timeouts.mailMs)
   if (mail.code >= 300) return { mail, recipients: [], message: null }
   const recipients: Reply[] = []
   for (const recipient of envelope.recipients) {
@@ -148,11 +161,16 @@ async function sendData(connection: Connection, content: Content): Promise<Reply
   return connection.reply('message', connection.timeouts.dataTerminationMs)
 }
 
-function opening({ session }: Connection, envelope: Envelope): Uint8Array[] {
-  return [
-    session.mail(envelope.reversePath, envelope),
-    ...envelope.recipients.map(recipient => session.rcpt(recipient)),
-  ]
+function opening(connection: Connection, envelope: Envelope): Uint8Array[] {
+  const { session } = connection
+  const mail = mailCommand(connection, envelope)
+  return [mail, ...envelope.recipients.map(recipient => session.rcpt(recipient))]
+}
+
+function mailCommand(connection: Connection, envelope: Envelope): Uint8Array {
+  const octets = connection.session.mail(envelope.reversePath, envelope)
+  mails.set(connection, (mails.get(connection) ?? 0) + 1)
+  return octets
 }
 
 /** To everything that was sent before the first was read. The first chunk that was refused is the answer. */

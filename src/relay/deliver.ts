@@ -4,14 +4,17 @@
  */
 
 import type { Peer } from '../net/peer.ts'
-import { type Job, type Queue, QueueError, type RecipientResult } from '../queue/queue.ts'
+import { type Job, type Message, type Queue, QueueError, type RecipientResult } from '../queue/queue.ts'
 import { nextDue } from '../queue/schedule.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import { formatMailbox } from '../smtp/path.ts'
 import { attempt, type Judgement, type Means } from './attempt.ts'
-import { failureNotice, TO_SIGNER } from './bounce.ts'
+import { expired } from './capability.ts'
+import { type DueNotice, noticeAtDeadline, noticesAfter, type Reported, warnAtMs } from './notice.ts'
+import { notification, TO_SIGNER } from './notification.ts'
 import { evidence, fromReply } from './outcome.ts'
 import type { Settler } from './settle.ts'
+import { deliverByMs, mustReturn } from './times.ts'
 
 export interface Delivery extends Means {
   readonly queue: Queue
@@ -20,6 +23,8 @@ export interface Delivery extends Means {
   readonly postmaster: string
   readonly retryMs: readonly number[]
   readonly expireMs: number
+  /** After how long the sender is told of a delay. */
+  readonly warnMs: number
   /** A message was queued that is due now. */
   readonly wake: () => void
 }
@@ -35,14 +40,50 @@ export async function deliver(job: Job, delivery: Delivery): Promise<void> {
   }
 }
 
-async function work(job: Job, delivery: Delivery): Promise<void> {
+async function work(leased: Job, delivery: Delivery): Promise<void> {
   const startedMs = delivery.now()
-  const judgements =
-    job.destination === TO_SIGNER ? await toSigner(job, delivery) : await attempt(job, delivery)
-  const results = judgements.map(judgement => decide(judgement, job, delivery))
-  report(results, job, delivery, delivery.now() - startedMs)
-  await notify(results, job, delivery)
+  const job = await tellDeadline(leased, delivery)
+  const judgements = await judge(job, delivery)
+  const nowMs = delivery.now()
+  const decided = judgements.map(judgement => decide(judgement, job, delivery, nowMs))
+  const notices = noticesAfter(job.message, decided, { nowMs, warnMs: delivery.warnMs })
+  report(decided, job, delivery, nowMs - startedMs)
+  for (const notice of notices) await tell(notice, job.message, delivery)
+  const told = new Set(notices.flatMap(({ reports }) => reports.map(({ index }) => index)))
+  const results = decided.map((result): RecipientResult => {
+    if (result.action !== 'deferred') return result
+    const delayToldMs = told.has(result.index) ? nowMs : job.message.recipients[result.index]?.delayToldMs
+    return delayToldMs === undefined ? result : { ...result, delayToldMs }
+  })
   await delivery.settler.settle(job, results)
+}
+
+/**
+ * RFC 2852 §4.1.3: the sender hears that the time is over when it is, and not only after one more attempt. Returns the job
+ * with that noted.
+ */
+async function tellDeadline(job: Job, delivery: Delivery): Promise<Job> {
+  const delayToldMs = delivery.now()
+  const { message } = job
+  const notice = noticeAtDeadline(message, job.recipients, delayToldMs)
+  if (notice === null) return job
+  await tell(notice, message, delivery)
+  const told = new Set(notice.reports.map(({ index }) => index))
+  const recipients = message.recipients.map((recipient, index) =>
+    told.has(index) ? { ...recipient, delayToldMs } : recipient,
+  )
+  return { ...job, message: { ...message, recipients } }
+}
+
+async function judge(job: Job, delivery: Delivery): Promise<Judgement[]> {
+  if (job.destination === TO_SIGNER) return toSigner(job, delivery)
+  const over = expired(job.message, delivery.now())
+  if (over === null) return attempt(job, delivery)
+  // RFC 2852 §4.1.3: no further attempt. What was said at the last one is still the best there is to tell.
+  return job.recipients.map(index => {
+    const last = job.message.recipients[index]?.last ?? evidence(over, delivery.now(), undefined)
+    return { index, action: 'failed', evidence: { ...last, status: over.status } }
+  })
 }
 
 /** A notice of ours goes to the signer and comes back signed, to be delivered. */
@@ -64,38 +105,36 @@ async function toSigner(job: Job, delivery: Delivery): Promise<Judgement[]> {
 }
 
 /** When a deferred recipient is due again, or that its time is over (RFC 5321 §4.5.4.1). */
-function decide(judgement: Judgement, job: Job, delivery: Delivery): RecipientResult {
-  const { index, action, evidence } = judgement
-  if (action !== 'deferred') return { index, action, evidence }
-  const { expiresMs } = job.message
-  const nowMs = delivery.now()
-  if (nowMs >= expiresMs) {
-    const diagnostic = `Not delivered in time, given up; the last answer: ${evidence.diagnostic}`
-    return { index, action: 'failed', evidence: { ...evidence, status: '5.4.7', diagnostic } }
-  }
-  const attempts = job.message.recipients[index]?.attempts ?? 0
-  const dueMs = Math.min(nextDue(attempts, nowMs, delivery.random, delivery.retryMs), expiresMs)
-  return { index, action, evidence, dueMs }
+function decide(judgement: Judgement, job: Job, delivery: Delivery, nowMs: number): Reported {
+  const { action, ...said } = judgement
+  if (action !== 'deferred') return { action, ...said }
+  const { index, evidence } = judgement
+  const { message } = job
+  const { expiresMs } = message
+  if (mustReturn(message, nowMs) || nowMs >= expiresMs)
+    return { index, action: 'failed', evidence: { ...evidence, status: '5.4.7' } }
+  const recipient = message.recipients[index]
+  const regularMs = nextDue((recipient?.attempts ?? 0) + 1, nowMs, delivery.random, delivery.retryMs)
+  // The sender is told of a delay when it has lasted as long as was said, not at the attempt after that.
+  const warnMs = recipient === undefined ? null : warnAtMs(message, recipient, delivery.warnMs)
+  const marks = [expiresMs, deliverByMs(message), warnMs].flatMap(ms => (ms !== null && ms > nowMs ? ms : []))
+  return { index, action, evidence, dueMs: Math.min(regularMs, ...marks) }
 }
 
-async function notify(results: readonly RecipientResult[], job: Job, delivery: Delivery): Promise<void> {
-  const failures = results.filter(result => result.action === 'failed')
-  if (failures.length === 0 || job.message.reversePath === null) return
-  const { hostname, postmaster, expireMs, queue, log } = delivery
-  const content = await queue.content(job.message.id)
-  const notice = failureNotice(job.message, failures, content, {
-    hostname,
-    postmaster,
-    nowMs: delivery.now(),
-    expireMs,
-  })
-  if (notice === null) return
-  await queue.put(notice.message, [notice.content])
-  log.event('notice', {
-    id: notice.message.envelope.xptt?.id,
-    about: job.message.id,
-    failures: failures.length,
-  })
+/**
+ * Queues a notice, before the results it tells of are settled: a crash in between makes the attempt again and the notice
+ * is known by its id; it is neither lost nor told twice.
+ */
+async function tell(notice: DueNotice, message: Message, delivery: Delivery): Promise<void> {
+  const { hostname, postmaster, expireMs, queue, settler, log } = delivery
+  const content = await queue.content(message.id)
+  const facts = { hostname, postmaster, nowMs: delivery.now(), expireMs }
+  const mail = notification(message, notice, content, facts)
+  if (mail === null) return
+  await settler.keep(message.id, () => queue.put(mail.message, [mail.content]))
+  const { kind, reports } = notice
+  const id = mail.message.envelope.xptt?.id
+  log.event('notice', { id, about: message.id, kind, recipients: reports.length })
   delivery.wake()
 }
 
@@ -107,7 +146,7 @@ const EVENTS = {
 } as const
 
 /** One line for all recipients who were told the same. */
-function report(results: readonly RecipientResult[], job: Job, delivery: Delivery, ms: number): void {
+function report(results: readonly Reported[], job: Job, delivery: Delivery, ms: number): void {
   const groups = Map.groupBy(results, ({ action, evidence }) => `${action} ${evidence.diagnostic}`)
   for (const [first, ...others] of groups.values()) {
     if (first === undefined) continue

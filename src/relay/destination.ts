@@ -15,6 +15,11 @@ export type Route =
 
 export interface MailHost {
   readonly name: string
+  /**
+   * How we know that the destination means it: an MX record, `authenticated` by DNSSEC or not; `domain`: there is no MX
+   * record, and it is the destination itself (RFC 5321 §5.1); `literal`: it was given as an address.
+   */
+  readonly found: 'authenticated' | 'unauthenticated' | 'domain' | 'literal'
   /** Known already for an address literal; else to be looked up. */
   readonly addresses: readonly string[] | null
 }
@@ -23,20 +28,27 @@ export type Addresses =
   | { readonly kind: 'addresses'; readonly addresses: readonly string[] }
   | { readonly kind: 'none'; readonly status: EnhancedStatusCode; readonly diagnostic: string }
 
+/** The resolver, and whether what it says of DNSSEC can be believed. */
+export interface Lookup {
+  readonly resolver: Pick<Resolver, 'mx' | 'addresses'>
+  /** The AD bit is only as good as the way to the resolver (RFC 4035 §4.9.3): believed over loopback. */
+  readonly trusted: boolean
+}
+
 /**
  * @param destination a domain in lower case with A-labels, or an address literal
  * @param self our own name: an MX that is us, and all that are no better, would be a loop (RFC 5321 §5.1)
  */
 export async function route(
   destination: string,
-  resolver: Resolver,
+  { resolver, trusted }: Lookup,
   self: string,
   random: () => number,
 ): Promise<Route> {
   if (isAddressLiteral(destination)) {
     const address = addressOfLiteral(destination)
     if (address === null) return none('5.1.2', `${destination} is an address literal of no kind we can reach`)
-    return { kind: 'hosts', hosts: [{ name: destination, addresses: [address] }] }
+    return { kind: 'hosts', hosts: [{ name: destination, found: 'literal', addresses: [address] }] }
   }
   const found = mailHosts(destination, await resolver.mx(destination), random)
   switch (found.kind) {
@@ -55,10 +67,26 @@ export async function route(
   }
   const hosts = betterThanOwn(found.hosts, exchange => exchange.toLowerCase() === self.toLowerCase())
   if (hosts.length === 0) return none('5.4.6', `mail for ${destination} loops back to us: ${self} is its MX`)
-  return { kind: 'hosts', hosts: hosts.map(host => ({ name: host.exchange, addresses: null })) }
+  const byMx = found.authenticated && trusted ? 'authenticated' : 'unauthenticated'
+  return {
+    kind: 'hosts',
+    hosts: hosts.map(({ exchange }) => ({
+      name: exchange,
+      found: found.implicit ? 'domain' : byMx,
+      addresses: null,
+    })),
+  }
 }
 
-export async function addressesOf(host: MailHost, resolver: Resolver): Promise<Addresses> {
+/** Whether all of the resolvers are on this machine. */
+export function areTrusted(resolvers: readonly { readonly host: string }[]): boolean {
+  return resolvers.every(({ host }) => /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/.test(host))
+}
+
+export async function addressesOf(
+  host: MailHost,
+  { resolver }: Pick<Lookup, 'resolver'>,
+): Promise<Addresses> {
   if (host.addresses !== null) return { kind: 'addresses', addresses: host.addresses }
   const answer = await resolver.addresses(host.name)
   switch (answer.kind) {

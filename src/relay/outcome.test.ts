@@ -44,6 +44,8 @@ test('a broken connection as a verdict', () => {
     [new ConnectionError('connect', 'connect', 'ECONNREFUSED'), 'next', '4.4.1'],
     [new ConnectionError('timeout', 'greeting', 'nothing'), 'next', '4.4.2'],
     [new ConnectionError('refused', 'greeting', '554 no', reply(554, null, 'no')), 'next', '4.3.2'],
+    // A greeting of 554 5.7.1 alone fails nobody.
+    [new ConnectionError('refused', 'greeting', '554 no', reply(554, '5.7.1', 'no')), 'next', '4.7.1'],
     // RFC 7504 §4.
     [new ConnectionError('refused', 'greeting', '521 never', reply(521, null, 'never')), 'next', '5.3.2'],
     // After the content nobody knows: not at another host now, or there would be two.
@@ -59,8 +61,7 @@ test('a broken connection as a verdict', () => {
 test('what is left when no host is left', () => {
   const rows: [status: string, action: Verdict['action'], settled: string][] = [
     ['4.4.1', 'deferred', '4.4.1'],
-    // A greeting of 554 5.7.1 alone fails nobody.
-    ['5.7.1', 'deferred', '4.7.1'],
+    ['5.7.30', 'failed', '5.7.30'],
     ['5.3.2', 'failed', '5.3.2'],
     ['5.4.4', 'failed', '5.4.4'],
     ['5.6.7', 'failed', '5.6.7'],

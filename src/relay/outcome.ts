@@ -3,12 +3,15 @@
 import type { ConnectionError } from '../net/connection.ts'
 import type { Evidence } from '../queue/queue.ts'
 import { formatReply, type Reply } from '../smtp/reply.ts'
+import type { PeerPromises } from './notice.ts'
 
 /** What became of one recipient in one attempt; `next` means: not here, but the next host may be asked. */
 export type Verdict = {
   readonly action: 'delivered' | 'failed' | 'deferred' | 'next'
   readonly status: string
   readonly diagnostic: string
+  /** Of a delivery: what the peer does with the message. */
+  readonly peer?: PeerPromises
 }
 
 export function fromReply(answer: Reply): Verdict {
@@ -40,7 +43,8 @@ export function fromConnectionError(error: ConnectionError): Verdict {
   if (error.phase === 'message') return { action: 'deferred', status: '4.4.2', diagnostic: error.message }
   // RFC 7504 §4: 521 in the greeting, "this host never accepts mail": try the others, then fail.
   const never = error.reply?.code === 521 || error.reply?.code === 556
-  const status = never ? '5.3.2' : (error.reply?.status ?? STATUS[error.code])
+  // A 5xx greeting alone does not fail a message (Postfix: smtp_skip_5xx_greeting): only "never accepts mail" does.
+  const status = never ? '5.3.2' : temporary(error.reply?.status ?? STATUS[error.code])
   return { action: 'next', status, diagnostic: error.message }
 }
 
@@ -56,12 +60,11 @@ const STATUS = {
 /** When no host is left to ask: what the last one's verdict comes to. */
 export function settleNext(verdict: Verdict): Verdict {
   if (verdict.action !== 'next') return verdict
-  // A 5xx greeting alone does not fail a message (Postfix: smtp_skip_5xx_greeting): only "never accepts mail" does.
-  const permanent =
-    verdict.status === '5.3.2' || verdict.status === '5.4.4' || verdict.status.startsWith('5.6.')
-  return permanent
-    ? { ...verdict, action: 'failed' }
-    : { ...verdict, action: 'deferred', status: verdict.status.replace(/^5/, '4') }
+  return { ...verdict, action: verdict.status.startsWith('5') ? 'failed' : 'deferred' }
+}
+
+function temporary(status: string): string {
+  return status.replace(/^5/, '4')
 }
 
 export function evidence(verdict: Verdict, atMs: number, remote: string | undefined): Evidence {

@@ -1,6 +1,6 @@
 /**
  * NAME        relay (MTI-GF): keeps signed mail on disk until it is delivered to the Internet or returned.
- * STANDARDS   RFC 5321 §4.5.4, §5, 7505, 7435; RFC 3464 (notices).
+ * STANDARDS   RFC 5321 §4.5.4, §5, 7505, 7435; 3461, 3464, 6522, 6533 (notices); 2852, 4865, 6710, 8689, 9422.
  * HOLDS       the spool, its hop key. No signing key, no TSIG key, no password.
  * REACHES     its resolvers, the Internet's MXs, the signer (with notices of its own).
  * BUGS        the content of a message is read into memory for each attempt.
@@ -19,6 +19,7 @@ import { openEmbedded } from '../queue/embedded/embedded.ts'
 import { openMemory } from '../queue/memory/memory.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
 import { deliver } from './deliver.ts'
+import { areTrusted } from './destination.ts'
 import { Scheduler } from './scheduler.ts'
 import { RelaySession } from './session.ts'
 import { Settler } from './settle.ts'
@@ -61,7 +62,7 @@ export async function startRelay(config: Config, log: Log) {
   })
   const means = {
     queue,
-    resolver,
+    lookup: { resolver, trusted: areTrusted(relay.resolver) },
     sites,
     settler,
     signer,
@@ -72,6 +73,7 @@ export async function startRelay(config: Config, log: Log) {
     timeouts: { ...TIMEOUTS, ...config.timeouts },
     retryMs: relay.retryMs,
     expireMs: relay.expireMs,
+    warnMs: relay.warnMs,
     now: Date.now,
     random: Math.random,
     wake: () => scheduler.wake(),

@@ -12,6 +12,7 @@ import type { EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
+import { releasedMs } from './times.ts'
 
 export interface Surroundings {
   readonly queue: Queue
@@ -29,6 +30,8 @@ export class RelaySession implements SessionHandler {
   readonly #content: MessageBuffer
   #reversePath: ReversePath = null
   #parameters: MailParameters | null = null
+  /** When MAIL came: from then on a hold and a deliver-by-time count (RFC 4865 §4.2, RFC 2852 §4). */
+  #arrivedMs = 0
   #recipients: EnvelopeRecipient[] = []
 
   constructor(around: Surroundings) {
@@ -44,6 +47,7 @@ export class RelaySession implements SessionHandler {
   mail(reversePath: ReversePath, parameters: MailParameters): Reply {
     this.#reversePath = reversePath
     this.#parameters = parameters
+    this.#arrivedMs = this.#around.now()
     return reply(250, '2.1.0', 'Sender accepted')
   }
 
@@ -75,7 +79,9 @@ export class RelaySession implements SessionHandler {
     const { queue, now, expireMs, log, wake } = this.#around
     const { id } = xptt
     if (this.#content.overflowed) return reply(452, '4.3.1', 'Too many messages in flight, try again later')
-    const arrivedMs = now()
+    const startedMs = now()
+    const arrivedMs = this.#arrivedMs
+    const dueMs = releasedMs({ arrivedMs, envelope: parameters })
     const message: NewMessage = {
       id,
       envelope: {
@@ -87,8 +93,10 @@ export class RelaySession implements SessionHandler {
         xptt,
       },
       arrivedMs,
-      expiresMs: arrivedMs + expireMs,
-      recipients: this.#recipients.map(({ forwardPath }) => ({
+      dueMs,
+      expiresMs: dueMs + expireMs,
+      recipients: this.#recipients.map(({ forwardPath, ...wishes }) => ({
+        ...wishes,
         mailbox: forwardPath,
         destination: normalizeDomain(forwardPath.domain),
       })),
@@ -102,7 +110,8 @@ export class RelaySession implements SessionHandler {
         reverse_path: formatPath(this.#reversePath),
         recipients: message.recipients.length,
         size: this.#content.sizeOctets,
-        ms: now() - arrivedMs,
+        held_until: dueMs > startedMs ? new Date(dueMs).toISOString() : undefined,
+        ms: now() - startedMs,
       })
       if (outcome === 'queued') wake()
       return reply(250, '2.0.0', `Queued as ${id}`)

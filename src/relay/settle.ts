@@ -1,11 +1,11 @@
 /**
- * Writing down what happened. While the spool cannot be written, what was delivered cannot be marked delivered: the
+ * Writing down what happened, and notices of it. While the spool cannot be written, what was delivered cannot be marked delivered: the
  * results are kept in memory and written again and again, and nothing new is attempted, or every message would be
  * delivered once more at each attempt.
  */
 
 import type { Log } from '../observe/event.ts'
-import type { Job, Queue, RecipientResult } from '../queue/queue.ts'
+import { type Job, type Queue, QueueError, type RecipientResult } from '../queue/queue.ts'
 
 const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 10_000
@@ -26,16 +26,20 @@ export class Settler {
     return this.#failing > 0
   }
 
-  /** Resolves when the results are on disk, or when the relay stops before they could be written. */
-  async settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
-    const { id } = job.message
+  /** Resolves when the results are on disk, or rejects when the relay stops before they could be written. */
+  settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
+    return this.keep(job.message.id, () => this.#queue.settle(job, results))
+  }
+
+  /** `write`, again and again while the spool cannot be written. A notice must be kept before what it tells is settled. */
+  async keep<T>(id: string, write: () => Promise<T>): Promise<T> {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
-        await this.#queue.settle(job, results)
+        const written = await write()
         if (pauseMs > FIRST_PAUSE_MS) this.#log.event('spool', { id, state: 'written again' })
-        return
+        return written
       } catch (error) {
-        if (this.#closed) throw error
+        if (this.#closed || !(error instanceof QueueError)) throw error
         this.#log.event('alarm', { id, about: 'spool', error: String(error), retry_ms: pauseMs }, 'error')
       }
       this.#failing++

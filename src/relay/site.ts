@@ -1,15 +1,20 @@
 /**
  * A destination as the relay sees it over time: how many jobs are on their way to it, and connections that are open and
- * idle. A connection is used again only for the destination it was opened for.
+ * idle. A connection is used again only for the destination it was opened for, and under the policy it was opened under.
  */
 
 import type { Connection } from '../net/connection.ts'
+import { roomFor } from '../net/transaction.ts'
+import type { TlsPolicy } from './tls-policy.ts'
 
 /** A connection that is kept, with who is at the other end. */
 export interface Link {
   readonly connection: Connection
   /** `host [address]` */
   readonly remote: string
+  readonly policy: TlsPolicy
+  /** Whether REQUIRETLS is said here, for messages that ask for it. */
+  readonly requireTls: boolean
   messages: number
   readonly openedMs: number
 }
@@ -41,9 +46,11 @@ export class Sites {
     this.#forgetIfEmpty(destination)
   }
 
-  /** An open connection to the destination, the one used last. */
-  take(destination: string): Link | undefined {
-    const kept = this.#sites.get(destination)?.idle.pop()
+  /** An open connection to the destination under that policy, the one used last. */
+  take(destination: string, policy: TlsPolicy): Link | undefined {
+    const idle = this.#sites.get(destination)?.idle
+    const at = idle?.findLastIndex(({ link }) => link.policy.level === policy.level) ?? -1
+    const [kept] = at < 0 ? [] : (idle?.splice(at, 1) ?? [])
     if (kept === undefined) return undefined
     clearTimeout(kept.timer)
     return kept.link
@@ -52,7 +59,7 @@ export class Sites {
   /** Gives a connection back: it is kept for the next job, or closed when it has done enough. */
   give(destination: string, link: Link, nowMs: number): void {
     const spent = link.messages >= MESSAGES_PER_CONNECTION || nowMs - link.openedMs >= CONNECTION_AGE_MS
-    if (!link.connection.usable || spent) {
+    if (!link.connection.usable || spent || roomFor(link.connection).transactions <= 0) {
       link.connection.quit()
       return
     }

@@ -1,10 +1,22 @@
-/** How a connection to an MX is protected, and why. A policy is data: what it says is in the log of each delivery. */
+/**
+ * How a connection to an MX is protected, and why: the one place that decides. A policy is data, and so is what it objects
+ * to; what they say is in the log of each delivery and in notices.
+ */
 
-import type { TlsWish } from '../net/connection.ts'
+import type { ConnectionError, TlsWish } from '../net/connection.ts'
+import { encryptedTls, verifiedTls } from '../net/mx-tls.ts'
 import { opportunisticTls } from '../net/tls.ts'
+import { type TlsFacts, WireError } from '../net/wire.ts'
+import type { Message } from '../queue/queue.ts'
+import type { Extensions } from '../smtp/extension.ts'
+import type { MailHost } from './destination.ts'
 
 export interface TlsPolicy {
-  readonly level: 'opportunistic'
+  /**
+   * `opportunistic`: TLS where it is offered, whoever is there. `encrypted`: TLS, whoever is there. `verified`: TLS with
+   * a certificate that verifies for an MX that was found securely, and that offers REQUIRETLS.
+   */
+  readonly level: 'opportunistic' | 'encrypted' | 'verified'
   /** In words, for the log. */
   readonly reason: string
   /** Whether clear text is allowed when TLS cannot be had. */
@@ -18,8 +30,123 @@ export const OPPORTUNISTIC: TlsPolicy = {
   clearText: true,
 }
 
+/** RFC 8689 §4.2.1. */
+export const REQUIRETLS: TlsPolicy = {
+  level: 'verified',
+  reason: 'the sender asked for REQUIRETLS',
+  clearText: false,
+}
+
+/**
+ * A notice about a message with REQUIRETLS. It has no body (RFC 8689 §5), and "SHOULD NOT" be discarded where a host does
+ * not offer REQUIRETLS: its path may be another than the message's.
+ */
+export const REQUIRETLS_NOTICE: TlsPolicy = {
+  level: 'encrypted',
+  reason: 'a notice about a message with REQUIRETLS',
+  clearText: false,
+}
+
+export function policyFor({ envelope, reversePath }: Pick<Message, 'envelope' | 'reversePath'>): TlsPolicy {
+  if (envelope.requireTls !== true) return OPPORTUNISTIC
+  return reversePath === null ? REQUIRETLS_NOTICE : REQUIRETLS
+}
+
+/** Why a host, or a connection to it, will not do. */
+export interface Objection {
+  readonly about: 'MX lookup' | 'host name' | 'TLS' | 'REQUIRETLS'
+  /** RFC 8689 §4.2.1: 5.7.30 where REQUIRETLS is not supported, 5.7.10 for the rest. 4.x.x: it may be better later. */
+  readonly status: string
+  readonly diagnostic: string
+}
+
+/** Before connecting: whether the host is the one that the destination means. */
+export function objectionToHost(policy: TlsPolicy, { name, found }: MailHost): Objection | null {
+  if (policy.level !== 'verified') return null
+  switch (found) {
+    // Without an MX the host is the destination itself, and the certificate must say so.
+    case 'authenticated':
+    case 'domain':
+      return null
+    case 'unauthenticated':
+      return {
+        about: 'MX lookup',
+        status: '5.7.10',
+        diagnostic: `REQUIRETLS: that ${name} is the mail host is not protected by DNSSEC`,
+      }
+    case 'literal':
+      return {
+        about: 'host name',
+        status: '5.7.10',
+        diagnostic: `REQUIRETLS: ${name} has no name that a certificate could be verified for`,
+      }
+    default:
+      return found satisfies never
+  }
+}
+
 /** @param host the MX's name; an address literal has none to put into SNI (RFC 6066 §3) */
 export function wishFor(policy: TlsPolicy, host: string): TlsWish {
   const servername = host.startsWith('[') ? '' : host
-  return { mode: policy.clearText ? 'opportunistic' : 'required', options: opportunisticTls(servername) }
+  switch (policy.level) {
+    case 'opportunistic':
+      return { mode: 'opportunistic', options: opportunisticTls(servername) }
+    case 'encrypted':
+      return { mode: 'required', options: encryptedTls(servername) }
+    case 'verified':
+      return { mode: 'required', options: verifiedTls(servername) }
+    default:
+      return policy.level satisfies never
+  }
+}
+
+/** TLS failed; `null` where the policy leaves it at that. A failure that may pass (4xx, no answer) is temporary. */
+export function objectionToFailure(policy: TlsPolicy, error: ConnectionError): Objection | null {
+  if (policy.clearText || error.code !== 'tls') return null
+  const passing = (error.reply?.code ?? 500) < 500 || isInterrupted(error.cause)
+  const diagnostic = `TLS is required (${policy.reason}): ${error.message}`
+  return { about: 'TLS', status: passing ? '4.7.10' : '5.7.10', diagnostic }
+}
+
+/** The network's doing, and not that of what was said over it. */
+function isInterrupted(cause: unknown): boolean {
+  if (!(cause instanceof WireError)) return false
+  const { code, message, cause: reason } = cause
+  if (code === 'timeout' || message === 'closed by the peer') return true
+  return (
+    reason instanceof Error && 'code' in reason && /^(ECONNRESET|EPIPE|ETIMEDOUT)$/.test(String(reason.code))
+  )
+}
+
+/** After EHLO: whether the peer is one the message may be given to. */
+export function objectionToPeer(
+  policy: TlsPolicy,
+  { tls, extensions }: { readonly tls: TlsFacts | null; readonly extensions: Pick<Extensions, 'has'> },
+): Objection | null {
+  if (!policy.clearText && tls === null)
+    return { about: 'TLS', status: '5.7.10', diagnostic: `TLS is required (${policy.reason})` }
+  if (policy.level !== 'verified') return null
+  if (tls?.authorized !== true) {
+    const why = tls?.authorizationError ?? 'no TLS'
+    return { about: 'TLS', status: '5.7.10', diagnostic: `REQUIRETLS: not verified: ${why}` }
+  }
+  if (extensions.has('REQUIRETLS')) return null
+  return {
+    about: 'REQUIRETLS',
+    status: '5.7.30',
+    diagnostic: 'REQUIRETLS support required: the peer does not offer it',
+  }
+}
+
+/**
+ * RFC 8689 §2: REQUIRETLS is said only "in the context of an SMTP session meeting the security requirements", which a
+ * notice may do without.
+ */
+export function saysRequireTls(
+  policy: TlsPolicy,
+  host: MailHost,
+  peer: { readonly tls: TlsFacts | null; readonly extensions: Pick<Extensions, 'has'> },
+): boolean {
+  if (policy.level === 'opportunistic') return false
+  return objectionToHost(REQUIRETLS, host) === null && objectionToPeer(REQUIRETLS, peer) === null
 }

@@ -1,40 +1,51 @@
 /** The recipients of a job over one open connection: as many transactions as the peer's limits want. */
 
-import { type Connection, ConnectionError } from '../net/connection.ts'
-import { deliver, type TransactionReplies } from '../net/transaction.ts'
+import { ConnectionError } from '../net/connection.ts'
+import { deliver, roomFor, type TransactionReplies } from '../net/transaction.ts'
 import type { Message } from '../queue/queue.ts'
-import type { Envelope } from '../smtp/envelope.ts'
 import { SmtpError } from '../smtp/error.ts'
+import { inability } from './capability.ts'
+import type { PeerPromises } from './notice.ts'
+import { onwardEnvelope } from './onward.ts'
 import { fromConnectionError, fromMailReply, fromRcptReply, fromReply, type Verdict } from './outcome.ts'
+import type { Link } from './site.ts'
 
 /** RCPTs in one transaction, as Postfix has it; RFC 5321 §4.5.3.1.8 lets us count on 100. */
 const RECIPIENTS_PER_TRANSACTION = 50
 
 /**
  * @param recipients indices into `message.recipients`
- * @returns a verdict for each of them; never throws for what a peer or a network does
+ * @returns a verdict for each of them but those whom the session had no transaction left for (RFC 9422 §4.1); never throws
+ * for what a peer or a network does
  */
 export async function transact(
-  connection: Connection,
+  link: Link,
   message: Message,
   recipients: readonly number[],
   content: Uint8Array,
+  now: () => number,
 ): Promise<Map<number, Verdict>> {
+  const { connection } = link
   const verdicts = new Map<number, Verdict>()
-  const impossible = unsupported(connection, message)
-  if (impossible !== null) {
-    for (const index of recipients) verdicts.set(index, impossible)
-    return verdicts
-  }
+  const peer = promisesOf(link)
   let left = [...recipients]
   while (left.length > 0) {
-    const group = left.slice(0, RECIPIENTS_PER_TRANSACTION)
-    const rest = left.slice(RECIPIENTS_PER_TRANSACTION)
+    const impossible = inability(connection.extensions, message, now())
+    if (impossible !== null) {
+      for (const index of left) verdicts.set(index, impossible)
+      return verdicts
+    }
+    const room = roomFor(connection)
+    if (room.transactions <= 0) return verdicts
+    // RFC 9422 §4.2. Of RCPTDOMAINMAX (§4.3) at most one is ever used: a connection serves one destination.
+    const group = left.slice(0, Math.min(RECIPIENTS_PER_TRANSACTION, room.recipients))
+    const rest = left.slice(group.length)
     try {
-      const replies = await deliver(connection, envelopeOf(message, group), [content])
-      const again = judge(replies, group, verdicts)
+      const onward = { extensions: connection.extensions, requireTls: link.requireTls, nowMs: now() }
+      const replies = await deliver(connection, onwardEnvelope(message, group, onward), [content])
+      const again = judge(replies, group, verdicts, peer)
       left = [...again, ...rest]
-      if (left.length > 0 || replies.message === null) await clear(connection)
+      if (left.length > 0 || replies.message === null) await clear(link)
       // RFC 5321 §3.8: the peer is going away. Who was not judged yet may be tried elsewhere.
       if (!connection.usable) throw new ConnectionError('closed', 'MAIL', 'the peer said 421')
     } catch (error) {
@@ -54,11 +65,16 @@ export async function transact(
   return verdicts
 }
 
+function promisesOf({ connection: { extensions } }: Link): PeerPromises {
+  return { dsn: extensions.has('DSN'), deliverBy: extensions.has('DELIVERBY') }
+}
+
 /** Writes the verdicts of one transaction; returns those who did not fit into it and may come in the next. */
 function judge(
   replies: TransactionReplies,
   group: readonly number[],
   verdicts: Map<number, Verdict>,
+  peer: PeerPromises,
 ): number[] {
   if (replies.mail.code >= 300) {
     for (const index of group) verdicts.set(index, fromMailReply(replies.mail))
@@ -71,50 +87,11 @@ function judge(
     // RFC 5321 §4.5.3.1.10: 452 (or 552) after some were taken means "enough for this transaction".
     if ((answer.code === 452 || answer.code === 552) && someAccepted) again.push(index)
     else if (answer.code >= 300) verdicts.set(index, fromRcptReply(answer))
-    else if (replies.message !== null) verdicts.set(index, fromReply(replies.message))
+    else if (replies.message !== null) verdicts.set(index, { ...fromReply(replies.message), peer })
   }
   return again
 }
 
-async function clear(connection: Connection): Promise<void> {
+async function clear({ connection }: Link): Promise<void> {
   if (connection.usable) await connection.reset()
-}
-
-/** What this peer cannot take, known before anything is sent. */
-function unsupported(connection: Connection, message: Message): Verdict | null {
-  const { extensions } = connection
-  if (message.envelope.smtputf8 && !extensions.has('SMTPUTF8')) {
-    // RFC 6531 §3.2: another host of the destination may have it.
-    return {
-      action: 'next',
-      status: '5.6.7',
-      diagnostic: 'The peer does not support SMTPUTF8, which this message needs',
-    }
-  }
-  if (message.envelope.body === '8BITMIME' && !extensions.has('8BITMIME')) {
-    // RFC 6152 §3: converting it would break the signature.
-    const diagnostic =
-      'The peer does not support 8BITMIME, and converting the message would break its signature'
-    return { action: 'next', status: '5.6.3', diagnostic }
-  }
-  const limit = extensions.size
-  if (limit !== undefined && limit > 0 && message.sizeOctets > limit) {
-    const diagnostic = `The message has ${message.sizeOctets} octets, the peer accepts ${limit} (SIZE)`
-    return { action: 'failed', status: '5.3.4', diagnostic }
-  }
-  return null
-}
-
-/** Who submitted it and our own id are nobody's business outside (RFC 4954 §5 is for hosts that trust each other). */
-function envelopeOf(message: Message, group: readonly number[]): Envelope {
-  const { authenticatedAs: _, xptt: __, ...wishes } = message.envelope
-  return {
-    ...wishes,
-    reversePath: message.reversePath,
-    recipients: group.flatMap(index => {
-      const recipient = message.recipients[index]
-      return recipient === undefined ? [] : [{ forwardPath: recipient.mailbox }]
-    }),
-    sizeOctets: message.sizeOctets,
-  }
 }

@@ -1,0 +1,25 @@
+/** TLS to an MX that must be the one it says it is: RFC 8689 §4.2.1, RFC 9525, RFC 9325. */
+
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls'
+
+/** TLS 1.2 and up (RFC 9325 §3.1.1), whoever the other side is. */
+export function encryptedTls(servername: string): ConnectionOptions {
+  return { servername, minVersion: 'TLSv1.2', rejectUnauthorized: false }
+}
+
+/**
+ * As `encryptedTls`, and the certificate must chain to a CA that Node trusts (`NODE_EXTRA_CA_CERTS`,
+ * `--use-system-ca`) and name the host in its SAN.
+ */
+export function verifiedTls(servername: string): ConnectionOptions {
+  return {
+    ...encryptedTls(servername),
+    rejectUnauthorized: true,
+    checkServerIdentity(hostname, certificate) {
+      // RFC 9525 §6.3: never the CN, which Node would take where there is no SAN.
+      if (certificate.subjectaltname === undefined)
+        return new Error(`the certificate names no host (it has no SAN), so it is not for ${hostname}`)
+      return checkServerIdentity(hostname, certificate)
+    },
+  }
+}
