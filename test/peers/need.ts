@@ -35,6 +35,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   perl: 'perl libmail-dkim-perl',
   postfix: 'postfix',
   'posttls-finger': 'postfix',
+  prlimit: 'util-linux',
   python3: 'python3 python3-dkim',
   's-nail': 's-nail',
   'smtp-sink': 'postfix',
@@ -42,6 +43,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   sslscan: 'sslscan',
   swaks: 'swaks',
   unbound: 'unbound',
+  unshare: 'util-linux',
 }
 
 /** Servers live in sbin, which is not on everybody's PATH. */
