@@ -78,6 +78,8 @@ export interface DeployOptions {
   /** Lines of TOML that go into a table: `{ relay: ['retry = ["1s"]'] }`. */
   readonly toml?: Partial<Record<ServiceName | 'directory', readonly string[]>>
   readonly services?: readonly ServiceName[]
+  /** As whom alice may send, beside herself. */
+  readonly senders?: readonly string[]
   /** Files of the repository beside alice's. */
   readonly files?: Readonly<Record<string, string>>
 }
@@ -115,7 +117,11 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
   const repository = await makeGitRepository()
   t.after(() => repository.remove())
   const verifier = formatVerifier(await makeVerifier(PASSWORD, { iterations: 4096 }))
-  await repository.commit({ [`${DOMAIN}/users/alice.toml`]: `password = "${verifier}"\n`, ...options.files })
+  const senders = JSON.stringify(options.senders ?? [])
+  await repository.commit({
+    [`${DOMAIN}/users/alice.toml`]: `password = "${verifier}"\nsenders = ${senders}\n`,
+    ...options.files,
+  })
 
   const heard = new EventEmitter()
   heard.setMaxListeners(0)
