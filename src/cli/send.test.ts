@@ -48,8 +48,11 @@ before(async () => {
     handler: () => {
       let content = ''
       return {
-        async auth({ authenticationIdentity, password }) {
-          const known = authenticationIdentity === 'alice@example.test' && password === 'secret'
+        async auth(shown) {
+          const known =
+            shown.type === 'password' &&
+            shown.authenticationIdentity === 'alice@example.test' &&
+            shown.password === 'secret'
           return answers.auth ?? (known ? reply(235, '2.7.0', 'Hello') : reply(535, '5.7.8', 'Who are you?'))
         },
         mail(reversePath, parameters) {

@@ -11,6 +11,15 @@ export function readPem(path: string): string {
   return text
 }
 
+export function readJson(path: string): unknown {
+  const text = read(path, () => null)
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new FileError(`${path}: is not JSON`, { cause })
+  }
+}
+
 /** A secret: nobody but its owner may read or write the file. */
 export function readSecret(path: string): string {
   return read(path, mode =>

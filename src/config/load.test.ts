@@ -5,6 +5,7 @@ import type { Config } from './schema.ts'
 
 const FILE = '/etc/ptt/ptt.toml'
 const MINIMAL = 'domain = "example.com"\n'
+const OAUTH = `${MINIMAL}[submission.oauth]\nissuer = "https://i.test"\naudience = "mail"\n`
 
 function problemsOf(toml: string): [line: number, key: string, message: string][] {
   try {
@@ -74,6 +75,21 @@ const readings: [toml: string, read: (config: Config) => unknown, expected: unkn
   [`${MINIMAL}signer.ttl = "90s"`, c => c.signer.ttlSeconds, 90],
   [`${MINIMAL}signer.expiration = "7d"`, c => c.signer.expirationMs, 604_800_000],
   [`${MINIMAL}relay.resolver = "192.0.2.1"`, c => c.relay.resolver, [{ host: '192.0.2.1', port: 53 }]],
+  [
+    MINIMAL,
+    c => c.submission.auth,
+    ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'OAUTHBEARER', 'XOAUTH2', 'EXTERNAL', 'PLAIN', 'LOGIN'],
+  ],
+  [MINIMAL, c => ['oauth' in c.submission, 'clientCa' in c.submission], [false, false]],
+  [`${MINIMAL}submission.auth = ["SCRAM-SHA-1"]`, c => c.submission.auth, ['SCRAM-SHA-1']],
+  [`${MINIMAL}submission.client_ca = "ca.pem"`, c => c.submission.clientCa, '/etc/ptt/ca.pem'],
+  [`${OAUTH}jwks = "keys.json"`, c => c.submission.oauth?.jwks, '/etc/ptt/keys.json'],
+  [`${OAUTH}jwks = "https://i.test/k"`, c => c.submission.oauth?.jwks, 'https://i.test/k'],
+  [
+    `${OAUTH}jwks = "/k"\nusername_claim = "sub"\nscope = "smtp"`,
+    c => c.submission.oauth,
+    { issuer: 'https://i.test', audience: 'mail', jwks: '/k', usernameClaim: 'sub', scope: 'smtp' },
+  ],
   [`${MINIMAL}relay.retry = ["500ms", "1.5h"]`, c => c.relay.retryMs, [500, 5_400_000]],
   [
     `${MINIMAL}[send]\nusername = "alice"\npassword_file = "p"`,
@@ -171,6 +187,21 @@ const complaints: [toml: string, line: number, key: string, message: string | Re
     2,
     'send.password_file',
     'is missing: write the path of a file in quotes',
+  ],
+  [
+    `${MINIMAL}[submission]\nauth = ["PLAIN", "CRAM-MD5"]`,
+    3,
+    'submission.auth',
+    /^"CRAM-MD5" is not possible here: write "SCRAM-SHA-256-PLUS" or /,
+  ],
+  [`${MINIMAL}[submission]\nauth = []`, 3, 'submission.auth', /^is empty: nobody could sign in/],
+  [`${MINIMAL}[submission]\nauth = "PLAIN"`, 3, 'submission.auth', /^"PLAIN" is not a list of mechanisms/],
+  [`${OAUTH}`, 2, 'submission.oauth.jwks', 'is missing: write the path of a file, or an https:// URL'],
+  [
+    `${OAUTH}jwks = "http://i.test/k"`,
+    5,
+    'submission.oauth.jwks',
+    /^"http:.* is not a JSON Web Key Set: write/,
   ],
   [`${MINIMAL}postmaster = "nobody"`, 2, 'postmaster', /^"nobody" is not a mailbox: write an address/],
 ]

@@ -69,6 +69,36 @@ export function configSchema(domain: string, folder: string) {
         (/^(?!file:)/.test(table.repository) && kind.isRemote(table.repository) ? 30_000 : 5_000),
     }))
 
+  const oauth = z.object({
+    issuer: text(kind.word).meta({
+      description: 'Who issues the tokens: "iss" must be this.',
+      examples: ['https://login.example.com'],
+    }),
+    audience: text(kind.word).meta({
+      description: 'Whom they are for: "aud" must be this, or have it.',
+      examples: ['https://mail.example.com'],
+    }),
+    jwks: text({
+      ...kind.path,
+      noun: 'a JSON Web Key Set',
+      write: 'write the path of a file, or an https:// URL',
+      parse: written => {
+        if (/^https:\/\//.test(written)) return URL.canParse(written) ? written : undefined
+        return kind.isRemote(written) ? undefined : kind.path.parse(written) && resolve(folder, written)
+      },
+    }).meta({
+      description: "The issuer's public keys (RFC 7517): an https:// URL or a file.",
+      examples: ['https://login.example.com/.well-known/jwks.json'],
+    }),
+    usernameClaim: text(kind.word).prefault('email').describe('The claim that names the user.'),
+    scope: text(kind.word)
+      .exactOptional()
+      .meta({
+        description: 'A scope that tokens must have. Not set: none.',
+        examples: ['smtp'],
+      }),
+  })
+
   const submission = z.object({
     hostname: text(kind.domainName)
       .prefault(`mail.${domain}`)
@@ -88,6 +118,18 @@ export function configSchema(domain: string, folder: string) {
     key: path.prefault('tls/submission.key').describe('Its private key, PEM.'),
     ...hop('submission'),
     signer: text(kind.endpoint(2525, 1)).prefault('127.0.0.1:2525').describe('Where the signer is.'),
+    auth: list(oneOf(MECHANISMS), 'a list of mechanisms', 'write for example ["SCRAM-SHA-256", "PLAIN"]')
+      .refine(names => names.length > 0, 'is empty: nobody could sign in; write for example ["PLAIN"]')
+      .prefault([...USUAL_MECHANISMS])
+      .describe(
+        'How users may sign in (SASL), the best first; what cannot work on a connection is not offered there. There are also SCRAM-SHA-1-PLUS and SCRAM-SHA-1, for users who have a verifier for it.',
+      ),
+    clientCa: path.exactOptional().meta({
+      description:
+        'The CA of client certificates: who shows one whose rfc822Name is a user may sign in with EXTERNAL. Not set: none is asked for.',
+      examples: ['tls/clients.pem'],
+    }),
+    oauth: oauth.exactOptional().describe('Whose tokens OAUTHBEARER and XOAUTH2 take (RFC 7628).'),
     maxMessageOctets: text(kind.size)
       .prefault('25 MiB')
       .describe('Longer messages are refused (SIZE, RFC 1870).'),
@@ -273,6 +315,18 @@ export function configSchema(domain: string, folder: string) {
     send: send.exactOptional().describe('What `ptt send` uses.'),
   })
 }
+
+/** What `smtp/sasl.ts` has, the best first. */
+const USUAL_MECHANISMS = [
+  'SCRAM-SHA-256-PLUS',
+  'SCRAM-SHA-256',
+  'OAUTHBEARER',
+  'XOAUTH2',
+  'EXTERNAL',
+  'PLAIN',
+  'LOGIN',
+] as const
+export const MECHANISMS = [...USUAL_MECHANISMS, 'SCRAM-SHA-1-PLUS', 'SCRAM-SHA-1'] as const
 
 /** The SAN of a hop certificate. */
 export function hopName(role: string): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { z } from 'zod'
 import { parseConfig, tableOf } from './load.ts'
 import { configSchema, tomlKey } from './schema.ts'
 import { formatTemplate } from './template.ts'
@@ -10,31 +11,36 @@ const minimal = parseConfig('domain = "example.com"', FILE)
 test('the template says what the defaults are', () => {
   const template = formatTemplate('example.com')
   assert.deepEqual(parseConfig(template, FILE), minimal)
-  // With every default written out too; [send] is only an example, and so is what has no default.
-  const [services = ''] = template.split('\n# [send]')
-  const all = services
+  // With every default written out too; tables that may be left out are only examples, and so is what has no default.
+  const all = template
+    .replace(/\n# \[[\s\S]*?(?=\n\n\n|$)/g, '')
     .replace(/^# (?=\w+ = )/gm, '')
-    .replace(/^(?:interval|seed|expiration|listen_starttls|max_recipient_domains) = .*\n/gm, '')
+    .replace(/^(?:client_ca|interval|seed|expiration|listen_starttls|max_recipient_domains) = .*\n/gm, '')
   assert.deepEqual(parseConfig(all, FILE), minimal)
 })
 
 test('every key is in it, with a description', () => {
   const template = formatTemplate('example.com')
-  for (const [key, field] of Object.entries(configSchema('example.com', '/').shape)) {
+  const check = (path: string, field: z.ZodType): void => {
     const table = tableOf(field)
-    assert.ok(field.description, key)
-    if (table) assert.match(template, new RegExp(`^(# )?\\[${tomlKey(key)}\\]$`, 'm'))
-    for (const [name, inner] of Object.entries(table?.shape ?? { [key]: field })) {
-      assert.ok(inner.description, `${key}.${name}`)
-      assert.match(template, new RegExp(`^# .*\\n(# )?${tomlKey(name)} = (?!undefined|false)`, 'm'))
+    assert.ok(field.description, path)
+    const [name = ''] = path.split('.').slice(-1)
+    if (table === undefined) {
+      assert.match(template, new RegExp(`^# .*\\n(# )?${name} = (?!undefined|false)`, 'm'))
+    } else {
+      assert.match(template, new RegExp(`^# .*\\n(# )?\\[${path}\\]$`, 'm'))
+      for (const [key, inner] of Object.entries(table.shape)) check(`${path}.${tomlKey(key)}`, inner)
     }
   }
+  for (const [key, field] of Object.entries(configSchema('example.com', '/').shape))
+    check(tomlKey(key), field)
 })
 
 test('settings are written and in force', () => {
   const toml = formatTemplate('example.net', {
     '': { postmaster: 'abuse@example.net' },
     relay: { smtp_port: 2500, retry: ['1s', '2s'] },
+    'submission.oauth': { issuer: 'https://i.example', audience: 'mail', jwks: 'keys.json' },
     send: { username: 'alice', password_file: 'a "b" \\ c' },
   })
   const config = parseConfig(toml, FILE)
@@ -43,9 +49,16 @@ test('settings are written and in force', () => {
   assert.deepEqual(config.relay.retryMs, [1000, 2000])
   assert.equal(config.send?.passwordFile, '/etc/ptt/a "b" \\ c')
   assert.equal(config.send?.ca, undefined)
+  assert.deepEqual(config.submission.oauth, {
+    issuer: 'https://i.example',
+    audience: 'mail',
+    jwks: '/etc/ptt/keys.json',
+    usernameClaim: 'email',
+  })
 })
 
 test('a setting that there is not is refused', () => {
   assert.throws(() => formatTemplate('example.net', { relay: { smtpPort: 1 } }), /no key smtpPort/)
   assert.throws(() => formatTemplate('example.net', { relai: {} }), /no table relai/)
+  assert.throws(() => formatTemplate('example.net', { oauth: {} }), /no table oauth/)
 })

@@ -9,7 +9,7 @@ import { configSchema, tomlKey } from './schema.ts'
 
 type Value = string | number | readonly string[]
 
-/** By table, then by key, as in the file; the table '' is the top. */
+/** By table (`submission.oauth` is one), then by key, as in the file; the table '' is the top. */
 export type Settings = Readonly<Record<string, Readonly<Record<string, Value>>>>
 
 const HEAD = `# ptt.toml: the configuration of submission, signer and relay.
@@ -26,26 +26,30 @@ export function formatTemplate(domain: string, settings: Settings = {}): string 
       new Map(Object.entries(values)),
     ]),
   )
-  const { shape } = configSchema(domain, '.')
-  const fields = Object.entries(shape)
-  const top = fields.filter(([, field]) => tableOf(field) === undefined)
-  const text = [HEAD, ...formatFields(top, given.get(''))]
-  for (const [key, field] of fields) {
-    const table = tableOf(field)
-    if (table === undefined) continue
-    const name = tomlKey(key)
-    const values = given.get(name)
-    // A table that may be left out is, unless something is said about it.
-    const off = field instanceof z.ZodExactOptional && values === undefined ? '# ' : ''
-    text.push(
-      `\n# ${describe(field)}\n${off}[${name}]\n`,
-      ...formatFields(Object.entries(table.shape), values),
-    )
-    given.delete(name)
-  }
-  given.delete('')
+  const text = [HEAD, ...formatTable('', configSchema(domain, '.'), given)]
   if (given.size > 0) throw new Error(`ptt.toml has no table ${[...given.keys()].join(', ')}`)
   return text.join('\n')
+}
+
+/** Its keys, then the tables in it; `given` loses what is used. */
+function formatTable(
+  name: string,
+  table: z.ZodObject<Record<string, z.ZodType>>,
+  given: Map<string, ReadonlyMap<string, Value>>,
+): string[] {
+  const fields = Object.entries(table.shape)
+  const keys = fields.filter(([, field]) => tableOf(field) === undefined)
+  const text = formatFields(keys, given.get(name))
+  given.delete(name)
+  for (const [key, field] of fields) {
+    const inner = tableOf(field)
+    if (inner === undefined) continue
+    const innerName = name === '' ? tomlKey(key) : `${name}.${tomlKey(key)}`
+    // A table that may be left out is, unless something is said about it.
+    const off = field instanceof z.ZodExactOptional && !given.has(innerName) ? '# ' : ''
+    text.push(`\n# ${describe(field)}\n${off}[${innerName}]\n`, ...formatTable(innerName, inner, given))
+  }
+  return text
 }
 
 function formatFields(

@@ -4,13 +4,15 @@
  */
 
 import type { Mailbox, ReversePath } from '../smtp/path.ts'
-import type { Verifier } from './password.ts'
+import type { ScramSha1Verifier, Verifier } from './password.ts'
 
 export interface Directory {
   /** The commit this was read from: 40 (SHA-1) or 64 (SHA-256) hex digits. Every message it allows carries it. */
   readonly commit: string
   /** Lower-case domains that have a folder, or the deployment's domain in the original layout. */
   readonly domains: ReadonlySet<string>
+  /** Every user has a SCRAM-SHA-256 verifier: offering SCRAM keeps nobody out. */
+  readonly scram: boolean
   /** By login name: `alice@example.com`, or `alice` where the deployment's own domain is meant. Case-insensitive. */
   user(name: string): User | undefined
   /** Where mail for one of our own mailboxes goes; `undefined` when it is not ours or has no targets. */
@@ -23,6 +25,8 @@ export interface User {
   readonly localPart: string
   readonly domain: string
   readonly verifier: Verifier
+  /** Where somebody wrote one: SCRAM-SHA-1 cannot use the other. */
+  readonly sha1Verifier?: ScramSha1Verifier | undefined
   /** Patterns for the reverse-path: `alice@example.com`, `*@news.example.com`. His own address is always among them. */
   readonly senders: readonly string[]
   readonly targets: readonly Mailbox[]

@@ -1,7 +1,7 @@
 /**
  * Password verifiers: what the repository holds instead of passwords, RFC 5802 §3 with SHA-256 of RFC 7677.
  *
- * One SCRAM verifier serves PLAIN, LOGIN and SCRAM. Nothing about a password is kept: every check derives the keys
+ * One SCRAM verifier serves PLAIN, LOGIN and SCRAM-SHA-256. Nothing about a password is kept: every check derives the keys
  * again, on the thread pool, from the password the client sent (2.8 ms at DEFAULT_ITERATIONS, measured), so there is no
  * cache that could leak or that a revoked password could outlive.
  */
@@ -12,8 +12,16 @@ import saslprep from 'saslprep'
 export type Verifier = ScramVerifier | LegacyVerifier
 
 /** `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, the last three in base64. */
-export interface ScramVerifier {
+export interface ScramVerifier extends ScramKeys {
   readonly scheme: 'SCRAM-SHA-256'
+}
+
+/** The same with SHA-1: for the mechanism SCRAM-SHA-1 and nothing else. It stands beside the other, never alone. */
+export interface ScramSha1Verifier extends ScramKeys {
+  readonly scheme: 'SCRAM-SHA-1'
+}
+
+interface ScramKeys {
   readonly iterations: number
   readonly salt: Uint8Array
   readonly storedKey: Uint8Array
@@ -35,11 +43,14 @@ export const MAX_ITERATIONS = 1_000_000
 /** Longer passwords are nobody's: the cost of a check stays bounded. */
 const MAX_PASSWORD_OCTETS = 1024
 const KEY_OCTETS = 32
+export const SALT_OCTETS = 16
 const MIN_SALT_OCTETS = 8
 const MAX_SALT_OCTETS = 1024
 
 const SCRAM =
   /^SCRAM-SHA-256\$([1-9]\d{0,8}):([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]{43}=):([A-Za-z0-9+/]{43}=)$/
+const SCRAM_SHA_1 =
+  /^SCRAM-SHA-1\$([1-9]\d{0,8}):([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]{27}=):([A-Za-z0-9+/]{27}=)$/
 const LEGACY = /^[0-9a-f]{128}$/i
 
 /** What is wrong with a verifier or a password, in words that never repeat it. */
@@ -49,10 +60,17 @@ export class VerifierError extends Error {
 
 export function parseVerifier(text: string): Verifier {
   if (LEGACY.test(text)) return { scheme: 'BLAKE2B-512', digest: Buffer.from(text, 'hex') }
-  const [, iterations, salt, storedKey, serverKey] = SCRAM.exec(text) ?? []
+  return { scheme: 'SCRAM-SHA-256', ...parseScramKeys(text, SCRAM) }
+}
+
+export function parseSha1Verifier(text: string): ScramSha1Verifier {
+  return { scheme: 'SCRAM-SHA-1', ...parseScramKeys(text, SCRAM_SHA_1) }
+}
+
+function parseScramKeys(text: string, form: RegExp): ScramKeys {
+  const [, iterations, salt, storedKey, serverKey] = form.exec(text) ?? []
   if (!iterations || !salt || !storedKey || !serverKey) throw new VerifierError(explain(text))
-  const verifier: ScramVerifier = {
-    scheme: 'SCRAM-SHA-256',
+  const verifier: ScramKeys = {
     iterations: Number(iterations),
     salt: Buffer.from(salt, 'base64'),
     storedKey: Buffer.from(storedKey, 'base64'),
@@ -78,6 +96,8 @@ function explain(text: string): string {
   const wanted = 'SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>'
   if (text.startsWith('SCRAM-SHA-256$'))
     return `malformed verifier: it reads ${wanted}, with 32-octet keys in base64`
+  if (text.startsWith('SCRAM-SHA-1$'))
+    return `a SCRAM-SHA-1 verifier stands second in a list, ["SCRAM-SHA-256$…", "SCRAM-SHA-1$…"], with 20-octet keys in base64`
   if (/^\$(2[abxy]|1|5|6|y|argon2\w*)\$|^\{\w+\}/.test(text))
     return `this kind of hash is not supported: write ${wanted}`
   if (/^[0-9a-f]+$/i.test(text) && text.length >= 32)
@@ -85,10 +105,10 @@ function explain(text: string): string {
   return `not a verifier (a password in clear is never stored): write ${wanted}; ptt user passwd makes one`
 }
 
-export function formatVerifier(verifier: Verifier): string {
+export function formatVerifier(verifier: Verifier | ScramSha1Verifier): string {
   if (verifier.scheme === 'BLAKE2B-512') return Buffer.from(verifier.digest).toString('hex')
-  const { iterations, salt, storedKey, serverKey } = verifier
-  return `SCRAM-SHA-256$${iterations}:${base64(salt)}$${base64(storedKey)}:${base64(serverKey)}`
+  const { scheme, iterations, salt, storedKey, serverKey } = verifier
+  return `${scheme}$${iterations}:${base64(salt)}$${base64(storedKey)}:${base64(serverKey)}`
 }
 
 /** Throws a VerifierError when the password may not be stored (RFC 4013 §2.3: control characters and the like). */
@@ -96,7 +116,7 @@ export async function makeVerifier(
   password: string,
   options: { readonly iterations?: number; readonly salt?: Uint8Array } = {},
 ): Promise<ScramVerifier> {
-  const { iterations = DEFAULT_ITERATIONS, salt = randomBytes(16) } = options
+  const { iterations = DEFAULT_ITERATIONS, salt = randomBytes(SALT_OCTETS) } = options
   const prepared = prepare(password)
   if (prepared === null)
     throw new VerifierError(
@@ -112,7 +132,7 @@ export async function makeVerifier(
 const NOBODY: ScramVerifier = {
   scheme: 'SCRAM-SHA-256',
   iterations: DEFAULT_ITERATIONS,
-  salt: randomBytes(16),
+  salt: randomBytes(SALT_OCTETS),
   storedKey: randomBytes(KEY_OCTETS),
   serverKey: randomBytes(KEY_OCTETS),
 }
@@ -132,6 +152,19 @@ export async function verifyPassword(verifier: Verifier | null, password: string
   if (verifier?.scheme === 'BLAKE2B-512')
     return octetsOf(password) && timingSafeEqual(blake2b(password), verifier.digest)
   return same && prepared !== null && verifier !== null
+}
+
+/**
+ * A name as it came, SASLprep'd as a "query string" (RFC 4013 §2.5, RFC 5802 §5.1): unassigned code points may be in it.
+ * `null`: it can be nobody's.
+ */
+export function prepareName(name: string): string | null {
+  if (!octetsOf(name)) return null
+  try {
+    return saslprep(name, { allowUnassigned: true }) || null
+  } catch {
+    return null
+  }
 }
 
 /** SASLprep as a "stored string" (RFC 5802 §2.2): unassigned code points are prohibited. */

@@ -128,6 +128,7 @@ export class Reader {
     const domains = new Set<string>()
     const targets: Targets = new Map()
     let aliases = 0
+    let scram = true
     const add = (name: string, to: readonly Mailbox[], file: string, line: number) => {
       const other = targets.get(name)
       if (other) problems.push({ file, line, rule: `${name} is already in ${other.file}:${other.line}` })
@@ -140,6 +141,7 @@ export class Reader {
       if (entry.kind === 'user') {
         add(entry.user.name, entry.user.targets, path, entry.line)
         users.set(entry.user.name, entry.user)
+        scram &&= entry.user.verifier.scheme === 'SCRAM-SHA-256'
       } else if (entry.kind === 'aliases') {
         for (const { name, to, line } of entry.aliases) add(name, to, path, line)
         aliases += entry.aliases.length
@@ -147,7 +149,7 @@ export class Reader {
     }
     await turn()
     problems.push(...unendingTargets(targets))
-    return new CommitDirectory({ commit, domain: this.#domain, domains, users, aliases, targets })
+    return new CommitDirectory({ commit, domain: this.#domain, domains, users, scram, aliases, targets })
   }
 
   #schema(domain: string): Schema {
@@ -160,7 +162,7 @@ export class Reader {
 function userOf(localPart: string, domain: string, { password, senders, targets }: UserFile): User {
   const name = `${localPart}@${domain}`
   const own = senders.includes(name) ? senders : [name, ...senders]
-  return { name, localPart, domain, verifier: password, senders: own, targets }
+  return { name, localPart, domain, ...password, senders: own, targets }
 }
 
 function aliasesOf(
@@ -185,6 +187,7 @@ interface Parts {
   readonly domain: string
   readonly domains: ReadonlySet<string>
   readonly users: ReadonlyMap<string, User>
+  readonly scram: boolean
   readonly aliases: number
   readonly targets: Targets
 }
@@ -206,6 +209,10 @@ class CommitDirectory implements WholeDirectory {
 
   get users() {
     return this.#parts.users
+  }
+
+  get scram() {
+    return this.#parts.scram
   }
 
   get aliases() {

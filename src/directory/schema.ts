@@ -9,7 +9,13 @@ import { z } from 'zod'
 import type { Mailbox } from '../smtp/path.ts'
 import { mailboxOf } from './layout.ts'
 import { foldMailbox } from './may-send.ts'
-import { parseVerifier, type Verifier, VerifierError } from './password.ts'
+import {
+  parseSha1Verifier,
+  parseVerifier,
+  type ScramSha1Verifier,
+  type Verifier,
+  VerifierError,
+} from './password.ts'
 
 export interface Problem {
   readonly file: string
@@ -34,8 +40,14 @@ export type Parsed<Value> =
   | { readonly ok: true; readonly value: Value; readonly lines: ReadonlyMap<string, number> }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
+/** One verifier as a string; or a list with one for SCRAM-SHA-1 behind it, so that a new password replaces both. */
+export interface Password {
+  readonly verifier: Verifier
+  readonly sha1Verifier?: ScramSha1Verifier | undefined
+}
+
 export interface UserFile {
-  readonly password: Verifier
+  readonly password: Password
   readonly senders: readonly string[]
   readonly targets: readonly Mailbox[]
 }
@@ -50,7 +62,7 @@ export class Schema {
     const targets = z.array(z.string().transform((text, context) => mailbox(text, domain, context)))
     const senders = z.array(z.string().transform((text, context) => sender(text, domain, context)))
     this.#user = z.strictObject({
-      password: z.string().transform((text, context) => verifier(text, 'SCRAM-SHA-256', context)),
+      password: z.unknown().transform(passwords),
       senders: senders.default([]),
       targets: targets.default([]),
     })
@@ -62,7 +74,7 @@ export class Schema {
           .literal(false, 'submission without TLS is never allowed: write false, or leave it out')
           .default(false),
       })
-      .transform(({ password, targets }) => ({ password, targets, senders: [] }))
+      .transform(({ password, targets }) => ({ password: { verifier: password }, targets, senders: [] }))
     this.#aliases = z.record(z.string(), targets)
   }
 
@@ -98,14 +110,27 @@ export class Schema {
 
 const NOTHING = z.strictObject({})
 
+function passwords(written: unknown, context: z.RefinementCtx): Password {
+  if (written === undefined) return issue(context, 'it is missing')
+  const [first, second, ...more] = Array.isArray(written) ? written : [written]
+  if (typeof first !== 'string' || more.length > 0) return issue(context, 'write a string')
+  const password = verifier(first, 'SCRAM-SHA-256', context)
+  if (second === undefined) return { verifier: password }
+  return { verifier: password, sha1Verifier: told(context, () => parseSha1Verifier(String(second))) }
+}
+
 function verifier(text: string, scheme: Verifier['scheme'], context: z.RefinementCtx): Verifier {
+  const read = told(context, () => parseVerifier(text))
+  if (read === z.NEVER || read.scheme === scheme || scheme === 'BLAKE2B-512') return read
+  return issue(
+    context,
+    'weak hash: BLAKE2B-512 without salt is read in the original layout only; ptt user passwd writes another',
+  )
+}
+
+function told<Value>(context: z.RefinementCtx, parse: () => Value): Value {
   try {
-    const read = parseVerifier(text)
-    if (read.scheme === scheme || scheme === 'BLAKE2B-512') return read
-    return issue(
-      context,
-      'weak hash: BLAKE2B-512 without salt is read in the original layout only; ptt user passwd writes another',
-    )
+    return parse()
   } catch (error) {
     if (error instanceof VerifierError) return issue(context, error.message)
     throw error

@@ -11,7 +11,7 @@ import { refusalOf } from '../smtp/error.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import type { ReversePath } from '../smtp/path.ts'
 import { encodeReply, formatReply, type Reply, reply } from '../smtp/reply.ts'
-import type { PlainCredentials } from '../smtp/sasl.ts'
+import type { Credentials, ScramVerifier } from '../smtp/sasl.ts'
 import { type ServerEvent, type ServerOptions, ServerSession } from '../smtp/server.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { TlsAcceptor } from './tls.ts'
@@ -23,6 +23,8 @@ export interface Client {
   readonly port: number
   /** `null` in clear text. */
   readonly tls: TlsFacts | null
+  /** TLS gives a channel binding (RFC 9266). */
+  readonly bindable: boolean
   /** What EHLO said. */
   readonly helo: string
   /** RFC 3848: what the Received field says after `with`. */
@@ -33,7 +35,11 @@ export interface Client {
 export interface SessionHandler {
   /** TLS is up. A reply refuses the session: it is the answer to whatever comes, and then the connection closes. */
   secured?(client: Client): Reply | null
-  auth?(credentials: PlainCredentials, client: Client): Promise<Reply>
+  /** TLS is up: which SASL mechanisms can be used over it. Not given: all of the session's options. */
+  mechanisms?(client: Client): readonly string[]
+  /** What is kept of a user's password, for a SCRAM mechanism; for a user who is unknown, something that looks like it. */
+  verifier?(mechanism: string, username: string): ScramVerifier
+  auth?(credentials: Credentials, client: Client): Promise<Reply>
   mail(reversePath: ReversePath, parameters: MailParameters, client: Client): Reply | Promise<Reply>
   rcpt(recipient: EnvelopeRecipient, parameters: RcptParameters): Reply | Promise<Reply>
   /** Content as it comes. The octets may be kept: they are not written over. While a promise is open nothing more is read. */
@@ -192,10 +198,13 @@ class ListenerSession {
     }
     switch (type) {
       case 'reply':
-        if (event.reply.code >= 400) this.#refused(event.verb, event.reply)
+        // A verdict was logged by whoever spoke it.
+        if (event.reply.code >= 400 && event.verdict === undefined) this.#refused(event.verb, event.reply)
         return event.octets
       case 'starttls':
         return this.#session.reply(reply(220, '2.0.0', 'Ready to start TLS'))
+      case 'verifier':
+        return this.#verifier(event.mechanism, event.username)
       case 'auth':
         return this.#decide('AUTH', () => this.#handler.auth?.(event.credentials, this.#client()) ?? NO_AUTH)
       case 'mail':
@@ -229,6 +238,16 @@ class ListenerSession {
     return this.#encode(verb, answer)
   }
 
+  #verifier(mechanism: string, username: string): Uint8Array {
+    let verifier: ScramVerifier | undefined
+    try {
+      verifier = this.#handler.verifier?.(mechanism, username)
+    } catch (error) {
+      return this.#encode('verifier', refusalOf(error))
+    }
+    return verifier === undefined ? this.#session.reply(NO_AUTH) : this.#session.verifier(verifier)
+  }
+
   #encode(verb: string, answer: Reply): Uint8Array {
     // Who refuses a message logs it itself, with its id; and AUTH with the user's name.
     if (answer.code >= 400 && verb !== 'message' && verb !== 'AUTH') this.#refused(verb, answer)
@@ -248,6 +267,8 @@ class ListenerSession {
   async #secure(): Promise<void> {
     if (this.#options.acceptor === null) throw new Error('TLS asked for where none is configured')
     await this.#wire.acceptTls(this.#options.acceptor)
+    const mechanisms = this.#handler.mechanisms?.(this.#client()) ?? this.#options.session.auth
+    this.#session.channel(mechanisms, this.#wire.channelBinding)
     this.#refusal = this.#handler.secured?.(this.#client()) ?? null
     if (this.#refusal !== null) this.#refused('TLS', this.#refusal)
   }
@@ -264,6 +285,7 @@ class ListenerSession {
       address: this.#wire.remoteAddress,
       port: this.#wire.remotePort,
       tls: this.#wire.tls,
+      bindable: this.#wire.channelBinding !== null,
       helo: this.#session.helo ?? '',
       protocol: this.#session.protocol,
     }

@@ -38,9 +38,18 @@ export class TlsAcceptor {
     this.#server.on('tlsClientError', (error, socket) => this.#waiting.get(peerOf(socket))?.reject(error))
   }
 
-  /** For the public: TLS 1.2 and up (RFC 8314 §4.1, RFC 9325 §3.1.1), no client certificate. */
-  static forClients(pair: KeyPair, handshakeTimeout: number): TlsAcceptor {
-    return new TlsAcceptor({ cert: pair.certificate, key: pair.key, minVersion: 'TLSv1.2', handshakeTimeout })
+  /**
+   * For the public: TLS 1.2 and up (RFC 8314 §4.1, RFC 9325 §3.1.1). With `clientCa` a certificate of it is asked for, so
+   * that SASL EXTERNAL can be used; one that is missing or foreign does no harm.
+   */
+  static forClients(pair: KeyPair, handshakeTimeout: number, clientCa?: string): TlsAcceptor {
+    return new TlsAcceptor({
+      cert: pair.certificate,
+      key: pair.key,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout,
+      ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: false }),
+    })
   }
 
   /**
@@ -60,8 +69,8 @@ export class TlsAcceptor {
   }
 
   /** New certificates for the sessions to come; those that are open keep theirs. */
-  renew(pair: KeyPair): void {
-    this.#server.setSecureContext({ ...this.#options, cert: pair.certificate, key: pair.key })
+  renew(pair: KeyPair, ca = this.#options.ca): void {
+    this.#server.setSecureContext({ ...this.#options, ca, cert: pair.certificate, key: pair.key })
   }
 
   /** @throws Error what OpenSSL or the peer objected to. */

@@ -30,6 +30,10 @@ export interface TlsFacts {
   readonly authorizationError: string | null
   /** DNS names of the peer's certificate (SAN only, RFC 9525 §6.3). */
   readonly peerNames: readonly string[]
+  /** Its rfc822Names (RFC 5280 §4.2.1.6). */
+  readonly peerMailboxes: readonly string[]
+  /** The name the peer, a client, asked for with SNI (RFC 6066 §3). */
+  readonly servername: string | null
 }
 
 /** Read ahead of the reader at most this much; two TLS records and some. */
@@ -77,14 +81,30 @@ export class Wire {
   get tls(): TlsFacts | null {
     const socket = this.#socket
     if (!(socket instanceof TLSSocket)) return null
-    const names = socket.getPeerCertificate()?.subjectaltname ?? ''
+    const names = (socket.getPeerCertificate()?.subjectaltname ?? '').split(', ')
+    // Node puts in quotes, with its commas escaped, a name that could be taken for several: such a one is nobody's.
+    const of = (kind: string) =>
+      names.flatMap(name => (name.startsWith(kind) ? [name.slice(kind.length)] : []))
+    const { servername } = socket as { servername?: string | false | null }
     return {
       version: socket.getProtocol() ?? 'unknown',
       cipher: socket.getCipher()?.standardName ?? 'unknown',
       authorized: socket.authorized,
       authorizationError: socket.authorized ? null : String(socket.authorizationError ?? 'no certificate'),
-      peerNames: names.split(', ').flatMap(name => (name.startsWith('DNS:') ? [name.slice(4)] : [])),
+      peerNames: of('DNS:'),
+      peerMailboxes: of('email:'),
+      servername: typeof servername === 'string' ? servername : null,
     }
+  }
+
+  /**
+   * `tls-exporter` of this connection (RFC 9266 §2), made when it is asked for. `null` without TLS, and before TLS 1.3:
+   * whether a session of TLS 1.2 has an extended master secret, without which it is not defined, Node does not tell.
+   */
+  get channelBinding(): (() => Uint8Array) | null {
+    const socket = this.#socket
+    if (!(socket instanceof TLSSocket) || socket.getProtocol() !== 'TLSv1.3') return null
+    return () => socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
   }
 
   /** The next octets; `null` once the peer has ended. @throws WireError `timeout`, `closed`. */

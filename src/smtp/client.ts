@@ -11,9 +11,10 @@ import { Extensions, type ParameterTable, parameterTable } from './extension.ts'
 import { LIMITS } from './limits.ts'
 import type { MailParameters } from './parameter.ts'
 import type { Mailbox, ReversePath } from './path.ts'
-import { type Reply, ReplyParser } from './reply.ts'
+import { isPositive, type Reply, ReplyParser } from './reply.ts'
 import {
   CLIENT_MECHANISMS,
+  type ClientContext,
   type ClientCredentials,
   type ClientMechanism,
   decodeBase64,
@@ -79,11 +80,11 @@ export class ClientSession {
   }
 
   /** `receive` then yields what to `send`, and in the end the reply. @throws SmtpError 504 5.5.4 for a mechanism we lack. */
-  auth(mechanism: string, credentials: ClientCredentials): Uint8Array {
+  auth(mechanism: string, credentials: ClientCredentials, context: ClientContext = {}): Uint8Array {
     const name = mechanism.toUpperCase()
     const begin = CLIENT_MECHANISMS.get(name)
     if (begin === undefined) throw new SmtpError(504, '5.5.4', `Mechanism ${name} is not known here`)
-    this.#mechanism = begin(credentials)
+    this.#mechanism = begin(credentials, context)
     const { initialResponse } = this.#mechanism
     const command = { verb: 'AUTH', mechanism: name, initialResponse } as const
     // RFC 4954 §4: a response too long for a command line goes without the command.
@@ -144,6 +145,7 @@ export class ClientSession {
       }
       this.#awaited.shift()
       if (verb === 'EHLO' || verb === 'HELO') this.#greeted(verb, reply)
+      if (verb === 'AUTH' && isPositive(reply) && this.#mechanism?.satisfied === false) throw UNPROVED
       yield { verb, reply }
     }
   }
@@ -183,6 +185,9 @@ export class ClientSession {
     return Buffer.from(`${formatCommand(command, this.#table)}\r\n`)
   }
 }
+
+// RFC 5802 §5: without its signature "the client MUST consider the authentication exchange to be unsuccessful".
+const UNPROVED = new SmtpError(454, '4.7.0', 'The server has not proved that it knows the password')
 
 // RFC 5321 §3.8: 421 may come at any time.
 function unsolicited(reply: Reply): SmtpError {

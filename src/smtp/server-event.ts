@@ -6,7 +6,7 @@ import type { Offers } from './offer.ts'
 import type { MailParameters, RcptParameters } from './parameter.ts'
 import type { ReversePath } from './path.ts'
 import type { Reply } from './reply.ts'
-import type { PlainCredentials } from './sasl.ts'
+import type { Credentials, SaslOptions } from './sasl.ts'
 
 export interface ServerOptions {
   readonly hostname: string
@@ -15,8 +15,10 @@ export interface ServerOptions {
   readonly tls: 'implicit' | 'starttls' | 'none'
   /** MAIL (and AUTH) before TLS is 530 5.7.0. */
   readonly tlsRequired: boolean
-  /** SASL mechanisms, offered once secured; none: no AUTH. */
+  /** SASL mechanisms, offered once secured (`channel()` may say which of them); none: no AUTH. */
   readonly auth: readonly string[]
+  /** What some mechanisms need. */
+  readonly sasl?: SaslOptions
   /** MAIL before AUTH is 530 5.7.0. */
   readonly authRequired: boolean
   /**
@@ -30,11 +32,20 @@ export interface ServerOptions {
 
 export type ServerEvent =
   /** The core answered by itself: write `octets`. `verb` is empty where there was none. */
-  | { readonly type: 'reply'; readonly verb: string; readonly reply: Reply; readonly octets: Uint8Array }
+  | {
+      readonly type: 'reply'
+      readonly verb: string
+      readonly reply: Reply
+      readonly octets: Uint8Array
+      /** It is the service's own answer to `auth`, held back until now. */
+      readonly verdict?: true
+    }
   /** Write `reply(220 2.0.0)`, do the handshake, call `secured()`. A negative reply leaves the session in clear. */
   | { readonly type: 'starttls' }
-  /** Answer with `reply()`: 235 2.7.0, 535 5.7.8, 454 4.7.0. */
-  | { readonly type: 'auth'; readonly credentials: PlainCredentials }
+  /** SCRAM asks for what is kept of the user's password: answer with `verifier()`, or refuse with `reply()`. */
+  | { readonly type: 'verifier'; readonly mechanism: string; readonly username: string }
+  /** Answer with `reply()`: 235 2.7.0, 535 5.7.8, 454 4.7.0. It may be held back while the mechanism says its last. */
+  | { readonly type: 'auth'; readonly credentials: Credentials }
   /** Answer with `reply()`. */
   | { readonly type: 'mail'; readonly reversePath: ReversePath; readonly parameters: MailParameters }
   /** Answer with `reply()`. */
@@ -51,10 +62,10 @@ export type ServerEvent =
 /** Events that the caller answers. */
 export type Question = Extract<
   ServerEvent,
-  { readonly type: 'starttls' | 'auth' | 'mail' | 'rcpt' | 'message' }
+  { readonly type: 'starttls' | 'verifier' | 'auth' | 'mail' | 'rcpt' | 'message' }
 >
 
 export function isQuestion(event: ServerEvent): event is Question {
   const { type } = event
-  return type === 'mail' || type === 'rcpt' || type === 'message' || type === 'auth' || type === 'starttls'
+  return type !== 'content' && type !== 'reply' && type !== 'reset' && type !== 'close'
 }

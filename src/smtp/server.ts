@@ -23,6 +23,7 @@ import { LineReader } from './line.ts'
 import { mailObjection, objection } from './objection.ts'
 import type { ForwardPath } from './path.ts'
 import { encodeReply, isPositive, type Reply, reply } from './reply.ts'
+import type { ChannelBinding, ScramVerifier } from './sasl.ts'
 import { isQuestion, type Question, type ServerEvent, type ServerOptions } from './server-event.ts'
 import { type Input, type State, transition } from './state.ts'
 
@@ -51,6 +52,9 @@ export class ServerSession {
   /** After EHLO rather than HELO. */
   #extended = false
   #table: ParameterTable = NO_PARAMETERS
+  /** Of the options, those that can be used on this connection. */
+  #auth: readonly string[]
+  #channelBinding: ChannelBinding | null = null
   #exchange: AuthExchange | null = null
   #transaction: Transaction | null = null
   /** MAIL commands, those refused too (RFC 9422 §4.1). */
@@ -59,6 +63,8 @@ export class ServerSession {
   readonly #domains = new Set<string>()
   #errors = 0
   #authFailures = 0
+  /** The channel binding was used. */
+  #bound = false
   #discardedOctets = 0
   /** Events not pulled yet. */
   readonly #queue: ServerEvent[] = []
@@ -68,6 +74,7 @@ export class ServerSession {
 
   constructor(options: ServerOptions) {
     this.#options = options
+    this.#auth = options.auth
     this.#content = new ContentReader(options.limits)
     this.#secure = options.tls === 'implicit'
   }
@@ -126,11 +133,27 @@ export class ServerSession {
     const event = this.#question
     invariant(event !== null, 'reply() without an event to answer')
     this.#question = null
-    if (this.#state !== 'closed') {
-      this.#answered(event, reply, isPositive(reply))
-      if (reply.code === 421) this.#close()
-    }
+    if (this.#state === 'closed') return encodeReply(reply)
+    const challenge = event.type === 'auth' ? this.#conclude(reply) : null
+    if (challenge !== null) return challenge
+    this.#answered(event, reply, isPositive(reply))
+    if (reply.code === 421) this.#close()
     return encodeReply(reply)
+  }
+
+  /** Answers a `verifier` event. */
+  verifier(verifier: ScramVerifier): Uint8Array {
+    invariant(this.#question?.type === 'verifier', 'verifier() without being asked for one')
+    this.#question = null
+    // A shutdown may have come in between.
+    const step = this.#exchange?.verifier(verifier)
+    return step?.type === 'challenge' ? step.octets : NO_OCTETS
+  }
+
+  /** TLS is up: what it gives to SASL, and which mechanisms can be used over it. */
+  channel(auth: readonly string[], channelBinding: ChannelBinding | null): void {
+    this.#auth = auth
+    this.#channelBinding = channelBinding
   }
 
   /** TLS is up. RFC 3207 §4.2: what was learnt in clear is forgotten, what came behind STARTTLS is dropped. */
@@ -271,8 +294,7 @@ export class ServerSession {
         this.#queue.push({ type: 'starttls' })
         break
       case 'AUTH': {
-        const exchange = new AuthExchange(command.mechanism, this.#options.auth)
-        this.#exchange = exchange
+        const exchange = this.#beginAuth(command.mechanism)
         this.#advance('AUTH')
         this.#authenticate(() => exchange.start(command.initialResponse))
         break
@@ -316,7 +338,8 @@ export class ServerSession {
     this.#helo = domain
     this.#extended = verb === 'EHLO'
     const { hostname } = this.#options
-    const offer = this.#extended ? formatOffer({ ...this.#options, secure: this.#secure }) : []
+    const state = { ...this.#options, auth: this.#auth, secure: this.#secure }
+    const offer = this.#extended ? formatOffer(state) : []
     this.#table = parameterTable(new Extensions(offer))
     this.#say(verb, reply(250, null, `${hostname} greets ${domain}`, ...offer))
   }
@@ -363,23 +386,54 @@ export class ServerSession {
     this.#refuse(verb, fault)
   }
 
+  #beginAuth(mechanism: string): AuthExchange {
+    if (mechanism.endsWith('-PLUS') && this.#auth.includes(mechanism)) {
+      // RFC 9266 §4.1: not "for more than one authentication mechanism instance on a given TLS connection".
+      if (this.#bound) throw BOUND_ALREADY
+      this.#bound = true
+    }
+    this.#exchange = new AuthExchange(mechanism, {
+      ...this.#options.sasl,
+      offered: this.#auth,
+      channelBinding: this.#channelBinding,
+    })
+    return this.#exchange
+  }
+
   #authenticate(step: () => AuthStep): void {
     try {
       const made = step()
-      if (made.type === 'continue') this.#say('AUTH', made.reply)
-      else this.#queue.push({ type: 'auth', credentials: made.credentials })
+      const { type } = made
+      if (type === 'challenge') this.#queue.push({ ...made, type: 'reply', verb: 'AUTH' })
+      else if (type === 'credentials') this.#queue.push({ type: 'auth', credentials: made.credentials })
+      else if (type === 'verifier') {
+        const mechanism = this.#exchange?.mechanism ?? ''
+        this.#queue.push({ type: 'verifier', mechanism, username: made.username })
+      } else {
+        this.#endAuth(made.reply)
+        const octets = encodeReply(made.reply)
+        this.#queue.push({ type: 'reply', verb: 'AUTH', reply: made.reply, octets, verdict: true })
+      }
     } catch (error) {
       if (!(error instanceof SmtpError)) throw error
+      if (error.code === 535) this.#authFailures++
       this.#endAuth(error.reply)
       this.#refuse('AUTH', error)
     }
   }
 
+  /** What the mechanism says before the verdict, which then waits; `null`: nothing. */
+  #conclude(verdict: Reply): Uint8Array | null {
+    // Neither a cancelled exchange nor a directory that is down is a guess at a password. Counted now: the client may
+    // cancel rather than hear it.
+    if (verdict.code === 535) this.#authFailures++
+    const step = this.#exchange?.conclude(verdict)
+    return step?.type === 'challenge' ? step.octets : null
+  }
+
   #endAuth(reply: Reply): void {
     this.#exchange = null
     this.#authenticated = isPositive(reply)
-    // Neither a cancelled exchange nor a directory that is down is a guess at a password.
-    if (reply.code === 535) this.#authFailures++
     this.#advance('AUTHENTICATED')
   }
 
@@ -387,6 +441,10 @@ export class ServerSession {
     switch (event.type) {
       case 'starttls':
         if (positive) this.#advance('STARTTLS')
+        break
+      case 'verifier':
+        invariant(!positive, 'a verifier was asked for')
+        this.#endAuth(reply)
         break
       case 'auth':
         this.#endAuth(reply)
@@ -473,6 +531,11 @@ const TOO_MANY_DOMAINS = new SmtpError(452, '4.5.3', 'Recipients of too many dom
 const TOO_MANY_TRANSACTIONS = new SmtpError(421, '4.3.2', 'Enough messages for one session, connect again')
 const UNRECOGNIZED = new SmtpError(500, '5.5.2', 'Command not recognized')
 const TOO_MANY_ERRORS = new SmtpError(421, '4.7.0', 'Too many errors')
+const BOUND_ALREADY = new SmtpError(
+  421,
+  '4.7.0',
+  'Channel binding is for one exchange a connection: connect again',
+)
 // RFC 4954 §9
 const TOO_MANY_AUTH_FAILURES = new SmtpError(421, '4.7.0', 'Too many failed authentication attempts')
 

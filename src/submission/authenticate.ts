@@ -1,9 +1,15 @@
 /** AUTH, RFC 4954: who the client is, by the directory that is in force now. */
 
 import type { Directory, User } from '../directory/directory.ts'
-import { verifyPassword } from '../directory/password.ts'
+import { domainOf } from '../directory/layout.ts'
+import { foldLocalPart } from '../directory/may-send.ts'
+import { prepareName, verifyPassword } from '../directory/password.ts'
+import type { Decoys } from '../directory/scram.ts'
+import type { Client } from '../net/listener.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
-import type { PlainCredentials } from '../smtp/sasl.ts'
+import type { Credentials, ScramHash, ScramVerifier } from '../smtp/sasl.ts'
+import { usableMechanisms } from './mechanisms.ts'
+import type { TokenVerifier } from './oauth.ts'
 
 export type Authentication =
   | { readonly user: User; readonly reply: Reply }
@@ -12,20 +18,133 @@ export type Authentication =
 const ACCEPTED = reply(235, '2.7.0', 'Authentication successful')
 /** The same words whatever was wrong: a stranger must not learn which names exist. */
 const REFUSED = reply(535, '5.7.8', 'User name or password is wrong')
+const TEMPORARY = reply(454, '4.7.0', 'Temporary authentication failure, try again later')
 
-export async function authenticate(
-  directory: Directory,
-  credentials: PlainCredentials,
-): Promise<Authentication> {
-  const user = directory.user(credentials.authenticationIdentity)
-  // An unknown user costs as much time as a known one.
-  const right = await verifyPassword(user?.verifier ?? null, credentials.password)
-  if (user === undefined) return { user: null, reply: REFUSED, reason: 'no such user' }
-  if (!right) return { user: null, reply: REFUSED, reason: 'wrong password' }
-  // RFC 4616 §2: an authorization identity is the wish to act for somebody else. Nobody may.
-  const wanted = credentials.authorizationIdentity
-  if (wanted !== '' && directory.user(wanted)?.name !== user.name) {
-    return { user: null, reply: REFUSED, reason: `may not act for ${wanted}` }
+/** Who the credentials are of, before it is asked whom he may act for. */
+type Identity =
+  | { readonly user: User }
+  | { readonly user: null; readonly reason: string; readonly temporary?: true }
+
+export interface AuthenticatorOptions {
+  /** Our name, as clients know it. */
+  readonly hostname: string
+  /** The deployment's own, of login names without one. */
+  readonly domain: string
+  /** The commit in force. */
+  readonly directory: () => Directory
+  readonly mechanisms: readonly string[]
+  readonly decoys: Decoys
+  /** `null`: no issuer is configured. */
+  readonly tokens: TokenVerifier | null
+}
+
+export class Authenticator {
+  readonly #options: AuthenticatorOptions
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options
   }
-  return { user, reply: ACCEPTED }
+
+  /** What this client is offered. */
+  mechanisms(client: Pick<Client, 'tls' | 'bindable'>): readonly string[] {
+    const { mechanisms, tokens, directory } = this.#options
+    return usableMechanisms(mechanisms, client, { tokens: tokens !== null, scram: directory().scram })
+  }
+
+  /** For the challenge of SCRAM: who is unknown, or has no verifier for it, is shown a decoy. */
+  verifier(mechanism: string, username: string): ScramVerifier {
+    const hash: ScramHash = mechanism.startsWith('SCRAM-SHA-256') ? 'SHA-256' : 'SHA-1'
+    return this.#kept(hash, username) ?? this.#options.decoys.verifier(hash, this.#canonical(username))
+  }
+
+  async authenticate(credentials: Credentials, client: Pick<Client, 'tls'>): Promise<Authentication> {
+    const identity = await this.#identify(credentials, client)
+    if (identity.user === null) {
+      const { reason, temporary } = identity
+      return { user: null, reply: temporary ? TEMPORARY : REFUSED, reason }
+    }
+    const { user } = identity
+    // RFC 4422 §3.4.1: an authorization identity is the wish to act for somebody else. Nobody may.
+    const wanted = credentials.authorizationIdentity
+    if (wanted !== '' && this.#named(wanted)?.name !== user.name) {
+      return { user: null, reply: REFUSED, reason: `${user.name} may not act for ${wanted}` }
+    }
+    return { user, reply: ACCEPTED }
+  }
+
+  async #identify(credentials: Credentials, client: Pick<Client, 'tls'>): Promise<Identity> {
+    switch (credentials.type) {
+      case 'password': {
+        const user = this.#named(credentials.authenticationIdentity)
+        // An unknown user costs as much time as a known one.
+        const right = await verifyPassword(user?.verifier ?? null, credentials.password)
+        return known(user, right ? null : 'wrong password')
+      }
+      case 'scram':
+        return known(this.#named(credentials.authenticationIdentity), credentials.failure)
+      case 'token':
+        return this.#ofToken(credentials.token, credentials.host, client)
+      case 'external':
+        return this.#ofCertificate(credentials.authorizationIdentity, client)
+      default:
+        return credentials satisfies never
+    }
+  }
+
+  async #ofToken(token: string, host: string | null, { tls }: Pick<Client, 'tls'>): Promise<Identity> {
+    // RFC 7628 §3.2: the host the client says it has connected to "MUST be validated". Its port is not: behind a
+    // translation of addresses it is not ours.
+    const ours = [this.#options.hostname, tls?.servername]
+    if (host !== null && !ours.some(name => name?.toLowerCase() === host.toLowerCase())) {
+      return { user: null, reason: `the token was meant for the server ${host}` }
+    }
+    const verdict = await this.#options.tokens?.check(token)
+    if (verdict === undefined) return { user: null, reason: 'there is no issuer of tokens' }
+    if (verdict.kind === 'unknown') return { user: null, reason: verdict.reason, temporary: true }
+    if (verdict.kind === 'invalid') return { user: null, reason: verdict.reason }
+    const user = this.#named(verdict.username)
+    return user === undefined ? { user: null, reason: `no such user: ${verdict.username}` } : { user }
+  }
+
+  // RFC 4422 Appendix A: an empty identity is whoever the server takes the certificate for.
+  #ofCertificate(wanted: string, { tls }: Pick<Client, 'tls'>): Identity {
+    const mailboxes = tls?.authorized === true ? tls.peerMailboxes : []
+    const users = new Map(
+      mailboxes.flatMap(mailbox => {
+        const user = this.#named(mailbox)
+        return user === undefined ? [] : [[user.name, user] as const]
+      }),
+    )
+    const [first, ...others] = users.values()
+    const user = wanted === '' && others.length === 0 ? first : users.get(this.#named(wanted)?.name ?? '')
+    if (user !== undefined) return { user }
+    return { user: null, reason: `the certificate is for ${mailboxes.join(', ') || 'nobody'}` }
+  }
+
+  // RFC 4954 §4, RFC 5802 §5.1: names are compared SASLprep'd; one that cannot be prepared is nobody's.
+  #named(name: string): User | undefined {
+    const prepared = prepareName(name)
+    const directory = this.#options.directory()
+    return prepared === null ? undefined : (directory.user(name) ?? directory.user(prepared))
+  }
+
+  #kept(hash: ScramHash, username: string): ScramVerifier | undefined {
+    const user = this.#named(username)
+    if (hash === 'SHA-1') return user?.sha1Verifier
+    return user?.verifier.scheme === 'SCRAM-SHA-256' ? user.verifier : undefined
+  }
+
+  /** As the directory finds users: a decoy must not tell `bob` from `BOB@example.com` where a user does not. */
+  #canonical(username: string): string {
+    const name = prepareName(username) ?? username
+    const at = name.lastIndexOf('@')
+    const localPart = foldLocalPart(at < 0 ? name : name.slice(0, at))
+    const domain = at < 0 ? this.#options.domain : name.slice(at + 1)
+    return `${localPart}@${domainOf(domain) ?? domain.toLowerCase()}`
+  }
+}
+
+function known(user: User | undefined, failure: string | null): Identity {
+  if (user === undefined) return { user: null, reason: 'no such user' }
+  return failure === null ? { user } : { user: null, reason: failure }
 }

@@ -2,7 +2,7 @@
  * NAME        submission (LIPAP): takes mail from authenticated users and hands it to the signer.
  * STANDARDS   RFC 6409, 8314, 4954; RFC 5321 and its extensions by `smtp/`.
  * HOLDS       the TLS key clients see, its hop key, a clone of the directory. Nothing of a message once it has answered.
- * REACHES     the Git remote, the signer.
+ * REACHES     the Git remote, the signer; where tokens are taken, the issuer's keys at an HTTPS URL.
  * NEVER       DKIM and TSIG keys, DNS, the Internet's MXs.
  * BUGS        a message over 512 KiB is passed on as it comes: should a hop break meanwhile, the client is told 451.
  */
@@ -19,6 +19,7 @@ import type { Log } from '../observe/event.ts'
 import { LIMITS } from '../smtp/limits.ts'
 import type { Offers } from '../smtp/server.ts'
 import { SubmissionSession } from './session.ts'
+import { prepareSignIn } from './sign-in.ts'
 
 /** What messages in flight may take together. */
 const BUDGET_OCTETS = 512 * 1024 * 1024
@@ -59,7 +60,8 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     maxConnections: MAX_HOP_CONNECTIONS,
     log,
   })
-  const acceptor = TlsAcceptor.forClients(clientPair(), HANDSHAKE_MS)
+  const signIn = prepareSignIn(config, () => follower.current())
+  const acceptor = TlsAcceptor.forClients(clientPair(), HANDSHAKE_MS, signIn.clientCa())
   const limits = {
     ...LIMITS,
     messageOctets: submission.maxMessageOctets,
@@ -73,6 +75,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     hostname: submission.hostname,
     domain,
     directory: () => follower.current(),
+    authenticator: signIn.authenticator,
     signer,
     budget: new Budget(BUDGET_OCTETS),
     limits,
@@ -88,7 +91,8 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
         hostname: submission.hostname,
         limits,
         tls,
-        auth: ['PLAIN', 'LOGIN'],
+        auth: submission.auth,
+        sasl: signIn.sasl,
         authRequired: true,
         // RFC 8314 §3.3: neither a password nor a message in clear text, also on :587.
         tlsRequired: true,
@@ -112,7 +116,8 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
   return {
     port: listener.port,
     async reload() {
-      acceptor.renew(clientPair())
+      acceptor.renew(clientPair(), signIn.clientCa())
+      signIn.reload()
       await follower.refresh()
       log.event('reloaded', { directory: follower.current().commit })
     },

@@ -12,8 +12,8 @@ import type { Limits } from '../smtp/limits.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
-import type { PlainCredentials } from '../smtp/sasl.ts'
-import { authenticate } from './authenticate.ts'
+import type { Credentials, ScramVerifier } from '../smtp/sasl.ts'
+import type { Authenticator } from './authenticate.ts'
 import { Passage } from './passage.ts'
 import { admitRecipient, refuseReversePath } from './policy.ts'
 import { grant } from './wishes.ts'
@@ -24,6 +24,7 @@ export interface Surroundings {
   readonly domain: string
   /** The commit in force. */
   readonly directory: () => Directory
+  readonly authenticator: Authenticator
   readonly signer: Peer
   readonly budget: Budget
   readonly limits: Pick<Limits, 'hops' | 'ownHops'>
@@ -55,9 +56,17 @@ export class SubmissionSession implements SessionHandler {
     this.#around = around
   }
 
-  async auth(credentials: PlainCredentials, client: Client): Promise<Reply> {
-    const { log, directory } = this.#around
-    const result = await authenticate(directory(), credentials)
+  mechanisms(client: Client): readonly string[] {
+    return this.#around.authenticator.mechanisms(client)
+  }
+
+  verifier(mechanism: string, username: string): ScramVerifier {
+    return this.#around.authenticator.verifier(mechanism, username)
+  }
+
+  async auth(credentials: Credentials, client: Client): Promise<Reply> {
+    const { log, authenticator } = this.#around
+    const result = await authenticator.authenticate(credentials, client)
     const facts = { client: client.address, mechanism: credentials.mechanism }
     if (result.user === null) {
       log.event(
