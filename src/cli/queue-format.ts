@@ -1,0 +1,141 @@
+/** Queued messages as text for people and as JSON for programs. */
+
+import type { Evidence, Message, Recipient } from '../queue/queue.ts'
+import { formatMailbox, formatPath } from '../smtp/path.ts'
+
+const SECOND_MS = 1000
+const UNITS: readonly [name: string, ms: number][] = [
+  ['d', 86_400 * SECOND_MS],
+  ['h', 3600 * SECOND_MS],
+  ['min', 60 * SECOND_MS],
+  ['s', SECOND_MS],
+]
+const WHY_LENGTH = 60
+
+/** `messages` are the first of `total`. */
+export function formatTable(messages: readonly Message[], total: number, nowMs: number): string {
+  if (messages.length === 0) return 'The queue is empty.\n'
+  const rows = messages.map(message => {
+    const pending = message.recipients.filter(({ state }) => state === 'pending')
+    const next = pending.toSorted((one, other) => one.dueMs - other.dueMs)[0]
+    const to = next ? formatMailbox(next.mailbox) : '-'
+    return [
+      message.id,
+      duration(nowMs - message.arrivedMs),
+      size(message.sizeOctets),
+      formatPath(message.reversePath).slice(1, -1) || '<>',
+      pending.length > 1 ? `${to} and ${pending.length - 1} more` : to,
+      next ? when(next.dueMs, nowMs) : '-',
+      next?.last ? shortened(told(next.last)) : '-',
+    ].map(printable)
+  })
+  const all = [['ID', 'AGE', 'SIZE', 'SENDER', 'TO', 'NEXT', 'WHY'], ...rows]
+  const widths = [0, 1, 2, 3, 4, 5].map(column => Math.max(...all.map(row => row[column]?.length ?? 0)))
+  const lines = all.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+  const more = total > messages.length ? `, of which these are the first ${messages.length}` : ''
+  return `${lines.join('\n')}\n\n${total} ${total === 1 ? 'message' : 'messages'}${more}\n`
+}
+
+export function formatMessage(message: Message, nowMs: number): string {
+  const { authenticatedAs, xptt, smtputf8, requireTls, priority, envelopeId } = message.envelope
+  const lines = [
+    message.id,
+    `  Sender      ${formatPath(message.reversePath)}`,
+    ...(authenticatedAs ? [`  Submitted   by ${authenticatedAs}`] : []),
+    ...(xptt?.commit ? [`  Allowed     by commit ${xptt.commit} of the directory`] : []),
+    `  Arrived     ${time(message.arrivedMs)}, ${duration(nowMs - message.arrivedMs)} ago`,
+    `  Expires     ${time(message.expiresMs)}, ${when(message.expiresMs, nowMs)}`,
+    `  Size        ${size(message.sizeOctets)}${smtputf8 ? ', SMTPUTF8' : ''}${requireTls ? ', REQUIRETLS' : ''}`,
+    ...(priority ? [`  Priority    ${priority}`] : []),
+    ...(envelopeId ? [`  ENVID       ${envelopeId}`] : []),
+    '  Recipients',
+    ...message.recipients.flatMap(recipient => formatRecipient(recipient, nowMs)),
+  ]
+  return lines.map(line => `${printable(line)}\n`).join('')
+}
+
+function formatRecipient(recipient: Recipient, nowMs: number): string[] {
+  const { mailbox, destination, state, attempts, dueMs, last } = recipient
+  const via = destination === mailbox.domain.toLowerCase() ? '' : ` via ${destination}`
+  const tried = attempts === 1 ? '1 attempt' : `${attempts} attempts`
+  const lines = [
+    `    ${formatMailbox(mailbox)}${via}`,
+    state === 'pending'
+      ? `      pending after ${tried}, next ${time(dueMs)}, ${when(dueMs, nowMs)}`
+      : `      ${state} after ${tried}`,
+  ]
+  if (last) {
+    lines.push(`      ${time(last.atMs)}: ${told(last)}`)
+    if (last.remote) lines.push(`      said ${last.remote}`)
+  }
+  return lines
+}
+
+/** Names and times as programs want them: mailboxes as text, times in ISO 8601. */
+export function messageJson(message: Message): object {
+  return {
+    id: message.id,
+    sender: formatPath(message.reversePath).slice(1, -1),
+    arrived: iso(message.arrivedMs),
+    expires: iso(message.expiresMs),
+    sizeOctets: message.sizeOctets,
+    envelope: message.envelope,
+    recipients: message.recipients.map(({ mailbox, destination, state, attempts, dueMs, last }) => ({
+      recipient: formatMailbox(mailbox),
+      destination,
+      state,
+      attempts,
+      ...(state === 'pending' ? { due: iso(dueMs) } : {}),
+      ...(last
+        ? {
+            last: {
+              at: iso(last.atMs),
+              status: last.status,
+              diagnostic: last.diagnostic,
+              ...(last.remote === undefined ? {} : { remote: last.remote }),
+            },
+          }
+        : {}),
+    })),
+  }
+}
+
+/** `now`, `in 5 min`, `3 h late`. */
+function when(ms: number, nowMs: number): string {
+  if (Math.abs(ms - nowMs) < SECOND_MS) return 'now'
+  return ms > nowMs ? `in ${duration(ms - nowMs)}` : `${duration(nowMs - ms)} late`
+}
+
+/** In the largest unit of which there are two: rounding hides little of it. */
+function duration(ms: number): string {
+  const [name, unit] = UNITS.find(([, unit]) => ms >= 2 * unit) ?? ['s', SECOND_MS]
+  return `${Math.max(Math.round(ms / unit), 0)} ${name}`
+}
+
+function size(octets: number): string {
+  if (octets < 1024) return `${octets} B`
+  const kibibytes = octets / 1024
+  return kibibytes < 1024 ? `${kibibytes.toFixed(1)} KiB` : `${(kibibytes / 1024).toFixed(1)} MiB`
+}
+
+function time(ms: number): string {
+  return `${iso(ms).slice(0, 19).replace('T', ' ')} UTC`
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+/** Most replies have their status in them already. */
+function told({ status, diagnostic }: Evidence): string {
+  return diagnostic.includes(status) ? diagnostic : `${status} ${diagnostic}`
+}
+
+function shortened(text: string): string {
+  return text.length > WHY_LENGTH ? `${text.slice(0, WHY_LENGTH - 1)}…` : text
+}
+
+/** What others said must not reach a terminal as anything but text. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, '�')
+}
