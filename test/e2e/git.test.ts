@@ -1,0 +1,150 @@
+/** Who may send is what Git says, and stays what it said last where it says nothing or nonsense. No service is restarted. */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { startGitHttp } from '../peers/git-http.ts'
+import { nodemailer } from '../peers/nodemailer.ts'
+import { freePort } from '../peers/port.ts'
+import { run } from '../peers/program.ts'
+import { MAIN } from '../peers/sandbox.ts'
+import { type Deployment, DOMAIN, deploy, USER } from './deployment.ts'
+import { signIn } from './sign-in.ts'
+
+const TO = ['bob@internet.test']
+const ALICE = `${DOMAIN}/users/alice.toml`
+const CAROL = `carol@${DOMAIN}`
+const SECRET = 'a password that comes on standard input'
+
+/** The repository is looked at all the time: nobody has to say that it has changed. */
+const begin = (t: TestContext): Promise<Deployment> =>
+  deploy(t, { toml: { directory: ['interval = "100ms"'] } })
+
+const inForce = (deployment: Deployment, commit: string) =>
+  deployment.event('directory', ({ fields }) => fields.state === 'in force' && fields.commit === commit)
+
+const messageFrom = (user: string): string => `From: ${user}\r\nTo: ${TO}\r\n\r\nText.\r\n`
+
+async function send(deployment: Deployment, user = USER, password?: string): Promise<string> {
+  const submission = deployment.submission(messageFrom(user), TO)
+  const sent = await nodemailer({
+    ...submission,
+    username: user,
+    from: user,
+    ...(password === undefined ? {} : { password }),
+  })
+  return sent.output
+}
+
+async function ptt(deployment: Deployment, args: readonly string[], input = ''): Promise<string> {
+  const { code, output } = await run(process.execPath, [MAIN, ...args, '--config', deployment.config.file], {
+    input,
+  })
+  assert.equal(code, 0, output)
+  return output
+}
+
+test('a broken commit: the last good one stays in force, and file and line are told', async t => {
+  const deployment = await begin(t)
+  const good = await deployment.repository.git('rev-parse', 'main')
+  const broken = await deployment.repository.commit({
+    [ALICE]: null,
+    [`${DOMAIN}/users/carol.toml`]: '# Carol\npassword = "none that we know"\n',
+  })
+  const { fields, service, level } = await deployment.event(
+    'directory',
+    ({ fields }) => fields.state === 'broken',
+  )
+  assert.deepEqual([service, level], ['submission', 'error'])
+  assert.deepEqual(
+    [fields.commit, fields.inForce, fields.file, fields.line],
+    [broken, good, `${DOMAIN}/users/carol.toml`, 2],
+  )
+  assert.match(await send(deployment), /^250 /)
+  const accepted = await deployment.event('accepted', ({ service }) => service === 'submission')
+  assert.equal(accepted.fields.commit, good)
+
+  const mended = await deployment.repository.commit({ [`${DOMAIN}/users/carol.toml`]: null })
+  await inForce(deployment, mended)
+  assert.match(
+    await send(deployment),
+    /535 5\.7\.8/,
+    'alice is gone now, as the broken commit already wanted',
+  )
+})
+
+test('the remote cannot be reached: users go on, also after a restart; it is told once', async t => {
+  const port = await freePort()
+  const directory = [`repository = "http://localhost:${port}/users.git"`, 'interval = "100ms"']
+  const deployment = await deploy(t, { services: [], toml: { directory } })
+  const remote = await startGitHttp(deployment.repository.path, { port })
+  for (const name of ['relay', 'signer', 'submission'] as const) await deployment.start(name)
+  await deployment.event('key', ({ fields }) => fields.state === 'active')
+  assert.match(await send(deployment), /^250 /)
+
+  await remote.stop()
+  const { fields, level } = await deployment.event(
+    'directory',
+    ({ fields }) => fields.state === 'unreachable',
+  )
+  assert.equal(level, 'error')
+  assert.match(String(fields.reason), /localhost/)
+  assert.match(await send(deployment), /^250 /)
+  await deployment.stop('submission')
+  await deployment.start('submission')
+  assert.match(await send(deployment), /^250 /)
+
+  const commit = await deployment.repository.commit({ [ALICE]: null })
+  const back = await startGitHttp(deployment.repository.path, { port })
+  t.after(() => back.stop())
+  await inForce(deployment, commit)
+  await deployment.event('directory', ({ fields }) => fields.state === 'reachable')
+  assert.match(await send(deployment), /535 5\.7\.8/)
+  const told = deployment.events.filter(({ fields }) => fields.state === 'unreachable')
+  for (const reason of new Set(told.map(({ fields }) => fields.reason))) {
+    const times = told.filter(({ fields }) => fields.reason === reason).length
+    assert.ok(times <= 2, `once in each life of the service: ${reason}`)
+  }
+})
+
+test('a user added by ptt user add is let in, while a session of another goes on', async t => {
+  const deployment = await begin(t)
+  const alice = await signIn(t, deployment)
+  await alice.say(`MAIL FROM:<${USER}>`, 250)
+  assert.match(await send(deployment, CAROL, SECRET), /535 5\.7\.8/)
+
+  const said = await ptt(deployment, ['user', 'add', 'carol'], `${SECRET}\n`)
+  assert.match(said, new RegExp(`${CAROL} added`))
+  const commit = await deployment.repository.git('rev-parse', 'main')
+  const { fields } = await inForce(deployment, commit)
+  assert.equal(fields.users, 2)
+  assert.match(await send(deployment, CAROL, SECRET), /^250 /)
+  assert.match(await send(deployment, CAROL, `${SECRET}.`), /535 5\.7\.8/)
+
+  // In the middle of the transaction that was begun before.
+  await alice.say(`RCPT TO:<${TO}>`, 250)
+  await alice.say('DATA', 354)
+  alice.send(`${messageFrom(USER)}.\r\n`)
+  await alice.expect(250)
+  // And what is his, is not hers.
+  assert.match(await alice.say(`MAIL FROM:<${CAROL}>`), /^550 5\.7\.1 /)
+  await alice.say(`MAIL FROM:<${USER}>`, 250)
+  await alice.say('RSET', 250)
+
+  await ptt(deployment, ['user', 'passwd', 'carol'], 'another password of hers\n')
+  await inForce(deployment, await deployment.repository.git('rev-parse', 'main'))
+  assert.match(await send(deployment, CAROL, SECRET), /535 5\.7\.8/)
+  assert.match(await send(deployment, CAROL, 'another password of hers'), /^250 /)
+
+  // A user who is removed finishes what was begun, and begins nothing more.
+  await alice.say(`MAIL FROM:<${USER}>`, 250)
+  await ptt(deployment, ['user', 'remove', 'alice'])
+  await inForce(deployment, await deployment.repository.git('rev-parse', 'main'))
+  await alice.say(`RCPT TO:<${TO}>`, 250)
+  await alice.say('DATA', 354)
+  alice.send(`${messageFrom(USER)}.\r\n`)
+  await alice.expect(250)
+  assert.match(await alice.say(`MAIL FROM:<${USER}>`), /^550 5\.7\.1 /)
+  await alice.say('QUIT', 221)
+  const log = JSON.stringify(deployment.events)
+  for (const secret of [SECRET, 'another password of hers']) assert.ok(!log.includes(secret))
+})
