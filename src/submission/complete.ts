@@ -46,7 +46,7 @@ export const ADDED = {
   Date: ['When there is none, or none that can be read', 'RFC 6409 §8.2'],
   'Message-ID': ['When there is none, or none that others could refer to', 'RFC 6409 §8.3'],
   Sender: [
-    'When `From` has several addresses and there is no `Sender`: the user’s own address',
+    'When `From` has several addresses and there is no `Sender`: the address of the user',
     'RFC 6409 §8.1, RFC 5322 §3.6.2',
   ],
 } as const

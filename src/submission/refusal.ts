@@ -91,7 +91,7 @@ export const REFUSALS = {
     code: 550,
     status: '5.7.1',
     what: 'An address in `From`, `Sender`, `Resent-From` or `Resent-Sender` that is not among the `senders` of the user',
-    why: 'RFC 6409 §6.3. A resent message is no exception: it would be signed as its author’s',
+    why: 'RFC 6409 §6.3. A resent message is no exception: it would be signed in the name of its author',
   },
   shown: {
     code: 550,
