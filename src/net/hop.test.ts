@@ -114,7 +114,7 @@ test('property: over a hop an envelope arrives as it was sent', () => {
         assert.deepEqual(server.envelope, { reversePath, ...parameters, recipients })
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 500, seed: 5321 },
   )
 })
 

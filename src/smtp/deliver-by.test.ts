@@ -5,6 +5,8 @@ import { formatDeliverBy, later, parseDeliverBy, remaining } from './deliver-by.
 import type { Envelope } from './envelope.ts'
 import { SmtpError } from './error.ts'
 
+fc.configureGlobal({ seed: 2852 })
+
 type DeliverBy = NonNullable<Envelope['deliverBy']>
 
 const values: [value: string, seconds: number, mode: 'R' | 'N', trace: boolean][] = [

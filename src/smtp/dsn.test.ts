@@ -12,6 +12,8 @@ import {
 import { SmtpError } from './error.ts'
 import { encodeXtext } from './xtext.ts'
 
+fc.configureGlobal({ seed: 3461 })
+
 const invalid = (parse: (value: string) => unknown, ...values: string[]) => {
   for (const value of values) assert.throws(() => parse(value), { code: 501, status: '5.5.4' }, value)
 }

@@ -34,6 +34,36 @@ const offers: [name: string, condition: Partial<Offer>, lines: string[]][] = [
   ['no mechanisms', { secure: true, auth: [] }, basics],
   ['no TLS', { tls: 'none' }, basics],
   ['a hop', { tls: 'implicit', secure: true, auth: [], hop: true }, [...basics, 'XPTT']],
+  ['in clear: no REQUIRETLS (RFC 8689 §2)', { offers: { requireTls: true } }, [...basics, 'STARTTLS']],
+  [
+    'what a service honours',
+    {
+      secure: true,
+      offers: {
+        dsn: true,
+        requireTls: true,
+        limits: true,
+        futureRelease: { longestSeconds: 86400, now: () => Date.UTC(2007, 4, 10, 15) },
+        deliverBy: { leastSeconds: 60 },
+        priority: { profile: 'MIXER' },
+      },
+    },
+    [
+      ...basics,
+      'AUTH PLAIN LOGIN',
+      'DSN',
+      'REQUIRETLS',
+      'LIMITS RCPTMAX=1000 MAILMAX=100000',
+      'FUTURERELEASE 86400 2007-05-11T15:00:00Z',
+      'DELIVERBY 60',
+      'MT-PRIORITY MIXER',
+    ],
+  ],
+  [
+    'a policy that is not disclosed (RFC 6710 §3)',
+    { offers: { priority: { profile: null } } },
+    [...basics, 'STARTTLS', 'MT-PRIORITY'],
+  ],
 ]
 
 test('what a server offers', () => {
@@ -50,6 +80,8 @@ test('what a client reads, RFC 5321 §4.1.1.1', () => {
     'AUTH GSSAPI DIGEST-MD5 PLAIN', // RFC 4954 §4.1
     'AUTH=LOGIN',
     'X-THING a b  c',
+    'LIMITS RCPTMAX=20 MAILMAX=5', // RFC 9422 §5
+    'DELIVERBY 240', // RFC 2852 §6
     'what is this?',
     '',
   ])
@@ -58,6 +90,8 @@ test('what a client reads, RFC 5321 §4.1.1.1', () => {
   assert.equal(extensions.size, 1_000_000)
   assert.deepEqual(extensions.auth, ['GSSAPI', 'DIGEST-MD5', 'PLAIN'])
   assert.equal(extensions.parameters('X-THING'), 'a b  c')
+  assert.deepEqual(extensions.limits, { rcptMax: 20, mailMax: 5 })
+  assert.equal(extensions.leastDeliverBy, 240)
   assert.equal(extensions.parameters('PIPELINING'), '')
   assert.equal(extensions.parameters('CHUNKING'), undefined)
   assert.deepEqual(new Extensions(['AUTH=PLAIN LOGIN']).auth, ['PLAIN', 'LOGIN'])
@@ -119,12 +153,17 @@ test('the table', () => {
 
 test('property: any lines make extensions', () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.string(), fc.stringMatching(/^(SIZE|AUTH)[ =0-9a-z]{0,9}$/))), lines => {
-      const extensions = new Extensions(lines)
-      assert.ok(extensions.size === undefined || extensions.size > 0)
-      for (const keyword of extensions.keywords) assert.ok(extensions.has(keyword))
-      assert.ok(extensions.auth.every(mechanism => mechanism !== ''))
-    }),
+    fc.property(
+      fc.array(fc.oneof(fc.string(), fc.stringMatching(/^(SIZE|AUTH|DELIVERBY|LIMITS)[ =0-9a-z]{0,9}$/))),
+      lines => {
+        const extensions = new Extensions(lines)
+        assert.ok(extensions.size === undefined || extensions.size > 0)
+        for (const keyword of extensions.keywords) assert.ok(extensions.has(keyword))
+        assert.ok(extensions.leastDeliverBy >= 0)
+        assert.ok(Object.values(extensions.limits).every(limit => limit > 0))
+        assert.ok(extensions.auth.every(mechanism => mechanism !== ''))
+      },
+    ),
     { seed: 5321 },
   )
 })

@@ -10,6 +10,8 @@ import {
   releaseMs,
 } from './future-release.ts'
 
+fc.configureGlobal({ seed: 4865 })
+
 const invalid = (parse: (value: string) => unknown, ...values: string[]) => {
   // RFC 4865 §4.2 (10) and (11)
   for (const value of values) assert.throws(() => parse(value), { code: 501, status: '5.5.4' }, value)

@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import { SmtpError } from './error.ts'
 import { parsePriority } from './priority.ts'
 
+fc.configureGlobal({ seed: 6710 })
+
 test('MT-PRIORITY, RFC 6710 §7: from -9 to 9', () => {
   for (let priority = -9; priority <= 9; priority++) assert.equal(parsePriority(String(priority)), priority)
   for (const value of ['', '10', '-10', '+1', '-0', '00', '01', '1.0', ' 1', 'high']) {

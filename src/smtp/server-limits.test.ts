@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import { LIMITS } from './limits.ts'
 import { formatServerLimits, parseServerLimits, type ServerLimits, serverLimits } from './server-limits.ts'
 
+fc.configureGlobal({ seed: 9422 })
+
 const parameters: [text: string, limits: ServerLimits][] = [
   ['RCPTMAX=20 MAILMAX=5', { rcptMax: 20, mailMax: 5 }], // RFC 9422 §5
   ['rcptmax=20', { rcptMax: 20 }],
