@@ -10,6 +10,7 @@ import { buffer } from 'node:stream/consumers'
 import { Command, type CommanderError, Option } from 'commander'
 import { FileError, readPem, readSecret } from '../config/file.ts'
 import { ConfigError, loadConfig } from '../config/load.ts'
+import { scramCrypto } from '../directory/scram.ts'
 import { parseAddressList } from '../message/address.ts'
 import { isId } from '../message/id.ts'
 import { ConnectionError } from '../net/connection.ts'
@@ -128,6 +129,7 @@ async function attempt(
   const replies = await submit(account, envelopeOf(sender, recipients, content), content, {
     hostname: ourName(),
     timeouts: TIMEOUTS,
+    scram: scramCrypto,
   })
   return outcome(replies, recipients)
 }

@@ -8,6 +8,7 @@ import { ClientSession } from '../smtp/client.ts'
 import { SmtpError } from '../smtp/error.ts'
 import type { Timeouts } from '../smtp/limits.ts'
 import { formatReply, type Reply } from '../smtp/reply.ts'
+import type { ClientCredentials, ScramClientCrypto } from '../smtp/sasl.ts'
 import { type TlsFacts, Wire, WireError } from './wire.ts'
 
 export type ConnectionErrorCode =
@@ -120,11 +121,12 @@ export class Connection {
     await this.#command('RSET', this.session.rset(), this.timeouts.rsetMs)
   }
 
-  async auth(
-    mechanism: 'PLAIN' | 'LOGIN',
-    credentials: { username: string; password: string },
-  ): Promise<Reply> {
-    return this.exchange('AUTH', this.session.auth(mechanism, credentials), this.timeouts.authMs)
+  /** With the best mechanism both sides have. */
+  async auth(credentials: ClientCredentials, scram: ScramClientCrypto): Promise<Reply> {
+    const { channelBinding } = this.#wire
+    const mechanism = choose(this.extensions.auth, channelBinding !== null)
+    const octets = this.session.auth(mechanism, credentials, { scram, channelBinding })
+    return this.exchange('AUTH', octets, this.timeouts.authMs)
   }
 
   /** QUIT; its reply is not waited for: nothing hangs on it. */
@@ -238,6 +240,15 @@ export class Connection {
     }
   }
 }
+
+/** Also where the server says nothing of AUTH: it may know better than it says, and else its refusal is the reason told. */
+function choose(offered: readonly string[], bindable: boolean): string {
+  const usable = PREFERENCE.filter(mechanism => bindable || !mechanism.endsWith('-PLUS'))
+  return usable.find(mechanism => offered.includes(mechanism)) ?? 'PLAIN'
+}
+
+/** RFC 5802 §6: -PLUS where it is offered; then what keeps the password from the server; LOGIN where nothing else is. */
+const PREFERENCE = ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'PLAIN', 'LOGIN']
 
 const refused = (phase: string, answer: Reply): ConnectionError =>
   new ConnectionError('refused', phase, formatReply(answer), answer)

@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import type { Envelope } from '../smtp/envelope.ts'
 import type { Timeouts } from '../smtp/limits.ts'
 import { formatReply } from '../smtp/reply.ts'
+import type { ScramClientCrypto } from '../smtp/sasl.ts'
 import { Connection, ConnectionError } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { deliver, type TransactionReplies } from './transaction.ts'
@@ -22,6 +23,8 @@ export interface SubmitOptions {
   /** Our name for EHLO. */
   readonly hostname: string
   readonly timeouts: Timeouts
+  /** The hashes of SCRAM: where the server has it, the password does not leave this machine. */
+  readonly scram: ScramClientCrypto
   readonly signal?: AbortSignal
 }
 
@@ -49,9 +52,7 @@ export async function submit(
     },
   })
   try {
-    const { auth } = connection.extensions
-    const login = auth.includes('LOGIN') && !auth.includes('PLAIN')
-    const answer = await connection.auth(login ? 'LOGIN' : 'PLAIN', { username, password })
+    const answer = await connection.auth({ username, password }, options.scram)
     if (answer.code >= 300) throw new ConnectionError('refused', 'AUTH', formatReply(answer), answer)
     return await deliver(connection, envelope, content)
   } finally {

@@ -1,6 +1,7 @@
 /** The message a sandbox sends by itself, as a mail client does, and what became of it. */
 
 import { setTimeout as pause } from 'node:timers/promises'
+import { scramCrypto } from '../directory/scram.ts'
 import { formatDate } from '../message/date.ts'
 import { ConnectionError } from '../net/connection.ts'
 import { type Account, submit } from '../net/submit.ts'
@@ -69,7 +70,7 @@ async function attempt(
     sizeOctets: content.length,
   } as const
   try {
-    const options = { hostname: 'client.example.test', timeouts: TIMEOUTS, signal }
+    const options = { hostname: 'client.example.test', timeouts: TIMEOUTS, scram: scramCrypto, signal }
     const { mail, recipients, message } = await submit(account, envelope, [content], options)
     return judge([mail, ...recipients, ...(message === null ? [] : [message])])
   } catch (error) {
