@@ -70,7 +70,7 @@ test('mail programs submit; what they sent is delivered and signed', async t => 
         (fields.recipients as readonly string[]).includes(to[0] ?? ''),
       )
       assert.deepEqual(fields.recipients, to)
-      const dump = sink.messages().find(text => text.includes(`\nX-Rcpt-Args: <${to[0]}>\n`)) ?? ''
+      const dump = sink.messages().find(text => text.includes(`\nX-Rcpt-Args: <${to[0]}>`)) ?? ''
       assert.match(dump, new RegExp(`^X-Mail-Args: <${USER}>`, 'm'))
       const arrived = sinkPart(dump)
       assert.ok(arrived.toString().includes(message.replace(/\r\n$/, '')), arrived.toString())
