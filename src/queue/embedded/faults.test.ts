@@ -85,6 +85,28 @@ suite('a put whose file operations fail', () => {
     }
   }
 
+  test('a file has its name, on the disk, before a message has the file', async t => {
+    const { queue, files } = await openFaulty(t)
+    const steps: string[] = []
+    const step =
+      <A extends unknown[], R>(name: string, operation: (...args: A) => Promise<R>) =>
+      async (...args: A): Promise<R> => {
+        assert.equal(await queue.get('A'), null, name)
+        const result = await operation(...args)
+        steps.push(name)
+        return result
+      }
+    const { create, rename, syncFolder } = files
+    files.create = step('create', async path => {
+      const { write, sync, close } = await create(path)
+      return { write: step('write', write), sync: step('sync', sync), close: step('close', close) }
+    })
+    files.rename = step('rename', rename)
+    files.syncFolder = step('sync folder', syncFolder)
+    await queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)])
+    assert.deepEqual(steps, ['create', 'write', 'sync', 'close', 'rename', 'sync folder'])
+  })
+
   test('small messages go on while files cannot be written', async t => {
     const { queue, files } = await openFaulty(t)
     files.failing = 'create'
