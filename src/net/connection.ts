@@ -132,7 +132,7 @@ export class Connection {
   /** QUIT; its reply is not waited for: nothing hangs on it. */
   quit(): void {
     if (this.#broken) this.#wire.destroy()
-    else this.#wire.write(this.session.quit(), 1000).catch(() => {})
+    else this.#wire.write(this.session.quit(), this.timeouts.quitMs).catch(() => {})
     this.#broken = true
     this.#wire.end()
   }
