@@ -30,6 +30,11 @@ const stamps: [what: string, change: Partial<Stamp>, value: string][] = [
     `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID} for <bob@example.net> tls TLS_AES_256_GCM_SHA384 (TLSv1.3); ${DATE}`,
   ],
   [
+    'a priority (RFC 6710 §7)',
+    { priority: -4 },
+    `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID} priority -4; ${DATE}`,
+  ],
+  [
     'IPv6, and a literal in EHLO',
     { from: '[IPv6:2001:db8::1]', address: '2001:db8::1' },
     `from [IPv6:2001:db8::1] ([IPv6:2001:db8::1]) by mail.example.org with ESMTPSA ${ID}; ${DATE}`,

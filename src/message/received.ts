@@ -20,6 +20,8 @@ export interface Stamp {
   readonly id: string
   /** Only when the message has one recipient: another's address is nobody's business (RFC 5321 §7.2). */
   readonly for?: Mailbox
+  /** MT-PRIORITY as the message goes on with it (RFC 6710 §4.1 (2)). */
+  readonly priority?: number
   readonly dateMs: number
   /** Of the local time, east of UTC. */
   readonly offsetMinutes?: number
@@ -45,6 +47,8 @@ export function formatReceived(stamp: Stamp): Uint8Array {
   // RFC 8314 §4.3: tls-cipher-clause; the version is a comment.
   if (stamp.tls && TLS_CIPHER.test(stamp.tls.cipher))
     clauses.push(`tls ${stamp.tls.cipher}`, `(${stamp.tls.version.replace(/[^\w.]/g, '')})`)
+  // RFC 6710 §7: Pri.
+  if (stamp.priority !== undefined) clauses.push(`priority ${stamp.priority}`)
   const last = clauses.length - 1
   clauses[last] = `${clauses[last]};`
   clauses.push(formatDate(stamp.dateMs, stamp.offsetMinutes))

@@ -118,6 +118,7 @@ export class Passage {
       id,
       dateMs,
       ...(client.tls === null ? {} : { tls: client.tls }),
+      ...(envelope.priority === undefined ? {} : { priority: envelope.priority }),
       ...(only !== undefined && others.length === 0 ? { for: only.forwardPath } : {}),
     }
     const completed = complete(this.#held.pieces, { stamp, user, envelope, domain, limits, whole })

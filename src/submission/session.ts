@@ -129,6 +129,8 @@ export class SubmissionSession implements SessionHandler {
       reverse_path: formatPath(transaction.reversePath),
       recipients: transaction.recipients.length,
       size: passage.sizeOctets,
+      // RFC 6710 §4.1 (3)
+      priority: transaction.parameters.priority,
       ...passage.changes,
       ms: now() - startedMs,
     }
