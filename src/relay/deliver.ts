@@ -18,7 +18,7 @@ import { deliverByMs, mustReturn } from './times.ts'
 
 export interface Delivery extends Means {
   readonly queue: Queue
-  readonly signer: Peer
+  readonly signer: Pick<Peer, 'deliver'>
   readonly settler: Settler
   readonly postmaster: string
   readonly retryMs: readonly number[]

@@ -118,11 +118,14 @@ function isInterrupted(cause: unknown): boolean {
   )
 }
 
+/** What a connection shows after EHLO. */
+export interface Shown {
+  readonly tls: Pick<TlsFacts, 'authorized' | 'authorizationError'> | null
+  readonly extensions: Pick<Extensions, 'has'>
+}
+
 /** After EHLO: whether the peer is one the message may be given to. */
-export function objectionToPeer(
-  policy: TlsPolicy,
-  { tls, extensions }: { readonly tls: TlsFacts | null; readonly extensions: Pick<Extensions, 'has'> },
-): Objection | null {
+export function objectionToPeer(policy: TlsPolicy, { tls, extensions }: Shown): Objection | null {
   if (!policy.clearText && tls === null)
     return { about: 'TLS', status: '5.7.10', diagnostic: `TLS is required (${policy.reason})` }
   if (policy.level !== 'verified') return null
@@ -142,11 +145,7 @@ export function objectionToPeer(
  * RFC 8689 §2: REQUIRETLS is said only "in the context of an SMTP session meeting the security requirements", which a
  * notice may do without.
  */
-export function saysRequireTls(
-  policy: TlsPolicy,
-  host: MailHost,
-  peer: { readonly tls: TlsFacts | null; readonly extensions: Pick<Extensions, 'has'> },
-): boolean {
+export function saysRequireTls(policy: TlsPolicy, host: MailHost, peer: Shown): boolean {
   if (policy.level === 'opportunistic') return false
   return objectionToHost(REQUIRETLS, host) === null && objectionToPeer(REQUIRETLS, peer) === null
 }

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { ConnectionError } from '../net/connection.ts'
+import { verifiedTls } from '../net/mx-tls.ts'
+import { WireError } from '../net/wire.ts'
+import { Extensions } from '../smtp/extension.ts'
+import { reply } from '../smtp/reply.ts'
+import type { MailHost } from './destination.ts'
+import {
+  OPPORTUNISTIC,
+  objectionToFailure,
+  objectionToHost,
+  objectionToPeer,
+  policyFor,
+  REQUIRETLS,
+  REQUIRETLS_NOTICE,
+  type Shown,
+  saysRequireTls,
+  type TlsPolicy,
+  wishFor,
+} from './tls-policy.ts'
+
+const ALICE = { localPart: 'alice', domain: 'example.org' }
+const envelope = { body: '7BIT', smtputf8: false } as const
+
+test('the policy of a message', () => {
+  assert.equal(policyFor({ envelope, reversePath: ALICE }), OPPORTUNISTIC)
+  assert.equal(policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: ALICE }), REQUIRETLS)
+  assert.equal(
+    policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: null }),
+    REQUIRETLS_NOTICE,
+  )
+})
+
+const host = (found: MailHost['found']): MailHost => ({ name: 'mx.x.test', found, addresses: null })
+const hosts: [policy: TlsPolicy, found: MailHost['found'], status: string | null][] = [
+  [OPPORTUNISTIC, 'unauthenticated', null],
+  [OPPORTUNISTIC, 'literal', null],
+  [REQUIRETLS_NOTICE, 'unauthenticated', null],
+  [REQUIRETLS, 'authenticated', null],
+  [REQUIRETLS, 'domain', null],
+  [REQUIRETLS, 'unauthenticated', '5.7.10'],
+  [REQUIRETLS, 'literal', '5.7.10'],
+]
+for (const [policy, found, status] of hosts)
+  test(`${policy.level}: a host that is ${found}`, () =>
+    assert.equal(objectionToHost(policy, host(found))?.status ?? null, status))
+
+const verified = { authorized: true, authorizationError: null }
+const unverified = { ...verified, authorized: false, authorizationError: 'CERT_HAS_EXPIRED' }
+const peers: [policy: TlsPolicy, tls: Shown['tls'], ehlo: string[], status: string | null][] = [
+  [OPPORTUNISTIC, null, [], null],
+  [OPPORTUNISTIC, unverified, [], null],
+  [REQUIRETLS_NOTICE, null, [], '5.7.10'],
+  [REQUIRETLS_NOTICE, unverified, [], null],
+  [REQUIRETLS, null, ['REQUIRETLS'], '5.7.10'],
+  [REQUIRETLS, unverified, ['REQUIRETLS'], '5.7.10'],
+  [REQUIRETLS, verified, [], '5.7.30'],
+  [REQUIRETLS, verified, ['REQUIRETLS'], null],
+]
+for (const [policy, tls, ehlo, status] of peers)
+  test(`${policy.level}: a peer with ${tls === null ? 'no TLS' : (tls.authorizationError ?? 'verified')}, ${ehlo}`, () =>
+    assert.equal(objectionToPeer(policy, { tls, extensions: new Extensions(ehlo) })?.status ?? null, status))
+
+test('REQUIRETLS is said only where all of it holds: RFC 8689 §2', () => {
+  const extensions = new Extensions(['REQUIRETLS'])
+  const secure = { tls: verified, extensions }
+  assert.equal(saysRequireTls(REQUIRETLS, host('authenticated'), secure), true)
+  assert.equal(saysRequireTls(REQUIRETLS_NOTICE, host('authenticated'), secure), true)
+  assert.equal(saysRequireTls(REQUIRETLS_NOTICE, host('unauthenticated'), secure), false)
+  assert.equal(
+    saysRequireTls(REQUIRETLS_NOTICE, host('authenticated'), { tls: unverified, extensions }),
+    false,
+  )
+  assert.equal(
+    saysRequireTls(REQUIRETLS_NOTICE, host('authenticated'), {
+      tls: verified,
+      extensions: new Extensions([]),
+    }),
+    false,
+  )
+  assert.equal(saysRequireTls(OPPORTUNISTIC, host('authenticated'), secure), false)
+})
+
+suite('what a failure of TLS comes to', () => {
+  const tls = (cause?: unknown, answer: Parameters<typeof reply> | null = null) =>
+    new ConnectionError('tls', 'TLS', 'why', answer && reply(...answer), cause)
+  const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
+  const rows: [what: string, policy: TlsPolicy, error: ConnectionError, status: string | null][] = [
+    ['in clear text then', OPPORTUNISTIC, tls(), null],
+    ['no connection at all', REQUIRETLS, new ConnectionError('connect', 'connect', 'refused'), null],
+    ['STARTTLS not offered', REQUIRETLS, tls(), '5.7.10'],
+    ['STARTTLS 502', REQUIRETLS, tls(undefined, [502, '5.5.1', 'No']), '5.7.10'],
+    ['STARTTLS 454', REQUIRETLS, tls(undefined, [454, '4.7.0', 'Not now']), '4.7.10'],
+    ['certificate', REQUIRETLS, tls(new WireError('tls', 'certificate has expired')), '5.7.10'],
+    ['time-out', REQUIRETLS, tls(new WireError('timeout', 'tls: nothing in 1 ms')), '4.7.10'],
+    ['closed', REQUIRETLS, tls(new WireError('tls', 'closed by the peer')), '4.7.10'],
+    ['reset', REQUIRETLS_NOTICE, tls(new WireError('tls', 'read ECONNRESET', reset)), '4.7.10'],
+  ]
+  for (const [what, policy, error, status] of rows)
+    test(what, () => assert.equal(objectionToFailure(policy, error)?.status ?? null, status))
+})
+
+suite('what is asked of TLS', () => {
+  test('each level its own', () => {
+    const of = (policy: TlsPolicy) => {
+      const wish = wishFor(policy, 'mx.x.test')
+      assert.ok(wish.mode !== 'none')
+      const { servername, minVersion, rejectUnauthorized } = wish.options
+      return [wish.mode, servername, minVersion, rejectUnauthorized]
+    }
+    assert.deepEqual(of(OPPORTUNISTIC), ['opportunistic', 'mx.x.test', 'TLSv1', false])
+    assert.deepEqual(of(REQUIRETLS_NOTICE), ['required', 'mx.x.test', 'TLSv1.2', false])
+    assert.deepEqual(of(REQUIRETLS), ['required', 'mx.x.test', 'TLSv1.2', true])
+  })
+
+  test('the name is looked for in the SAN and nowhere else: RFC 9525 §6.3', () => {
+    const check = verifiedTls('mx.x.test').checkServerIdentity
+    assert.ok(check)
+    const certificate = (subjectaltname?: string) =>
+      ({ subject: { CN: 'mx.x.test' }, subjectaltname }) as unknown as Parameters<typeof check>[1]
+    assert.match(String(check('mx.x.test', certificate())), /names no host/)
+    assert.match(String(check('mx.x.test', certificate('DNS:other.test'))), /does not match/)
+    assert.equal(check('mx.x.test', certificate('DNS:other.test, DNS:mx.x.test')), undefined)
+  })
+})

@@ -1,0 +1,162 @@
+/**
+ * The relay's work without its services: a queue in memory, a clock that jumps from one due time to the next, DNS as data,
+ * real sockets to whatever listens, and a signer that takes every notice.
+ */
+
+import type { DnsAnswer } from '../../src/dns/answer.ts'
+import type { Mx } from '../../src/dns/rdata.ts'
+import type { Fields, Log } from '../../src/observe/event.ts'
+import { openMemory } from '../../src/queue/memory/memory.ts'
+import type { Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
+import { type Delivery, deliver } from '../../src/relay/deliver.ts'
+import { Settler } from '../../src/relay/settle.ts'
+import { Sites } from '../../src/relay/site.ts'
+import { releasedMs } from '../../src/relay/times.ts'
+import type { Envelope } from '../../src/smtp/envelope.ts'
+import { TIMEOUTS } from '../../src/smtp/limits.ts'
+import { reply } from '../../src/smtp/reply.ts'
+
+export const START = Date.UTC(2026, 0, 5, 12)
+export const HOUR_MS = 3_600_000
+export const EXPIRE_MS = 120 * HOUR_MS
+
+/** Name → its MX hosts; no entry: there is no such domain. */
+export type Domains = Readonly<Record<string, readonly string[]>>
+
+export interface Simulation {
+  readonly queue: Queue
+  /** What the signer was given. */
+  readonly notices: readonly { readonly atMs: number; readonly envelope: Envelope; readonly text: string }[]
+  readonly events: readonly { readonly name: string; readonly fields: Fields }[]
+  nowMs: number
+  /** Puts a message that arrives now. */
+  put(
+    recipients: readonly (string | NewRecipient)[],
+    envelope?: Partial<Message['envelope']>,
+    reversePath?: Message['reversePath'],
+  ): Promise<string>
+  /** Works on what is due until then, or until nothing is left. */
+  run(untilMs?: number): Promise<void>
+  close(): void
+}
+
+export interface SimulationOptions {
+  readonly smtpPort: number
+  /** MX host → its address. */
+  readonly hosts: Readonly<Record<string, string>>
+  readonly domains: Domains
+  /** DNSSEC: whether MX answers have the AD bit, and whether that is believed. */
+  readonly authenticated?: boolean
+  readonly trusted?: boolean
+  /** To stand between the relay and its queue. */
+  readonly around?: (queue: Queue) => Queue
+  readonly content?: string
+}
+
+export const ALICE = { localPart: 'Alice', domain: 'Example.ORG' }
+const CONTENT = 'From: Alice@Example.ORG\r\nSubject: Dinner\r\n\r\nHow about tonight?\r\n'
+
+export function recipient(
+  text: string,
+  wishes: Omit<NewRecipient, 'mailbox' | 'destination'> = {},
+): NewRecipient {
+  const [localPart = '', domain = ''] = text.split('@')
+  return { mailbox: { localPart, domain }, destination: domain.toLowerCase(), ...wishes }
+}
+
+export function simulate(options: SimulationOptions): Simulation {
+  const { domains, hosts, authenticated = false, trusted = true } = options
+  const queue = (options.around ?? (inner => inner))(openMemory())
+  const notices: { atMs: number; envelope: Envelope; text: string }[] = []
+  const events: { name: string; fields: Fields }[] = []
+  const log = logTo(events)
+  const sites = new Sites(20)
+  let ids = 0
+  const simulation: Simulation = {
+    queue,
+    notices,
+    events,
+    nowMs: START,
+    async put(recipients, envelope = {}, reversePath = ALICE) {
+      const id = `01KAXE00000000000000000${String(ids++).padStart(3, '0')}`
+      const all = recipients.map(one => (typeof one === 'string' ? recipient(one) : one))
+      const arrivedMs = simulation.nowMs
+      const dueMs = releasedMs({ arrivedMs, envelope })
+      const message: NewMessage = {
+        id,
+        arrivedMs,
+        dueMs,
+        expiresMs: dueMs + EXPIRE_MS,
+        recipients: all,
+        envelope: {
+          reversePath,
+          body: '7BIT',
+          smtputf8: false,
+          ...envelope,
+          recipients: all.map(({ mailbox }) => ({ forwardPath: mailbox })),
+        },
+      }
+      await queue.put(message, [Buffer.from(options.content ?? CONTENT)])
+      return id
+    },
+    async run(untilMs = Number.POSITIVE_INFINITY) {
+      for (;;) {
+        const dueMs = await queue.nextDue()
+        if (dueMs === null || dueMs > untilMs) break
+        simulation.nowMs = Math.max(simulation.nowMs, dueMs)
+        for (const job of await queue.lease(simulation.nowMs, 1)) await deliver(job, delivery)
+      }
+      if (untilMs !== Number.POSITIVE_INFINITY) simulation.nowMs = Math.max(simulation.nowMs, untilMs)
+    },
+    close: () => sites.close(),
+  }
+  const delivery: Delivery = {
+    queue,
+    lookup: {
+      trusted,
+      resolver: {
+        async mx(domain): Promise<DnsAnswer<Mx>> {
+          const exchanges = domains[domain]
+          if (exchanges === undefined) return { kind: 'nxdomain', ttlSeconds: 60, authenticated }
+          if (exchanges.length === 0) return { kind: 'nodata', ttlSeconds: 60, authenticated }
+          const records = exchanges.map((exchange, n) => ({ preference: n, exchange }))
+          return { kind: 'answer', name: domain, records, ttlSeconds: 60, authenticated }
+        },
+        async addresses(host) {
+          const address = hosts[host]
+          if (address === undefined) return { kind: 'nxdomain', ttlSeconds: 60, authenticated }
+          const records = [{ address, family: 4 as const }]
+          return { kind: 'answer', name: host, records, ttlSeconds: 60, authenticated }
+        },
+      },
+    },
+    sites,
+    settler: new Settler(queue, log),
+    signer: {
+      async deliver(envelope, content) {
+        notices.push({ atMs: simulation.nowMs, envelope, text: Buffer.concat(content).toString('latin1') })
+        return reply(250, '2.0.0', 'Kept')
+      },
+    },
+    hostname: 'mail.example.org',
+    postmaster: 'postmaster@example.org',
+    smtpPort: options.smtpPort,
+    connectMs: 5000,
+    timeouts: TIMEOUTS,
+    retryMs: [5, 10, 20, 40, 60, 120, 240].map(minutes => minutes * 60_000),
+    expireMs: EXPIRE_MS,
+    warnMs: 4 * HOUR_MS,
+    now: () => simulation.nowMs,
+    random: () => 0.5,
+    wake: () => {},
+    log,
+  }
+  return simulation
+}
+
+function logTo(events: { name: string; fields: Fields }[], always: Fields = {}): Log {
+  return {
+    event: (name, fields = {}) => events.push({ name, fields: { ...always, ...fields } }),
+    with: fields => logTo(events, { ...always, ...fields }),
+  }
+}
