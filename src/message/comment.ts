@@ -5,6 +5,8 @@
  * quoted string is not closed.
  */
 export function withoutComments(text: string): string | null {
+  // As most fields are.
+  if (!/[("]/.test(text)) return text
   let bare = ''
   let depth = 0
   let quoted = false

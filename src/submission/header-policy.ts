@@ -85,11 +85,13 @@ function checkForm(header: readonly Field[]): void {
 }
 
 const COLON = 0x3a
+const LF = 0x0a
 
 // Each line but the first of a field begins with white space.
 const BLANK_LINE = /\n[ \t]+(?:\r|$)/
 
 function hasBlankLine(octets: Uint8Array): boolean {
+  if (octets.indexOf(LF) === octets.length - 1) return false
   return BLANK_LINE.test(Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1'))
 }
 
