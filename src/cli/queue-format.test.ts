@@ -59,6 +59,56 @@ ID                          AGE  SIZE     SENDER             TO                 
   )
 })
 
+const hold = { forSeconds: 7 * 86_400 }
+const held: Message = {
+  ...message,
+  envelope: {
+    ...message.envelope,
+    hold,
+    deliverBy: { seconds: 8 * 86_400, mode: 'R', trace: false },
+    ret: 'HDRS',
+    envelopeId: 'QQ314159',
+  },
+  recipients: [
+    {
+      ...pending,
+      dueMs: message.arrivedMs + 7 * 24 * HOUR_MS,
+      notify: ['SUCCESS', 'DELAY'],
+      originalRecipient: { addressType: 'rfc822', address: 'Bob@X.example' },
+    },
+    { ...pending, dueMs: message.arrivedMs + 7 * 24 * HOUR_MS, notify: [] },
+  ],
+}
+
+test('a message that is held says until when, RFC 4865', () => {
+  assert.match(
+    formatTable([held], 1, NOW),
+    /bob@X\.example and 1 more {2}held until 2025-01-09 09:00:00 UTC {2}-\n/,
+  )
+  assert.equal(
+    formatMessage(held, NOW).split('\n').slice(5).join('\n'),
+    `\
+  Size        4.2 KiB
+  Deliver by  2025-01-10 09:00:00 UTC, in 8 d, or return it
+  ENVID       QQ314159
+  RET         HDRS
+  Recipients
+    bob@X.example
+      held until 2025-01-09 09:00:00 UTC, in 7 d
+      notify SUCCESS, DELAY
+      for rfc822;Bob@X.example
+    bob@X.example
+      held until 2025-01-09 09:00:00 UTC, in 7 d
+      notify NEVER
+`,
+  )
+})
+
+test('a message that was released waits like any other', () => {
+  const released = { ...held, recipients: [{ ...pending, dueMs: NOW }, deferred] }
+  assert.doesNotMatch(formatTable([released], 1, NOW) + formatMessage(released, NOW), /held/)
+})
+
 test('an empty queue and one of one', () => {
   assert.equal(formatTable([], 0, NOW), 'The queue is empty.\n')
   assert.match(formatTable([message], 1, NOW), /\n\n1 message\n$/)

@@ -1,6 +1,7 @@
 /** Queued messages as text for people and as JSON for programs. */
 
 import type { Evidence, Message, Recipient } from '../queue/queue.ts'
+import { deliverByMs, isHeld } from '../relay/times.ts'
 import { formatMailbox, formatPath } from '../smtp/path.ts'
 
 const SECOND_MS = 1000
@@ -25,7 +26,7 @@ export function formatTable(messages: readonly Message[], total: number, nowMs: 
       size(message.sizeOctets),
       formatPath(message.reversePath).slice(1, -1) || '<>',
       pending.length > 1 ? `${to} and ${pending.length - 1} more` : to,
-      next ? when(next.dueMs, nowMs) : '-',
+      next ? nextOf(message, next, nowMs) : '-',
       next?.last ? shortened(told(next.last)) : '-',
     ].map(printable)
   })
@@ -37,7 +38,9 @@ export function formatTable(messages: readonly Message[], total: number, nowMs: 
 }
 
 export function formatMessage(message: Message, nowMs: number): string {
-  const { authenticatedAs, xptt, smtputf8, requireTls, priority, envelopeId } = message.envelope
+  const { authenticatedAs, xptt, smtputf8, requireTls, priority, envelopeId, deliverBy, ret } =
+    message.envelope
+  const deadlineMs = deliverByMs(message)
   const lines = [
     message.id,
     `  Sender      ${formatPath(message.reversePath)}`,
@@ -47,23 +50,37 @@ export function formatMessage(message: Message, nowMs: number): string {
     `  Expires     ${time(message.expiresMs)}, ${when(message.expiresMs, nowMs)}`,
     `  Size        ${size(message.sizeOctets)}${smtputf8 ? ', SMTPUTF8' : ''}${requireTls ? ', REQUIRETLS' : ''}`,
     ...(priority ? [`  Priority    ${priority}`] : []),
+    ...(deadlineMs === null
+      ? []
+      : [
+          `  Deliver by  ${time(deadlineMs)}, ${when(deadlineMs, nowMs)}, or ${deliverBy?.mode === 'R' ? 'return it' : 'tell of the delay'}`,
+        ]),
     ...(envelopeId ? [`  ENVID       ${envelopeId}`] : []),
+    ...(ret ? [`  RET         ${ret}`] : []),
     '  Recipients',
-    ...message.recipients.flatMap(recipient => formatRecipient(recipient, nowMs)),
+    ...message.recipients.flatMap(recipient => formatRecipient(message, recipient, nowMs)),
   ]
   return lines.map(line => `${printable(line)}\n`).join('')
 }
 
-function formatRecipient(recipient: Recipient, nowMs: number): string[] {
-  const { mailbox, destination, state, attempts, dueMs, last } = recipient
+/** In the table: when the next attempt is. */
+function nextOf(message: Message, next: Recipient, nowMs: number): string {
+  return isHeld(message, next, nowMs) ? `held until ${time(next.dueMs)}` : when(next.dueMs, nowMs)
+}
+
+function formatRecipient(message: Message, recipient: Recipient, nowMs: number): string[] {
+  const { mailbox, destination, state, attempts, dueMs, last, notify, originalRecipient } = recipient
   const via = destination === mailbox.domain.toLowerCase() ? '' : ` via ${destination}`
   const tried = attempts === 1 ? '1 attempt' : `${attempts} attempts`
-  const lines = [
-    `    ${formatMailbox(mailbox)}${via}`,
-    state === 'pending'
-      ? `      pending after ${tried}, next ${time(dueMs)}, ${when(dueMs, nowMs)}`
-      : `      ${state} after ${tried}`,
-  ]
+  const due = `${time(dueMs)}, ${when(dueMs, nowMs)}`
+  const lines = [`    ${formatMailbox(mailbox)}${via}`]
+  if (isHeld(message, recipient, nowMs)) lines.push(`      held until ${due}`)
+  else
+    lines.push(
+      state === 'pending' ? `      pending after ${tried}, next ${due}` : `      ${state} after ${tried}`,
+    )
+  if (notify) lines.push(`      notify ${notify.join(', ') || 'NEVER'}`)
+  if (originalRecipient) lines.push(`      for ${originalRecipient.addressType};${originalRecipient.address}`)
   if (last) {
     lines.push(`      ${time(last.atMs)}: ${told(last)}`)
     if (last.remote) lines.push(`      said ${last.remote}`)
@@ -80,23 +97,27 @@ export function messageJson(message: Message): object {
     expires: iso(message.expiresMs),
     sizeOctets: message.sizeOctets,
     envelope: message.envelope,
-    recipients: message.recipients.map(({ mailbox, destination, state, attempts, dueMs, last }) => ({
-      recipient: formatMailbox(mailbox),
-      destination,
-      state,
-      attempts,
-      ...(state === 'pending' ? { due: iso(dueMs) } : {}),
-      ...(last
-        ? {
-            last: {
-              at: iso(last.atMs),
-              status: last.status,
-              diagnostic: last.diagnostic,
-              ...(last.remote === undefined ? {} : { remote: last.remote }),
-            },
-          }
-        : {}),
-    })),
+    recipients: message.recipients.map(
+      ({ mailbox, destination, state, attempts, dueMs, last, ...asked }) => ({
+        recipient: formatMailbox(mailbox),
+        destination,
+        ...(asked.notify === undefined ? {} : { notify: asked.notify }),
+        ...(asked.originalRecipient === undefined ? {} : { originalRecipient: asked.originalRecipient }),
+        state,
+        attempts,
+        ...(state === 'pending' ? { due: iso(dueMs) } : {}),
+        ...(last
+          ? {
+              last: {
+                at: iso(last.atMs),
+                status: last.status,
+                diagnostic: last.diagnostic,
+                ...(last.remote === undefined ? {} : { remote: last.remote }),
+              },
+            }
+          : {}),
+      }),
+    ),
   }
 }
 

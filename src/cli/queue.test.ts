@@ -69,6 +69,24 @@ suite('ptt queue', () => {
     assert.equal(messages[0].recipients[1].recipient, 'b@two.example')
   })
 
+  test('releases what is held when it is named, and not with all the others', async t => {
+    const { queue, ptt } = await withMessages(t, ['A'])
+    for (const id of ['B', 'C']) {
+      const message = newMessage(id, ['a@one.example'], Date.now())
+      const envelope = { ...message.envelope, hold: { untilMs: LATER } }
+      await queue.put({ ...message, envelope, dueMs: LATER }, [])
+    }
+    assert.match((await ptt('list')).stdout, /\nB .* held until 2100-01-01 00:00:00 UTC/)
+    assert.match((await ptt('show', 'B')).stdout, /\n {6}held until 2100-01-01 00:00:00 UTC, /)
+    assert.equal((await ptt('retry', '--all')).stdout, '1 message is due now\n')
+    assert.equal((await queue.get('B'))?.recipients[0]?.dueMs, LATER)
+    assert.equal((await ptt('retry', 'B')).code, 0)
+    const jobs = await queue.lease(Date.now(), 10)
+    assert.deepEqual(new Set(jobs.map(({ message }) => message.id)), new Set(['A', 'B']))
+    assert.equal((await ptt('remove', 'C')).code, 0)
+    assert.equal(await queue.get('C'), null)
+  })
+
   test('shows a message', async t => {
     const { ptt } = await withMessages(t, ['A'])
     const { code, stdout } = await ptt('show', 'A')

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { hasSpool, openEmbedded } from '../queue/embedded/embedded.ts'
 import type { Message, Queue } from '../queue/queue.ts'
+import { isHeld } from '../relay/times.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { formatMessage, formatTable, messageJson } from './queue-format.ts'
 
@@ -50,7 +51,7 @@ function listCommand(): Command {
     .addHelpText(
       'after',
       `
-NEXT is when the next attempt is due, WHY what the last one was told.
+NEXT is when the next attempt is due, or until when the sender wants it held; WHY what the last one was told.
 
 Examples:
   ptt queue list
@@ -85,12 +86,13 @@ function retryCommand(): Command {
   return new Command('retry')
     .description('make messages due now, for all of their recipients that are pending')
     .argument('[ids...]', 'the ids of the messages')
-    .option('--all', 'all that is queued')
+    .option('--all', 'all that is queued, but what is held for later')
     .addOption(configOption())
     .addHelpText(
       'after',
       `
-The relay begins within a second, as many at a time as it does anyway.
+The relay begins within a second, as many at a time as it does anyway. A message that its sender wants held for later
+(FUTURERELEASE) is released when it is named, and left alone by --all.
 
 Examples:
   ptt queue retry 01JGG0ZT7N8Y4Q2M5RX3VWK6HE
@@ -102,7 +104,11 @@ Examples:
         if (!all) return each(ids, async id => (await queue.retry(id, Date.now())) && `${id} is due now`)
         let retried = 0
         for await (const page of pages(queue)) {
-          const done = await Promise.all(page.map(({ id }) => queue.retry(id, Date.now())))
+          const nowMs = Date.now()
+          const waiting = page.filter(
+            message => !message.recipients.some(each => isHeld(message, each, nowMs)),
+          )
+          const done = await Promise.all(waiting.map(({ id }) => queue.retry(id, nowMs)))
           retried += done.filter(Boolean).length
         }
         await print(`${retried} ${retried === 1 ? 'message is' : 'messages are'} due now\n`)

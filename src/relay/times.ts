@@ -1,6 +1,6 @@
 /** The times of a message: when it may be tried, by when it is wanted there, when its delay is told. Pure. */
 
-import type { Message, NewMessage } from '../queue/queue.ts'
+import type { Message, NewMessage, Recipient } from '../queue/queue.ts'
 import { releaseMs } from '../smtp/future-release.ts'
 
 /** What of a message its times hang on. */
@@ -27,4 +27,9 @@ export function isOverdue(message: Timed, nowMs: number): boolean {
 /** RFC 2852 §4.1.3: "no further delivery attempts may be made". */
 export function mustReturn(message: Timed, nowMs: number): boolean {
   return message.envelope.deliverBy?.mode === 'R' && isOverdue(message, nowMs)
+}
+
+/** RFC 4865: it waits for its release, and not for another attempt. `ptt queue retry` may have released it before. */
+export function isHeld({ envelope }: Timed, { state, attempts, dueMs }: Recipient, nowMs: number): boolean {
+  return envelope.hold !== undefined && state === 'pending' && attempts === 0 && dueMs > nowMs
 }
