@@ -6,7 +6,7 @@
  * content are never read as commands, whatever was refused: DATA is followed to its CRLF.CRLF, BDAT to its last octet.
  */
 
-import { AuthExchange, type AuthStep } from './auth.ts'
+import { Authentication, type AuthStep } from './auth.ts'
 import { type Command, parseArgument, splitLine, type Verb } from './command.ts'
 import { ContentReader } from './content.ts'
 import { normalizeDomain } from './domain.ts'
@@ -19,7 +19,7 @@ import {
   type ParameterTable,
   parameterTable,
 } from './extension.ts'
-import { LineReader } from './line.ts'
+import { LINE_TOO_LONG, LineReader } from './line.ts'
 import { mailObjection, objection } from './objection.ts'
 import type { ForwardPath } from './path.ts'
 import { encodeReply, isPositive, type Reply, reply } from './reply.ts'
@@ -47,24 +47,17 @@ export class ServerSession {
   readonly #content: ContentReader
   #state: State = 'connected'
   #secure: boolean
-  #authenticated = false
   #helo: string | null = null
   /** After EHLO rather than HELO. */
   #extended = false
   #table: ParameterTable = NO_PARAMETERS
-  /** Of the options, those that can be used on this connection. */
-  #auth: readonly string[]
-  #channelBinding: ChannelBinding | null = null
-  #exchange: AuthExchange | null = null
+  readonly #auth: Authentication
   #transaction: Transaction | null = null
   /** MAIL commands, those refused too (RFC 9422 §4.1). */
   #mails = 0
   /** Domains of recipients, where they are limited (RFC 9422 §4.3). */
   readonly #domains = new Set<string>()
   #errors = 0
-  #authFailures = 0
-  /** The channel binding was used. */
-  #bound = false
   #discardedOctets = 0
   /** Events not pulled yet. */
   readonly #queue: ServerEvent[] = []
@@ -74,7 +67,7 @@ export class ServerSession {
 
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#auth = options.auth
+    this.#auth = new Authentication(options)
     this.#content = new ContentReader(options.limits)
     this.#secure = options.tls === 'implicit'
   }
@@ -106,7 +99,7 @@ export class ServerSession {
   get protocol(): string {
     if (!this.#extended) return 'SMTP'
     const base = this.#transaction?.envelope.smtputf8 === true ? 'UTF8SMTP' : 'ESMTP'
-    return `${base}${this.#secure ? 'S' : ''}${this.#authenticated ? 'A' : ''}`
+    return `${base}${this.#secure ? 'S' : ''}${this.#auth.authenticated ? 'A' : ''}`
   }
 
   // Greeting = "220 " Domain [ SP textstring ] CRLF, RFC 5321 §4.2.
@@ -134,9 +127,11 @@ export class ServerSession {
     invariant(event !== null, 'reply() without an event to answer')
     this.#question = null
     if (this.#state === 'closed') return encodeReply(reply)
-    const challenge = event.type === 'auth' ? this.#conclude(reply) : null
-    if (challenge !== null) return challenge
-    this.#answered(event, reply, isPositive(reply))
+    if (event.type === 'auth' || event.type === 'verifier') {
+      const step = this.#auth.conclude(reply)
+      if (step.type === 'challenge') return step.octets
+    }
+    this.#answered(event, isPositive(reply))
     if (reply.code === 421) this.#close()
     return encodeReply(reply)
   }
@@ -145,15 +140,13 @@ export class ServerSession {
   verifier(verifier: ScramVerifier): Uint8Array {
     invariant(this.#question?.type === 'verifier', 'verifier() without being asked for one')
     this.#question = null
-    // A shutdown may have come in between.
-    const step = this.#exchange?.verifier(verifier)
-    return step?.type === 'challenge' ? step.octets : NO_OCTETS
+    const step = this.#auth.verifier(verifier)
+    return step.type === 'challenge' ? step.octets : NO_OCTETS
   }
 
-  /** TLS is up: what it gives to SASL, and which mechanisms can be used over it. */
+  /** TLS is up: which SASL mechanisms can be used over it, and the channel binding it gives. */
   channel(auth: readonly string[], channelBinding: ChannelBinding | null): void {
-    this.#auth = auth
-    this.#channelBinding = channelBinding
+    this.#auth.channel(auth, channelBinding)
   }
 
   /** TLS is up. RFC 3207 §4.2: what was learnt in clear is forgotten, what came behind STARTTLS is dropped. */
@@ -202,24 +195,32 @@ export class ServerSession {
   }
 
   #readLine(): void {
-    const { limits } = this.#options
-    const exchange = this.#exchange
-    const limitOctets =
-      exchange === null ? limits.commandLineOctets + EXTENSION_LINE_OCTETS : limits.authLineOctets
+    const { commandLineOctets, authLineOctets } = this.#options.limits
+    const { underWay } = this.#auth
+    const commandOctets = commandLineOctets + EXTENSION_LINE_OCTETS
+    const limitOctets = underWay
+      ? authLineOctets
+      : Math.max(commandOctets, this.#mayAuthenticate ? authLineOctets : 0)
     const line = this.#lines.read(this.#octets, this.#at, limitOctets)
     this.#at = line === null ? this.#octets.length : line.end
     if (line === null) return
-    if (exchange !== null) this.#authenticate(() => exchange.respond(line))
+    if (underWay) this.#authenticate(() => this.#auth.respond(line))
     else if (line.text === null) this.#refuse('', line.fault)
+    else if (limitOctets > commandOctets && isTooLong(line.text, commandOctets))
+      this.#refuse('', LINE_TOO_LONG)
     else this.#command(line.text)
+  }
+
+  /** RFC 4954 §4 keeps AUTH as short as other commands; many programs show a token with it that is longer. */
+  get #mayAuthenticate(): boolean {
+    const { offered, authenticated } = this.#auth
+    return offered.length > 0 && !authenticated && this.#objection('AUTH') === null
   }
 
   #command(line: string): void {
     const { verb, argument } = splitLine(line)
     try {
-      if (verb !== 'QUIT' && this.#authFailures >= this.#options.limits.authFailures) {
-        throw TOO_MANY_AUTH_FAILURES
-      }
+      if (verb !== 'QUIT' && this.#auth.exhausted) throw TOO_MANY_AUTH_FAILURES
       if (verb === null) throw UNRECOGNIZED
       this.#count(verb)
       const reason = this.#objection(verb)
@@ -246,7 +247,7 @@ export class ServerSession {
       {
         state: this.#state,
         secure: this.#secure,
-        authenticated: this.#authenticated,
+        authenticated: this.#auth.authenticated,
         extended: this.#extended,
         recipientRefused: this.#transaction?.refused === true,
       },
@@ -293,12 +294,11 @@ export class ServerSession {
       case 'STARTTLS':
         this.#queue.push({ type: 'starttls' })
         break
-      case 'AUTH': {
-        const exchange = this.#beginAuth(command.mechanism)
+      case 'AUTH':
+        this.#auth.begin(command.mechanism)
         this.#advance('AUTH')
-        this.#authenticate(() => exchange.start(command.initialResponse))
+        this.#authenticate(() => this.#auth.start(command.initialResponse))
         break
-      }
       case 'NOOP':
         this.#say('NOOP', OK)
         break
@@ -338,7 +338,7 @@ export class ServerSession {
     this.#helo = domain
     this.#extended = verb === 'EHLO'
     const { hostname } = this.#options
-    const state = { ...this.#options, auth: this.#auth, secure: this.#secure }
+    const state = { ...this.#options, auth: this.#auth.offered, secure: this.#secure }
     const offer = this.#extended ? formatOffer(state) : []
     this.#table = parameterTable(new Extensions(offer))
     this.#say(verb, reply(250, null, `${hostname} greets ${domain}`, ...offer))
@@ -386,68 +386,36 @@ export class ServerSession {
     this.#refuse(verb, fault)
   }
 
-  #beginAuth(mechanism: string): AuthExchange {
-    if (mechanism.endsWith('-PLUS') && this.#auth.includes(mechanism)) {
-      // RFC 9266 §4.1: not "for more than one authentication mechanism instance on a given TLS connection".
-      if (this.#bound) throw BOUND_ALREADY
-      this.#bound = true
-    }
-    this.#exchange = new AuthExchange(mechanism, {
-      ...this.#options.sasl,
-      offered: this.#auth,
-      channelBinding: this.#channelBinding,
-    })
-    return this.#exchange
-  }
-
   #authenticate(step: () => AuthStep): void {
     try {
       const made = step()
       const { type } = made
       if (type === 'challenge') this.#queue.push({ ...made, type: 'reply', verb: 'AUTH' })
+      else if (type === 'verifier') this.#queue.push(made)
       else if (type === 'credentials') this.#queue.push({ type: 'auth', credentials: made.credentials })
-      else if (type === 'verifier') {
-        const mechanism = this.#exchange?.mechanism ?? ''
-        this.#queue.push({ type: 'verifier', mechanism, username: made.username })
-      } else {
-        this.#endAuth(made.reply)
+      else {
+        this.#advance('AUTHENTICATED')
         const octets = encodeReply(made.reply)
         this.#queue.push({ type: 'reply', verb: 'AUTH', reply: made.reply, octets, verdict: true })
       }
     } catch (error) {
       if (!(error instanceof SmtpError)) throw error
-      if (error.code === 535) this.#authFailures++
-      this.#endAuth(error.reply)
+      this.#advance('AUTHENTICATED')
       this.#refuse('AUTH', error)
     }
   }
 
-  /** What the mechanism says before the verdict, which then waits; `null`: nothing. */
-  #conclude(verdict: Reply): Uint8Array | null {
-    // Neither a cancelled exchange nor a directory that is down is a guess at a password. Counted now: the client may
-    // cancel rather than hear it.
-    if (verdict.code === 535) this.#authFailures++
-    const step = this.#exchange?.conclude(verdict)
-    return step?.type === 'challenge' ? step.octets : null
-  }
-
-  #endAuth(reply: Reply): void {
-    this.#exchange = null
-    this.#authenticated = isPositive(reply)
-    this.#advance('AUTHENTICATED')
-  }
-
-  #answered(event: Question, reply: Reply, positive: boolean): void {
+  #answered(event: Question, positive: boolean): void {
     switch (event.type) {
       case 'starttls':
         if (positive) this.#advance('STARTTLS')
         break
       case 'verifier':
         invariant(!positive, 'a verifier was asked for')
-        this.#endAuth(reply)
+        this.#advance('AUTHENTICATED')
         break
       case 'auth':
-        this.#endAuth(reply)
+        this.#advance('AUTHENTICATED')
         break
       case 'mail': {
         if (!positive) break
@@ -531,13 +499,11 @@ const TOO_MANY_DOMAINS = new SmtpError(452, '4.5.3', 'Recipients of too many dom
 const TOO_MANY_TRANSACTIONS = new SmtpError(421, '4.3.2', 'Enough messages for one session, connect again')
 const UNRECOGNIZED = new SmtpError(500, '5.5.2', 'Command not recognized')
 const TOO_MANY_ERRORS = new SmtpError(421, '4.7.0', 'Too many errors')
-const BOUND_ALREADY = new SmtpError(
-  421,
-  '4.7.0',
-  'Channel binding is for one exchange a connection: connect again',
-)
 // RFC 4954 §9
 const TOO_MANY_AUTH_FAILURES = new SmtpError(421, '4.7.0', 'Too many failed authentication attempts')
+
+const isTooLong = (line: string, limitOctets: number): boolean =>
+  Buffer.byteLength(line) + '\r\n'.length > limitOctets && splitLine(line).verb !== 'AUTH'
 
 const asBuffer = (octets: Uint8Array): Buffer =>
   Buffer.isBuffer(octets) ? octets : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)

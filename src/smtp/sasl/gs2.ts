@@ -13,17 +13,18 @@ export interface Gs2Header {
 }
 
 // gs2-header = gs2-cbind-flag "," [ authzid ] ","; gs2-cbind-flag = ("p=" cb-name) / "n" / "y"; authzid = "a=" saslname;
-// cb-name = 1*(ALPHA / DIGIT / "." / "-"). The SMTP example of RFC 7628 §4.4 writes "user=" for "a=".
-const HEADER = /^(?:([ny])|p=([A-Za-z0-9.-]+)),(?:(?:a|user)=([^,\0]+))?,/
+// cb-name = 1*(ALPHA / DIGIT / "." / "-"). The SMTP example of RFC 7628 §4.4 writes "user=" for "a="; GNU SASL writes "a="
+// alone, and "an empty string is equivalent to an absent authorization identity" (RFC 4422 §3.4.1).
+const HEADER = /^(?:([ny])|p=([A-Za-z0-9.-]+)),(?:(?:a|user)=([^,\0]*))?,/
 
 /** Of a whole first message; what follows begins at `text.length`. @throws SmtpError 501 5.5.2 */
 export function parseGs2Header(message: string): Gs2Header {
-  const [text, flag, bindingType = '', authzid] = HEADER.exec(message) ?? []
+  const [text, flag, bindingType = '', authzid = ''] = HEADER.exec(message) ?? []
   if (text === undefined) throw malformed('GS2 header')
   return {
     flag: flag === 'n' || flag === 'y' ? flag : 'p',
     bindingType,
-    authorizationIdentity: authzid === undefined ? '' : parseSaslName(authzid),
+    authorizationIdentity: authzid === '' ? '' : parseSaslName(authzid),
     text,
   }
 }

@@ -197,6 +197,7 @@ test('what a client may say of channel binding (RFC 5802 §6)', () => {
 const first: [message: string, username: string | null, authzid?: string][] = [
   ['n,,n=user,r=a', 'user'],
   ['n,a=boss,n=user,r=a', 'user', 'boss'],
+  ['n,a=,n=user,r=a', 'user'],
   ['n,a=b=2Co=3Ds,n=a=2Cb=3D,r=a', 'a,b=', 'b,o=s'],
   ['n,,n=用户,r=a', '用户'],
   ['n,,n=user,r=!~', 'user'],
@@ -210,7 +211,6 @@ const first: [message: string, username: string | null, authzid?: string][] = [
   ['n,,n=a=41,r=a', null],
   ['n,,n=,r=a', null],
   ['n,,n=a\0b,r=a', null],
-  ['n,a=,n=user,r=a', null],
   ['n,,n=user,r=', null],
   ['n,,n=user,r=a b', null],
   ['n,,n=user,r=a,', null],
@@ -232,7 +232,7 @@ for (const [message, username, authzid = ''] of first)
       return assert.throws(() => server.start(octets(message)), { code: 501, status: '5.5.2' })
     assert.deepEqual(server.start(octets(message)), { type: 'verifier', username })
     server.verifier(VERIFIER)
-    const step = server.respond(octets('c=biws,r=a,p=AAAA'))
+    const step = server.respond(octets('c=biws,r=aserver,p=AAAA'))
     assert.ok(step.type === 'credentials')
     assert.equal(step.credentials.authorizationIdentity, authzid)
   })
