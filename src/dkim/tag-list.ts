@@ -28,7 +28,13 @@ export function formatTagList(tags: Iterable<readonly [name: string, value: stri
   return Array.from(tags, ([name, value]) => `${name}=${value}`).join('; ')
 }
 
-// FWS, not what String.trim takes for white space.
+// FWS, not what String.trim takes for white space; and not `/[ \t\r\n]+$/`, which is quadratic in a run of it.
 function trim(text: string): string {
-  return text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '')
+  let start = 0
+  let end = text.length
+  while (start < end && FWS.includes(text.charAt(start))) start++
+  while (end > start && FWS.includes(text.charAt(end - 1))) end--
+  return text.slice(start, end)
 }
+
+const FWS = ' \t\r\n'

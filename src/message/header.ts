@@ -67,10 +67,7 @@ function complaint(text: string, start: number): string {
 /** The value of a field: unfolded (RFC 5322 §2.2.3), without the white space around it, as UTF-8. */
 export function fieldBody(field: Field): string {
   const octets = view(field.octets)
-  return octets
-    .toString('utf8', octets.indexOf(58) + 1)
-    .replace(/\r\n/g, '')
-    .replace(/^[ \t]+|[ \t]+$/g, '')
+  return trim(octets.toString('utf8', octets.indexOf(58) + 1).replace(/\r\n/g, ''))
 }
 
 export function fieldsNamed(header: readonly Field[], name: string): Field[] {
@@ -85,7 +82,7 @@ export function fieldsNamed(header: readonly Field[], name: string): Field[] {
 export function field(name: string, value: string): Field {
   if (!/^[!-9;-~]+$/.test(name)) throw new RangeError(`not a field name: ${JSON.stringify(name)}`)
   if (/[\r\n\0]/.test(value)) throw new RangeError(`CR, LF or NUL in the value of ${name}`)
-  const text = fold(`${name}: ${value.replace(/^[ \t]+|[ \t]+$/g, '')}`)
+  const text = fold(`${name}: ${trim(value)}`)
   for (const line of text.split('\r\n'))
     if (Buffer.byteLength(line) > LINE_LIMIT)
       throw new RangeError(`a line of ${name} is longer than 998 octets`)
@@ -105,6 +102,15 @@ function fold(text: string): string {
     } else line += word
   }
   return folded + line
+}
+
+// Not `/[ \t]+$/`, which looks at every run of white space from each of its characters: a folded field may have 256 KiB of it.
+function trim(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isWsp(text.charCodeAt(start))) start++
+  while (end > start && isWsp(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
 }
 
 function isWsp(code: number): boolean {
