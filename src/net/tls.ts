@@ -39,7 +39,7 @@ export class TlsAcceptor {
   }
 
   /**
-   * For the public: TLS 1.2 and up (RFC 8314 §4.1, RFC 9325 §3.1.1). With `clientCa` a certificate of it is asked for, so
+   * For the public: TLS 1.2 and up (RFC 8997 §3, RFC 9325 §3.1.1). With `clientCa` a certificate of it is asked for, so
    * that SASL EXTERNAL can be used; one that is missing or foreign does no harm.
    */
   static forClients(pair: KeyPair, handshakeTimeout: number, clientCa?: string): TlsAcceptor {
@@ -53,8 +53,8 @@ export class TlsAcceptor {
   }
 
   /**
-   * For the hops: TLS 1.3 and a certificate of `ca` asked for. One that is missing or foreign is not refused here but
-   * by the session, before MAIL and in words (RFC 3207 §4.1): the operator of the other side sees why.
+   * For the hops: TLS 1.3 (RFC 9852), and a certificate of `ca` asked for. One that is missing or foreign is not refused
+   * here but by the session, before MAIL and in words (RFC 3207 §4.1): the operator of the other side sees why.
    */
   static forHop(pair: KeyPair, ca: string, handshakeTimeout: number): TlsAcceptor {
     return new TlsAcceptor({
