@@ -51,7 +51,9 @@ const IMPORT =
   /^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gms
 const root = join(import.meta.dirname, '..')
 // queue/contract.ts is the suite that the test files of the engines run.
-const sources = globSync('src/**/*.ts', { cwd: root }).filter(path => !/(\.test|^src\/queue\/contract)\.ts$/.test(path))
+const sources = globSync('src/**/*.ts', { cwd: root }).filter(
+  path => !/(\.test|^src\/queue\/contract)\.ts$/.test(path),
+)
 
 for (const path of sources) {
   const folder = path.split('/')[1] ?? ''

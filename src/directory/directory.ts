@@ -35,7 +35,7 @@ export interface User {
 /** A decision with its reason, as data: the client is told `reason`, the log keeps it too. */
 export type Decision = { readonly allowed: true } | { readonly allowed: false; readonly reason: string }
 
-/** The null reverse-path is not for users: bounces are the relay's. */
+/** The null reverse-path is anybody's (RFC 6409 §3.2). */
 export type MaySend = (user: User, reversePath: ReversePath) => Decision
 
 /** Follows the repository. `current()` is always one whole commit: the last good one. */

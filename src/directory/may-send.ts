@@ -5,8 +5,9 @@ import type { Mailbox } from '../smtp/path.ts'
 import type { MaySend } from './directory.ts'
 
 export const maySend: MaySend = (user, reversePath) => {
-  if (reversePath === null)
-    return { allowed: false, reason: 'The null reverse-path is for notices of failure, not for users' }
+  // RFC 6409 §3.2: mail programs answer with it (read receipts, RFC 8098 §3), and it MUST NOT be refused for itself. Whose
+  // message it is, its From says, which is held to the same patterns.
+  if (reversePath === null) return { allowed: true }
   const { localPart, domain } = foldMailbox(reversePath)
   if (localPart === user.localPart && domain === user.domain) return { allowed: true }
   const address = `${localPart}@${domain}`

@@ -43,8 +43,20 @@ test('what a client is refused, and what it is told', async t => {
   await t.test('a foreign reverse-path: 550 5.7.1, and one of his own after it', async t => {
     const dialog = await signIn(t, deployment)
     assert.match(await dialog.say('MAIL FROM:<bob@example.test>'), /^550 5\.7\.1 /)
-    assert.match(await dialog.say('MAIL FROM:<>'), /^550 5\.7\.1 /)
     await dialog.say(`MAIL FROM:<${USER}>`, 250)
+  })
+
+  await t.test('the null reverse-path: allowed (RFC 6409 §3.2), under a From of his own', async t => {
+    const dialog = await signIn(t, deployment)
+    for (const [from, said] of [
+      ['bob@example.test', /^550 5\.7\.1 /],
+      [USER, /^250 2\.0\.0 /],
+    ] as const) {
+      await dialog.say('MAIL FROM:<>', 250)
+      await dialog.say('RCPT TO:<bob@internet.test>', 250)
+      await dialog.say('DATA', 354)
+      assert.match(await dialog.say(`From: ${from}\r\n\r\nRead.\r\n.`), said)
+    }
   })
 
   await t.test('the 1,001st recipient: 452', async t => {
