@@ -1,0 +1,27 @@
+/** Every target, by name. */
+
+import type { Target } from '../target.ts'
+import { dkimTargets } from './dkim.ts'
+import { dnsTargets } from './dns.ts'
+import { messageTargets } from './message.ts'
+import { sasl } from './sasl.ts'
+import { settingsTargets } from './settings.ts'
+import { codecTargets } from './smtp-codecs.ts'
+import { contentTargets } from './smtp-content.ts'
+import { client, reply } from './smtp-reply.ts'
+import { server } from './smtp-server.ts'
+
+export const TARGETS: ReadonlyMap<string, Target> = new Map(
+  [
+    ...codecTargets,
+    reply,
+    ...contentTargets,
+    server,
+    client,
+    sasl,
+    ...messageTargets,
+    ...dkimTargets,
+    ...dnsTargets,
+    ...settingsTargets,
+  ].map(target => [target.name, target]),
+)
