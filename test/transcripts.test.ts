@@ -179,8 +179,11 @@ const quote = (text: string): string => JSON.stringify(text)
 function subject(event: ServerEvent): string {
   if (event.type === 'mail') return `mail ${formatPath(event.reversePath)}`
   if (event.type === 'rcpt') return `rcpt ${formatPath(event.recipient.forwardPath)}`
-  if (event.type === 'auth' && 'authenticationIdentity' in event.credentials)
-    return `auth ${event.credentials.authenticationIdentity}`
+  if (event.type === 'auth') {
+    const { credentials } = event
+    const who = 'authenticationIdentity' in credentials ? credentials.authenticationIdentity : ''
+    return `auth ${who || credentials.authorizationIdentity}`
+  }
   return event.type
 }
 
