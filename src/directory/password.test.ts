@@ -5,7 +5,9 @@ import {
   DEFAULT_ITERATIONS,
   formatVerifier,
   makeVerifier,
+  parseSha1Verifier,
   parseVerifier,
+  prepareName,
   VerifierError,
   verifyPassword,
 } from './password.ts'
@@ -37,6 +39,32 @@ test('a verifier is written and read back', async () => {
   assert.deepEqual(formatVerifier(parseVerifier(text)), text)
   const legacy = createHash('blake2b512').update('pencil').digest('hex')
   assert.equal(formatVerifier(parseVerifier(legacy.toUpperCase())), legacy)
+})
+
+test('a verifier for SCRAM-SHA-1 is written and read back', () => {
+  // RFC 5802 §5: user "user", password "pencil".
+  const text = 'SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:D+CSWLOshSulAsxiupA+qs2/fTE='
+  assert.equal(formatVerifier(parseSha1Verifier(text)), text)
+  for (const other of ['hunter2', text.replace('SHA-1', 'SHA-256'), text.replace('K9Y=', 'K9Y')]) {
+    assert.throws(() => parseSha1Verifier(other), /malformed second verifier: it reads SCRAM-SHA-1/)
+  }
+  assert.throws(() => parseSha1Verifier(text.replace('4096', '100')), /weak hash: 100 iterations/)
+})
+
+const names: [name: string, prepared: string | null][] = [
+  ['alice@example.com', 'alice@example.com'],
+  ['I\u00adX', 'IX'], // RFC 4013 §3, example 1
+  ['\u2168', 'IX'], // example 5
+  ['\u0007', null], // example 6
+  ['\u0627\u0031', null], // example 7
+  ['\u00ad', null], // RFC 4954 §4: it "results in an empty string"
+  ['', null],
+  // RFC 3454 §7: a query may have code points that are unassigned in Unicode 3.2.
+  ['\u0221', '\u0221'],
+  ['a'.repeat(1025), null],
+]
+test('names are prepared as queries', () => {
+  for (const [name, prepared] of names) assert.equal(prepareName(name), prepared, JSON.stringify(name))
 })
 
 const passwords: [stored: string, given: string, right: boolean][] = [
@@ -78,6 +106,7 @@ test('no password may be stored that could not be given', async () => {
 })
 
 const KEY = Buffer.alloc(32).toString('base64')
+const KEY_SHA_1 = Buffer.alloc(20).toString('base64')
 const salt = SALT.toString('base64')
 const malformed: [text: string, says: RegExp][] = [
   ['hunter2', /password in clear/],
@@ -89,6 +118,7 @@ const malformed: [text: string, says: RegExp][] = [
   [`SCRAM-SHA-256$4096:${salt}$c2hvcnQ=:${KEY}`, /malformed verifier/],
   [`SCRAM-SHA-256$-1:${salt}$${KEY}:${KEY}`, /malformed verifier/],
   [`SCRAM-SHA-256$4096:${salt}$${KEY}:${KEY}\n`, /malformed verifier/],
+  [`SCRAM-SHA-1$4096:${salt}$${KEY_SHA_1}:${KEY_SHA_1}`, /stands behind another, in a list/],
   ['$2b$10$hash', /kind of hash is not supported/],
   ['{SSHA}hash', /kind of hash is not supported/],
   ['5f4dcc3b5aa765d61d8327deb882cf99', /weak hash: 128 bits/],

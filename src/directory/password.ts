@@ -64,6 +64,11 @@ export function parseVerifier(text: string): Verifier {
 }
 
 export function parseSha1Verifier(text: string): ScramSha1Verifier {
+  if (!SCRAM_SHA_1.test(text)) {
+    throw new VerifierError(
+      'malformed second verifier: it reads SCRAM-SHA-1$<iterations>:<salt>$<StoredKey>:<ServerKey>, with 20-octet keys in base64',
+    )
+  }
   return { scheme: 'SCRAM-SHA-1', ...parseScramKeys(text, SCRAM_SHA_1) }
 }
 
@@ -97,7 +102,7 @@ function explain(text: string): string {
   if (text.startsWith('SCRAM-SHA-256$'))
     return `malformed verifier: it reads ${wanted}, with 32-octet keys in base64`
   if (text.startsWith('SCRAM-SHA-1$'))
-    return `a SCRAM-SHA-1 verifier stands second in a list, ["SCRAM-SHA-256$…", "SCRAM-SHA-1$…"], with 20-octet keys in base64`
+    return 'a SCRAM-SHA-1 verifier stands behind another, in a list: ["SCRAM-SHA-256$…", "SCRAM-SHA-1$…"]'
   if (/^\$(2[abxy]|1|5|6|y|argon2\w*)\$|^\{\w+\}/.test(text))
     return `this kind of hash is not supported: write ${wanted}`
   if (/^[0-9a-f]+$/i.test(text) && text.length >= 32)

@@ -9,6 +9,26 @@ const blake2b = createHash('blake2b512').update('pencil').digest('hex')
 const schema = new Schema('example.com')
 const password = `password = "${scram}"\n`
 
+const SHA_1 = 'SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:D+CSWLOshSulAsxiupA+qs2/fTE='
+
+test('a verifier for SCRAM-SHA-1 stands behind the other', () => {
+  const read = (text: string) => {
+    const parsed = schema.user('f', `password = ${text}`)
+    return parsed.ok ? parsed.value.password : parsed.problems.map(({ rule }) => rule)
+  }
+  const both = read(`["${scram}", "${SHA_1}"]`)
+  assert.ok('verifier' in both && both.sha1Verifier !== undefined)
+  assert.equal(formatVerifier(both.verifier), scram)
+  assert.equal(formatVerifier(both.sha1Verifier), SHA_1)
+  const one = read(`["${scram}"]`)
+  assert.ok('verifier' in one && one.sha1Verifier === undefined)
+  assert.match(String(read(`["${SHA_1}"]`)), /^password: a SCRAM-SHA-1 verifier stands behind another/)
+  assert.match(String(read(`["${scram}", "${scram}"]`)), /^password: malformed second verifier/)
+  assert.match(String(read(`["${scram}", 1]`)), /^password: malformed second verifier/)
+  assert.match(String(read(`["${scram}", "${SHA_1}", "${SHA_1}"]`)), /^password: write a string$/)
+  assert.match(String(read('[]')), /^password: write a string$/)
+})
+
 const senders: [written: string, read: string | null][] = [
   ['alice', 'alice@example.com'],
   ['Alice@EXAMPLE.com', 'alice@example.com'],
