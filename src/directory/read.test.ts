@@ -41,6 +41,16 @@ async function problems(files: Files): Promise<string[]> {
   return error.message.split('\n')
 }
 
+test('whether everybody can use SCRAM', async () => {
+  const sha1 = 'SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:D+CSWLOshSulAsxiupA+qs2/fTE='
+  const alice = { 'example.com/users/alice.toml': `password = ["${scram}", "${sha1}"]` }
+  const directory = await read(alice)
+  assert.equal(directory.scram, true)
+  assert.equal(directory.user('alice')?.sha1Verifier?.iterations, 4096)
+  assert.equal((await read({ ...alice, bob: original() })).scram, false)
+  assert.equal((await read({})).scram, true)
+})
+
 test('a folder a domain', async () => {
   const directory = await read({
     'README.md': '# Users',
