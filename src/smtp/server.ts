@@ -9,7 +9,6 @@
 import { Authentication, type AuthStep } from './auth.ts'
 import { type Command, parseArgument, splitLine, type Verb } from './command.ts'
 import { ContentReader } from './content.ts'
-import { normalizeDomain } from './domain.ts'
 import type { Envelope, EnvelopeRecipient } from './envelope.ts'
 import { SmtpError } from './error.ts'
 import {
@@ -21,11 +20,11 @@ import {
 } from './extension.ts'
 import { LINE_TOO_LONG, LineReader } from './line.ts'
 import { mailObjection, objection } from './objection.ts'
-import type { ForwardPath } from './path.ts'
 import { encodeReply, isPositive, type Reply, reply } from './reply.ts'
 import type { ChannelBinding, ScramVerifier } from './sasl.ts'
 import { isQuestion, type Question, type ServerEvent, type ServerOptions } from './server-event.ts'
 import { type Input, type State, transition } from './state.ts'
+import { Tally } from './tally.ts'
 
 export type { Offers } from './offer.ts'
 export type { ServerEvent, ServerOptions } from './server-event.ts'
@@ -35,8 +34,6 @@ interface Transaction {
   readonly envelope: Envelope
   /** Those of the envelope. */
   readonly recipients: EnvelopeRecipient[]
-  /** RCPT commands, those refused too (RFC 9422 §4.2). */
-  rcpts: number
   /** A RCPT was answered 4yz or 5yz. */
   refused: boolean
 }
@@ -53,10 +50,7 @@ export class ServerSession {
   #table: ParameterTable = NO_PARAMETERS
   readonly #auth: Authentication
   #transaction: Transaction | null = null
-  /** MAIL commands, those refused too (RFC 9422 §4.1). */
-  #mails = 0
-  /** Domains of recipients, where they are limited (RFC 9422 §4.3). */
-  readonly #domains = new Set<string>()
+  readonly #tally: Tally
   #errors = 0
   #discardedOctets = 0
   /** Events not pulled yet. */
@@ -69,6 +63,7 @@ export class ServerSession {
     this.#options = options
     this.#auth = new Authentication(options)
     this.#content = new ContentReader(options.limits)
+    this.#tally = new Tally(options.limits)
     this.#secure = options.tls === 'implicit'
   }
 
@@ -222,7 +217,7 @@ export class ServerSession {
     try {
       if (verb !== 'QUIT' && this.#auth.exhausted) throw TOO_MANY_AUTH_FAILURES
       if (verb === null) throw UNRECOGNIZED
-      this.#count(verb)
+      this.#tally.count(verb)
       const reason = this.#objection(verb)
       if (verb === 'BDAT') this.#bdat(argument, reason)
       else if (reason !== null) throw reason
@@ -270,8 +265,7 @@ export class ServerSession {
       }
       case 'RCPT': {
         const { forwardPath, parameters } = command
-        if ((this.#transaction?.rcpts ?? 0) > this.#options.limits.recipients) throw TOO_MANY_RECIPIENTS
-        this.#countDomain(forwardPath)
+        this.#tally.admit(forwardPath)
         this.#queue.push({ type: 'rcpt', recipient: { forwardPath, ...parameters }, parameters })
         break
       }
@@ -315,20 +309,6 @@ export class ServerSession {
       default:
         command satisfies never
     }
-  }
-
-  /** RFC 9422 §4: MAIL and RCPT as they come, whatever is answered. */
-  #count(verb: Verb): void {
-    if (verb === 'MAIL' && ++this.#mails > this.#options.limits.transactions) throw TOO_MANY_TRANSACTIONS
-    if (verb === 'RCPT' && this.#transaction !== null) this.#transaction.rcpts++
-  }
-
-  #countDomain({ domain }: ForwardPath): void {
-    const { recipientDomains } = this.#options.limits
-    if (recipientDomains === Number.POSITIVE_INFINITY) return
-    const name = normalizeDomain(domain)
-    if (!this.#domains.has(name) && this.#domains.size >= recipientDomains) throw TOO_MANY_DOMAINS
-    this.#domains.add(name)
   }
 
   // RFC 5321 §4.1.1.1 and §4.1.4: it ends a transaction as RSET does.
@@ -421,7 +401,8 @@ export class ServerSession {
         if (!positive) break
         const recipients: EnvelopeRecipient[] = []
         const envelope = { reversePath: event.reversePath, ...event.parameters, recipients }
-        this.#transaction = { envelope, recipients, rcpts: 0, refused: false }
+        this.#transaction = { envelope, recipients, refused: false }
+        this.#tally.begin()
         this.#advance('MAIL')
         break
       }
@@ -491,12 +472,6 @@ const START_MAIL_INPUT = reply(354, null, 'Start mail input; end with <CRLF>.<CR
 // RFC 5321 §3.5.3: where we do not tell.
 const CANNOT_VERIFY = reply(252, '2.0.0', 'Cannot VRFY user, but will accept message and attempt delivery')
 const HELP = reply(214, '2.0.0', 'EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT')
-// RFC 5321 §4.5.3.1.10
-const TOO_MANY_RECIPIENTS = new SmtpError(452, '4.5.3', 'Too many recipients')
-// RFC 9422 §4.3
-const TOO_MANY_DOMAINS = new SmtpError(452, '4.5.3', 'Recipients of too many domains in one session')
-// RFC 9422 §4.1
-const TOO_MANY_TRANSACTIONS = new SmtpError(421, '4.3.2', 'Enough messages for one session, connect again')
 const UNRECOGNIZED = new SmtpError(500, '5.5.2', 'Command not recognized')
 const TOO_MANY_ERRORS = new SmtpError(421, '4.7.0', 'Too many errors')
 // RFC 4954 §9
