@@ -21,6 +21,8 @@ import { type TlsFacts, Wire, WireError } from './wire.ts'
 export interface Client {
   readonly address: string
   readonly port: number
+  /** Of ours, the address it has reached. */
+  readonly localAddress: string
   /** `null` in clear text. */
   readonly tls: TlsFacts | null
   /** TLS gives a channel binding (RFC 9266). */
@@ -284,6 +286,7 @@ class ListenerSession {
     return {
       address: this.#wire.remoteAddress,
       port: this.#wire.remotePort,
+      localAddress: this.#wire.localAddress,
       tls: this.#wire.tls,
       bindable: this.#wire.channelBinding !== null,
       helo: this.#session.helo ?? '',

@@ -20,6 +20,8 @@ const ACCEPTED = reply(235, '2.7.0', 'Authentication successful')
 const REFUSED = reply(535, '5.7.8', 'User name or password is wrong')
 const TEMPORARY = reply(454, '4.7.0', 'Temporary authentication failure, try again later')
 
+type ClientFacts = Pick<Client, 'tls' | 'localAddress'>
+
 /** Who the credentials are of, before it is asked whom he may act for. */
 type Identity =
   | { readonly user: User }
@@ -57,7 +59,7 @@ export class Authenticator {
     return this.#kept(hash, username) ?? this.#options.decoys.verifier(hash, this.#canonical(username))
   }
 
-  async authenticate(credentials: Credentials, client: Pick<Client, 'tls'>): Promise<Authentication> {
+  async authenticate(credentials: Credentials, client: ClientFacts): Promise<Authentication> {
     const identity = await this.#identify(credentials, client)
     if (identity.user === null) {
       const { reason, temporary } = identity
@@ -72,7 +74,7 @@ export class Authenticator {
     return { user, reply: ACCEPTED }
   }
 
-  async #identify(credentials: Credentials, client: Pick<Client, 'tls'>): Promise<Identity> {
+  async #identify(credentials: Credentials, client: ClientFacts): Promise<Identity> {
     switch (credentials.type) {
       case 'password': {
         const user = this.#named(credentials.authenticationIdentity)
@@ -91,10 +93,10 @@ export class Authenticator {
     }
   }
 
-  async #ofToken(token: string, host: string | null, { tls }: Pick<Client, 'tls'>): Promise<Identity> {
+  async #ofToken(token: string, host: string | null, client: ClientFacts): Promise<Identity> {
     // RFC 7628 §3.2: the host the client says it has connected to "MUST be validated". Its port is not: behind a
     // translation of addresses it is not ours.
-    const ours = [this.#options.hostname, tls?.servername]
+    const ours = [this.#options.hostname, client.tls?.servername, client.localAddress]
     if (host !== null && !ours.some(name => name?.toLowerCase() === host.toLowerCase())) {
       return { user: null, reason: `the token was meant for the server ${host}` }
     }
@@ -107,7 +109,7 @@ export class Authenticator {
   }
 
   // RFC 4422 Appendix A: an empty identity is whoever the server takes the certificate for.
-  #ofCertificate(wanted: string, { tls }: Pick<Client, 'tls'>): Identity {
+  #ofCertificate(wanted: string, { tls }: ClientFacts): Identity {
     const mailboxes = tls?.authorized === true ? tls.peerMailboxes : []
     const users = new Map(
       mailboxes.flatMap(mailbox => {
