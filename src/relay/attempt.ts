@@ -27,6 +27,8 @@ export interface Judgement {
   readonly evidence: Evidence
   /** Of a delivery: what the peer does with the message. */
   readonly peer?: PeerPromises
+  /** Nothing was ever attempted: `evidence` is only of a time that passed. */
+  readonly attempted?: false
 }
 
 export async function attempt(job: Job, means: Means): Promise<Judgement[]> {

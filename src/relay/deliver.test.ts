@@ -256,6 +256,8 @@ suite('delivery in time: RFC 2852', () => {
     await relay.run()
     assert.deepEqual(server.sessions, [])
     assert.deepEqual(told(relay), ['1: failed 5.4.7 a'])
+    assert.match(relay.notices[0]?.text ?? '', /^Diagnostic-Code: x-ptt; Delivery time expired: /m)
+    assert.doesNotMatch(relay.notices[0]?.text ?? '', /^(Last-Attempt-Date|Remote-MTA):/m)
   })
 
   test('§4.1.4.1, R: not to a server without, but to another MX that has it', async t => {

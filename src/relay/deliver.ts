@@ -81,8 +81,9 @@ async function judge(job: Job, delivery: Delivery): Promise<Judgement[]> {
   if (over === null) return attempt(job, delivery)
   // RFC 2852 §4.1.3: no further attempt. What was said at the last one is still the best there is to tell.
   return job.recipients.map(index => {
-    const last = job.message.recipients[index]?.last ?? evidence(over, delivery.now(), undefined)
-    return { index, action: 'failed', evidence: { ...last, status: over.status } }
+    const last = job.message.recipients[index]?.last
+    if (last !== undefined) return { index, action: 'failed', evidence: { ...last, status: over.status } }
+    return { index, action: 'failed', evidence: evidence(over, delivery.now(), undefined), attempted: false }
   })
 }
 

@@ -36,8 +36,8 @@ export interface PeerPromises {
   readonly deliverBy: boolean
 }
 
-/** A result; of a delivery also what the peer promises. */
-export type Reported = RecipientResult & { readonly peer?: PeerPromises }
+/** A result; of a delivery also what the peer promises, and of none that there was no attempt. */
+export type Reported = RecipientResult & { readonly peer?: PeerPromises; readonly attempted?: false }
 
 /** After an attempt: of each kind at most one notice, for all recipients it is due for. */
 export function noticesAfter(
@@ -53,7 +53,8 @@ export function noticesAfter(
   for (const result of results) {
     const recipient = message.recipients[result.index]
     if (recipient === undefined) continue
-    const report = { index: result.index, evidence: result.evidence }
+    const { index, evidence, attempted } = result
+    const report: DueReport = { index, evidence, ...(attempted === undefined ? {} : { attempted }) }
     switch (result.action) {
       case 'failed':
         if (wants(recipient, 'FAILURE')) failed.push(report)

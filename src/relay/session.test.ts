@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Budget } from '../net/message-buffer.ts'
+import type { Fields, Log } from '../observe/event.ts'
+import { openMemory } from '../queue/memory/memory.ts'
+import type { EnvelopeRecipient } from '../smtp/envelope.ts'
+import type { MailParameters } from '../smtp/parameter.ts'
+import { RelaySession } from './session.ts'
+
+const NOW = 1_700_000_000_000
+const EXPIRE_MS = 86_400_000
+const ALICE = { localPart: 'alice', domain: 'example.test' }
+const ID = '01KAXE0000000000000000000A'
+
+/** What is queued of a message that took ten seconds from MAIL to its end. */
+async function queued(parameters: Partial<MailParameters>, recipients: readonly EnvelopeRecipient[]) {
+  const queue = openMemory()
+  const events: Fields[] = []
+  const log: Log = { event: (_, fields = {}) => events.push(fields), with: () => log }
+  let nowMs = NOW
+  const session = new RelaySession({
+    queue,
+    budget: new Budget(1000),
+    expireMs: EXPIRE_MS,
+    now: () => nowMs,
+    random: octets => new Uint8Array(octets),
+    wake: () => {},
+    log,
+  })
+  session.mail(ALICE, { body: '7BIT', smtputf8: false, xptt: { id: ID }, ...parameters })
+  for (const recipient of recipients) session.rcpt(recipient, {})
+  nowMs += 10_000
+  session.content(Buffer.from('Subject: x\r\n\r\n'))
+  assert.equal((await session.message()).code, 250)
+  return { message: await queue.get(ID), fields: events[0] }
+}
+
+const bob: EnvelopeRecipient = { forwardPath: { localPart: 'bob', domain: 'Internet.Test' } }
+
+test('what was asked of a message and of each recipient is kept', async () => {
+  const asked = {
+    ret: 'HDRS',
+    envelopeId: 'QQ314159',
+    requireTls: true,
+    deliverBy: { seconds: 60, mode: 'N', trace: false },
+    priority: 3,
+  } as const
+  const wishes = {
+    notify: ['SUCCESS'],
+    originalRecipient: { addressType: 'rfc822', address: 'Bob@X.test' },
+  } as const
+  const { message } = await queued(asked, [{ ...bob, ...wishes }, bob])
+  assert.deepEqual(message?.envelope, { ...asked, body: '7BIT', smtputf8: false, xptt: { id: ID } })
+  const stored = { mailbox: bob.forwardPath, destination: 'internet.test' }
+  const pending = { state: 'pending', attempts: 0, dueMs: NOW } as const
+  assert.deepEqual(message?.recipients, [
+    { ...stored, ...wishes, ...pending },
+    { ...stored, ...pending },
+  ])
+})
+
+const times: [what: string, hold: MailParameters['hold'], dueMs: number, heldUntil: string | undefined][] = [
+  ['not held', undefined, NOW, undefined],
+  ['HOLDFOR counts from MAIL', { forSeconds: 3600 }, NOW + 3_600_000, '2023-11-14T23:13:20.000Z'],
+  ['HOLDUNTIL', { untilMs: NOW + 60_000 }, NOW + 60_000, '2023-11-14T22:14:20.000Z'],
+  ['over before the message was whole', { untilMs: NOW + 5000 }, NOW + 5000, undefined],
+  ['over long ago', { untilMs: NOW - 60_000 }, NOW, undefined],
+]
+for (const [what, hold, dueMs, heldUntil] of times)
+  test(`when it is due: ${what}`, async () => {
+    const { message, fields } = await queued(hold === undefined ? {} : { hold }, [bob])
+    assert.equal(message?.arrivedMs, NOW)
+    assert.equal(message?.recipients[0]?.dueMs, dueMs)
+    assert.equal(message?.expiresMs, dueMs + EXPIRE_MS)
+    assert.equal(fields?.held_until, heldUntil)
+    assert.equal(fields?.ms, 0)
+  })
