@@ -252,8 +252,9 @@ async function submitDuring(
   const acknowledged = new Map<number, Acknowledgement>()
   let next = 0
   let over = false
+  const abort = new AbortController()
   const submit = async () => {
-    const client = new PersistentClient(deployment)
+    const client = new PersistentClient(deployment, abort.signal)
     try {
       while (next < count || !over) {
         const n = next++
@@ -266,7 +267,8 @@ async function submitDuring(
   const besiege = siege().finally(() => {
     over = true
   })
-  await Promise.all([besiege, ...Array.from({ length: CLIENTS }, submit)])
+  // When one fails nobody waits for the others for ever.
+  await Promise.all([besiege, ...Array.from({ length: CLIENTS }, submit)]).finally(() => abort.abort())
   return acknowledged
 }
 

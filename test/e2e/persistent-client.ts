@@ -9,6 +9,8 @@ import { type Deployment, PASSWORD, USER } from './deployment.ts'
 import { Dialog } from './dialog.ts'
 
 const AGAIN_MS = 50
+/** A test must end: a minute or so. */
+const MOST_FAILURES = 1000
 
 export interface Acknowledgement {
   /** In the 250. */
@@ -21,11 +23,14 @@ export interface Acknowledgement {
 
 export class PersistentClient {
   readonly #deployment: Deployment
+  readonly #signal: AbortSignal | undefined
   #dialog: Dialog | null = null
   #sentWhole = false
 
-  constructor(deployment: Deployment) {
+  /** `signal`: what ends its patience. */
+  constructor(deployment: Deployment, signal?: AbortSignal) {
     this.#deployment = deployment
+    this.#signal = signal
   }
 
   async send(message: string, to: string): Promise<Acknowledgement> {
@@ -44,6 +49,8 @@ export class PersistentClient {
         if (this.#sentWhole) unanswered++
       }
       this.close()
+      this.#signal?.throwIfAborted()
+      assert.ok(failures.length < MOST_FAILURES, `in vain ${MOST_FAILURES} times: ${failures.at(-1)}`)
       await pause(AGAIN_MS)
     }
   }
