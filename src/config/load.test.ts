@@ -21,7 +21,13 @@ test('the domain is enough', () => {
   const { submission, signer, relay, directory, hop, postmaster, send } = parseConfig(MINIMAL, FILE)
   assert.equal(postmaster, 'postmaster@example.com')
   assert.equal(hop.ca, '/etc/ptt/hop/ca.pem')
-  assert.deepEqual(directory, { repository: '/etc/ptt/users.git', branch: 'main', intervalMs: 5000 })
+  assert.deepEqual(directory, {
+    repository: '/etc/ptt/users.git',
+    branch: 'main',
+    intervalMs: 5000,
+    require: 'fast-forward',
+    alarmAfterMs: 900_000,
+  })
   assert.deepEqual(submission.listen, { host: '::', port: 465 })
   assert.equal(submission.hostname, 'mail.example.com')
   assert.equal(submission.clone, '/etc/ptt/clones/submission.git')
@@ -60,6 +66,11 @@ const readings: [toml: string, read: (config: Config) => unknown, expected: unkn
     `${MINIMAL}directory = { repository = "ssh://h/u.git", interval = "1m" }`,
     c => c.directory.intervalMs,
     60_000,
+  ],
+  [
+    `${MINIMAL}[directory]\nrequire = "signed"\nallowed_signers = "signers"`,
+    c => [c.directory.require, c.directory.allowedSigners, c.directory.keyring],
+    ['signed', '/etc/ptt/signers', undefined],
   ],
   [`${MINIMAL}submission.max_message_size = "512 KiB"`, c => c.submission.maxMessageOctets, 524_288],
   [`${MINIMAL}submission.max_message_size = "1.5MB"`, c => c.submission.maxMessageOctets, 1_500_000],
@@ -175,6 +186,18 @@ const complaints: [toml: string, line: number, key: string, message: string | Re
     3,
     'signer.seed',
     'there is a key as well: write key or seed, not both',
+  ],
+  [
+    `${MINIMAL}[directory]\nrequire = "signed"`,
+    3,
+    'directory.require',
+    'nobody may sign: name them in allowed_signers or keyring',
+  ],
+  [
+    `${MINIMAL}[directory]\nkeyring = "k"`,
+    3,
+    'directory.keyring',
+    'signatures are not asked for: write require = "signed" as well',
   ],
   [
     `${MINIMAL}[signer]\nbits = 1024`,

@@ -61,6 +61,38 @@ export function configSchema(domain: string, folder: string) {
             'How often it is looked at. Not set: 5s for a repository on this machine, 30s for another.',
           examples: ['30s'],
         }),
+      require: oneOf(['fast-forward', 'signed'])
+        .prefault('fast-forward')
+        .describe(
+          'What a new commit must be: a descendant of the one in force, so that nobody can rewrite who was allowed what. "signed": by somebody named below, too.',
+        ),
+      allowedSigners: path.exactOptional().meta({
+        description: 'Whose ssh signatures count: a file as in ssh-keygen(1), ALLOWED SIGNERS.',
+        examples: ['allowed_signers'],
+      }),
+      keyring: path.exactOptional().meta({
+        description: 'Whose OpenPGP signatures count: public keys, as gpg --export --armor writes them.',
+        examples: ['signers.asc'],
+      }),
+      alarmAfterMs: text(kind.duration)
+        .prefault('15m')
+        .describe('An alarm is raised when the repository cannot be reached for this long.'),
+    })
+    .superRefine(({ require, allowedSigners, keyring }, context) => {
+      const named = allowedSigners !== undefined || keyring !== undefined
+      if (require === 'signed' && !named)
+        context.addIssue({
+          code: 'custom',
+          path: ['require'],
+          message: 'nobody may sign: name them in allowed_signers or keyring',
+        })
+      const unused = allowedSigners === undefined ? 'keyring' : 'allowedSigners'
+      if (require !== 'signed' && named)
+        context.addIssue({
+          code: 'custom',
+          path: [unused],
+          message: 'signatures are not asked for: write require = "signed" as well',
+        })
     })
     .transform(table => ({
       ...table,

@@ -1,20 +1,17 @@
 /**
  * Our own bare clone of the repository: a cache on disk, written by one process, and what a service starts from when
  * the remote cannot be reached.
- *
- * Two references: `seen` is what the remote has, `good` the last commit that was read without a problem. Both carry a
- * digest of the remote and the branch, so that a clone never answers for another repository after a change of ptt.toml.
  */
 
-import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { GitError, type GitOptions, git } from './git.ts'
-import type { Blob } from './read.ts'
+import { type Blob, contentsOf, filesAfter, filesOf } from './objects.ts'
+import { References, type Resolved } from './references.ts'
 import { advice, type Remote } from './remote.ts'
 
 export type Fetched =
-  | { readonly kind: 'fetched'; readonly commit: string }
+  | ({ readonly kind: 'fetched' } & Resolved)
   /** The remote answers, and has no such branch. */
   | { readonly kind: 'no-branch'; readonly empty: boolean; readonly reason: string; readonly advice: string }
   | { readonly kind: 'failure'; readonly reason: string; readonly advice: string }
@@ -29,20 +26,22 @@ export interface CloneOptions {
 const MARK = 'ptt-clone'
 /** Reading our own disk is quick; a fetch may wait for a network. */
 const LOCAL_TIMEOUT_MS = 30_000
+/** What a git that was killed, or we, may have left half done. */
+const LEFT_OVER = /\.lock$|^gnupg-/
 const CORRUPT =
   /corrupt|bad object|bad tree|missing (blob|tree|commit)|unable to read|inflate|not a git repository: /i
 
 export class Clone {
   readonly folder: string
+  readonly references: References
   readonly #options: CloneOptions
-  readonly #refs: string
+  readonly #run = this.run.bind(this)
   #kept: string | null = null
 
   private constructor(folder: string, options: CloneOptions) {
     this.folder = folder
     this.#options = options
-    const source = createHash('sha256').update(`${options.remote.url}\0${options.branch}`).digest('hex')
-    this.#refs = `refs/ptt/${source.slice(0, 16)}`
+    this.references = this.#referencesOf(folder)
   }
 
   /** Opens the clone at `folder`, or makes an empty one there. Never touches a folder that is not a clone of ours. */
@@ -71,17 +70,28 @@ export class Clone {
       if (!(error instanceof GitError)) throw error
       // A clone has one kind of object names: the remote's.
       const format = /mismatched algorithms.*server (sha1|sha256)/.exec(error.said)?.[1]
-      if (format || CORRUPT.test(error.said)) return this.renew(timeoutMs, format)
+      if (format || (CORRUPT.test(error.said) && (await this.#isDamaged())))
+        return this.renew(timeoutMs, format)
       return this.#failure(error)
     }
   }
 
-  /** Clones anew beside a clone that turned out to be damaged, and takes its place when that succeeded. */
+  /**
+   * Clones anew beside a clone that turned out to be damaged, and takes its place when that succeeded. The last commit
+   * that was in force comes along: a damage, or a remote that can feign one, is no way around `require`.
+   */
   async renew(timeoutMs: number, format?: string): Promise<Fetched> {
     const fresh = await this.#make(format)
     try {
       const fetched = await this.#fetch(fresh, timeoutMs)
       if (fetched.kind === 'fetched') {
+        const good = await this.references.nameOf('good')
+        if (good !== null && !(await this.#bring(good, fresh)))
+          return {
+            kind: 'failure',
+            reason: `the clone is damaged, and the repository does not have ${good}, which was in force last`,
+            advice: `if its history was rewritten on purpose, delete ${this.folder}`,
+          }
         const old = `${fresh}.old`
         await rename(this.folder, old)
         await rename(fresh, this.folder)
@@ -97,70 +107,59 @@ export class Clone {
     }
   }
 
-  /** The last commit that was kept. */
+  /** The last commit that was in force. */
   async good(): Promise<string | null> {
-    return this.#resolve(this.folder, 'good')
+    this.#kept = (await this.references.resolve('good'))?.commit ?? null
+    return this.#kept
   }
 
-  /** From here on `commit` is what a start without the remote uses; git does not collect it either. */
+  /** `commit` is in force. Done already, it is nothing to do. */
   async keep(commit: string): Promise<void> {
-    if (this.#kept === commit) return
-    await this.#git(['update-ref', `${this.#refs}/good`, commit])
+    if (this.#kept !== commit) await this.references.keep(commit)
     this.#kept = commit
   }
 
-  /** Every file of a commit, without its content. */
-  async list(commit: string): Promise<Blob[]> {
-    const listing = await this.#git(['ls-tree', '-r', '-z', '-l', '--full-tree', commit])
-    const blobs: Blob[] = []
-    for (let start = 0; start < listing.length; ) {
-      const tab = listing.indexOf(9, start)
-      const end = listing.indexOf(0, tab)
-      const [mode = '', , oid = '', size = ''] = listing.toString('latin1', start, tab).split(/ +/)
-      blobs.push({ mode, oid, path: listing.toString('utf8', tab + 1, end), sizeOctets: Number(size) || 0 })
-      start = end + 1
-    }
-    return blobs
+  /** Every file of a commit. */
+  files(commit: string): Promise<Map<string, Blob>> {
+    return filesOf(this.#run, commit)
   }
 
-  /** The contents of blobs, in the order asked for, by one process. */
-  async contents(oids: readonly string[]): Promise<Buffer[]> {
-    if (oids.length === 0) return []
-    const output = await this.#git(['cat-file', '--batch'], { input: `${oids.join('\n')}\n` })
-    const contents: Buffer[] = []
-    let at = 0
-    for (const oid of oids) {
-      // <oid> SP blob SP <size> LF <contents> LF
-      const end = output.indexOf(10, at)
-      const [name, type, size] = output.toString('latin1', at, end).split(' ')
-      if (end < 0 || name !== oid || type !== 'blob')
-        throw new GitError('FAILED', `object ${oid} is not in the clone`, `missing blob ${oid}`)
-      contents.push(output.subarray(end + 1, end + 1 + Number(size)))
-      at = end + 1 + Number(size) + 1
-    }
-    return contents
+  /** The files of `to`, made of those of `from`. */
+  filesAfter(from: string, files: ReadonlyMap<string, Blob>, to: string): Promise<Map<string, Blob>> {
+    return filesAfter(this.#run, from, files, to)
+  }
+
+  /** The contents of blobs, in the order asked for. */
+  contents(oids: readonly string[]): Promise<Buffer[]> {
+    return contentsOf(this.#run, oids)
+  }
+
+  /** Any other command in the clone. */
+  run(args: readonly string[], options: Partial<GitOptions> = {}): Promise<Buffer> {
+    const { folder, signal } = { folder: this.folder, signal: this.#options.signal, ...options }
+    return git(args, { timeoutMs: LOCAL_TIMEOUT_MS, ...options, folder, signal })
   }
 
   async #fetch(folder: string, timeoutMs: number): Promise<Fetched> {
     const { remote, branch } = this.#options
-    const refspec = `+refs/heads/${branch}:${this.#refs}/seen`
+    const refspec = `+refs/heads/${branch}:${this.references.full('seen')}`
     const args = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--', remote.url, refspec]
     try {
-      await this.#git(args, { folder, remote, timeoutMs })
+      await this.run(args, { folder, remote, timeoutMs })
     } catch (error) {
       // git finds the branch gone, or not there yet; the remote is well.
       if (error instanceof GitError && /couldn't find remote ref/.test(error.said))
         return this.#noBranch(timeoutMs)
       throw error
     }
-    const commit = await this.#resolve(folder, 'seen')
-    if (commit === null) throw new GitError('FAILED', `${branch} does not name a commit`)
-    return { kind: 'fetched', commit }
+    const seen = await this.#referencesOf(folder).resolve('seen')
+    if (seen === null) throw new GitError('FAILED', `${branch} does not name a commit`)
+    return { kind: 'fetched', ...seen }
   }
 
   async #noBranch(timeoutMs: number): Promise<Fetched> {
     const { remote, branch } = this.#options
-    const heads = await this.#git(['ls-remote', '--heads', '--', remote.url], { remote, timeoutMs })
+    const heads = await this.run(['ls-remote', '--heads', '--', remote.url], { remote, timeoutMs })
     const others = [...heads.toString().matchAll(/\trefs\/heads\/(.+)$/gm)].map(match => match[1])
     const empty = others.length === 0
     const reason = empty ? 'the repository is empty' : `the repository has no branch ${branch}`
@@ -174,16 +173,44 @@ export class Clone {
     return { kind: 'failure', reason: error.message, advice: advice(error.said, this.#options.remote) }
   }
 
-  async #resolve(folder: string, name: 'seen' | 'good'): Promise<string | null> {
-    const args = ['for-each-ref', '--format=%(objectname) %(objecttype)', `${this.#refs}/${name}`]
-    const found = (await this.#git(args, { folder })).toString()
-    return /^([0-9a-f]{40}|[0-9a-f]{64}) commit$/m.exec(found)?.[1] ?? null
+  /** Keeps `good` in a fresh clone too: from the old one as far as that is readable, else as the remote has it. */
+  async #bring(good: string, fresh: string): Promise<boolean> {
+    const ref = this.references.full('good')
+    const args = [
+      'fetch',
+      '--quiet',
+      '--no-tags',
+      '--no-write-fetch-head',
+      '--',
+      this.folder,
+      `+${ref}:${ref}`,
+    ]
+    await this.run(args, { folder: fresh }).catch(() => {})
+    return this.#referencesOf(fresh)
+      .keep(good, 'cloned anew')
+      .then(
+        () => true,
+        () => false,
+      )
+  }
+
+  /** Whether it is our clone that is corrupt: git tells of a corrupt remote in the same words. */
+  async #isDamaged(): Promise<boolean> {
+    return this.run(['fsck', '--no-dangling', '--no-progress']).then(
+      () => false,
+      (error: unknown) => error instanceof GitError && error.code === 'FAILED',
+    )
+  }
+
+  #referencesOf(folder: string): References {
+    const { remote, branch } = this.#options
+    return new References(folder, remote, branch, (args, more) => this.run(args, { folder, ...more }))
   }
 
   /** An empty clone beside the place of ours, so that a crash never leaves half of one there. */
   async #make(format = 'sha1'): Promise<string> {
     const folder = await mkdtemp(join(dirname(this.folder), `.${basename(this.folder)}-`))
-    await this.#git(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, '--', folder], {
+    await this.run(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, '--', folder], {
       folder,
     })
     await writeFile(
@@ -195,15 +222,10 @@ export class Clone {
 
   // A git that was killed leaves its lock files, and every later fetch would fail on them. The clone is ours alone.
   async #unlock(names: readonly string[]): Promise<void> {
-    const locks = names.filter(name => name.endsWith('.lock')).map(name => join(this.folder, name))
+    const locks = names.filter(name => LEFT_OVER.test(name)).map(name => join(this.folder, name))
     const refs = join(this.folder, 'refs')
     for (const entry of await readdir(refs, { recursive: true }).catch((): string[] => []))
       if (entry.endsWith('.lock')) locks.push(join(refs, entry))
-    for (const lock of locks) await rm(lock, { force: true })
-  }
-
-  #git(args: readonly string[], options: Partial<GitOptions> = {}): Promise<Buffer> {
-    const { folder, signal } = { folder: this.folder, signal: this.#options.signal, ...options }
-    return git(args, { timeoutMs: LOCAL_TIMEOUT_MS, ...options, folder, signal })
+    for (const lock of locks) await rm(lock, { recursive: true, force: true })
   }
 }

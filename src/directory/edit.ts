@@ -9,8 +9,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Clone } from './clone.ts'
+import { CommitReader } from './commit-reader.ts'
 import { GitError, type GitOptions, git } from './git.ts'
-import { type Blob, Reader, type WholeDirectory } from './read.ts'
+import type { Blob } from './objects.ts'
+import { Reader, type WholeDirectory } from './read.ts'
 import { advice, isBranch, parseRemote, type Remote } from './remote.ts'
 import { DirectoryError } from './schema.ts'
 
@@ -45,8 +47,7 @@ export async function readRepository(options: EditOptions): Promise<WholeDirecto
     const commit = await head(clone)
     if (commit === null)
       throw new EditError(`${options.repository} is empty: make its first commit with ptt user add`)
-    const blobs = await clone.list(commit)
-    return new Reader(options.domain).read(commit, blobs, oids => clone.contents(oids))
+    return new CommitReader(clone, options.domain).read(commit)
   })
 }
 
@@ -118,7 +119,7 @@ interface Snapshot {
 }
 
 async function snapshot(clone: Clone, commit: string | null): Promise<Snapshot> {
-  const blobs = commit === null ? [] : await clone.list(commit)
+  const blobs = commit === null ? [] : [...(await clone.files(commit)).values()]
   const files = blobs.filter(({ mode }) => mode !== '160000')
   const contents = await clone.contents(files.map(({ oid }) => oid))
   return { blobs, contents: new Map(contents.map((octets, index) => [files[index]?.oid ?? '', octets])) }

@@ -29,12 +29,14 @@ export interface GitOptions {
   readonly input?: string | Uint8Array
   readonly signal?: AbortSignal | undefined
   readonly env?: Readonly<Record<string, string>>
+  /** `key=value` of git's configuration, for this run. */
+  readonly settings?: readonly string[]
   /** Where the repository being talked to is, for what may be spoken with it. */
   readonly remote?: Remote
 }
 
 /** Settings of the operator's own (proxy, credential helper, CA) stay in force; these do not depend on them. */
-const SETTINGS = [
+const SETTINGS = dashC([
   'protocol.ext.allow=never',
   'core.hooksPath=/dev/null',
   // A power cut must not leave a branch that names a commit which is not there.
@@ -45,7 +47,7 @@ const SETTINGS = [
   'gc.autoDetach=false',
   'http.lowSpeedLimit=1',
   'http.lowSpeedTime=30',
-].flatMap(setting => ['-c', setting])
+])
 
 /** Left over from a hook or a shell, these would send git to another repository than the one meant. */
 const MISLEADING = [
@@ -68,11 +70,11 @@ const KILL_AFTER_MS = 5000
 
 /** What git wrote to its standard output. Rejects with a GitError. */
 export function git(args: readonly string[], options: GitOptions): Promise<Buffer> {
-  const { folder, timeoutMs, input = '', signal, remote } = options
+  const { folder, timeoutMs, input = '', signal, remote, settings = [] } = options
   return new Promise((done, fail) => {
     if (signal?.aborted) return fail(new GitError('CANCELLED', 'git was not started: we are stopping'))
     // A session of its own: nothing in it can ask at our terminal, and ssh and git's helpers end together with git.
-    const child = spawn('git', [...SETTINGS, ...args], {
+    const child = spawn('git', [...SETTINGS, ...dashC(settings), ...args], {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: environment(folder, remote, options.env),
@@ -140,6 +142,10 @@ export function git(args: readonly string[], options: GitOptions): Promise<Buffe
       settle(new GitError('FAILED', words || `git ${args[0]} ended with ${how ?? `status ${status}`}`, said))
     })
   })
+}
+
+function dashC(settings: readonly string[]): string[] {
+  return settings.flatMap(setting => ['-c', setting])
 }
 
 function environment(folder: string, remote: Remote | undefined, more: GitOptions['env']): NodeJS.ProcessEnv {

@@ -5,16 +5,8 @@ import { type Targets, targetsOf, unendingTargets } from './alias.ts'
 import type { Directory, User } from './directory.ts'
 import { domainOf, localPartOf, placeOf } from './layout.ts'
 import { foldLocalPart } from './may-send.ts'
+import type { Blob } from './objects.ts'
 import { DirectoryError, type Parsed, type Problem, Schema, type UserFile } from './schema.ts'
-
-/** A file of a commit, as `git ls-tree -l` lists it. */
-export interface Blob {
-  /** `100644`, `100755`, `120000` a symbolic link, `160000` another repository. */
-  readonly mode: string
-  readonly oid: string
-  readonly path: string
-  readonly sizeOctets: number
-}
 
 /** A Directory that can be listed. */
 export interface WholeDirectory extends Directory {
@@ -60,14 +52,15 @@ export class Reader {
   /** Rejects with a DirectoryError that has all problems. `contents` gives blobs in the order asked for. */
   async read(
     commit: string,
-    blobs: readonly Blob[],
+    blobs: Iterable<Blob>,
     contents: (oids: readonly string[]) => Promise<readonly Uint8Array[]>,
   ): Promise<WholeDirectory> {
     const problems: Problem[] = []
     const entries = new Map<string, { oid: string; entry: Entry }>()
     const wanted: Blob[] = []
-    for (const [index, blob] of blobs.entries()) {
-      if (index % MANY === MANY - 1) await turn()
+    let index = 0
+    for (const blob of blobs) {
+      if (index++ % MANY === MANY - 1) await turn()
       const known = this.#entries.get(blob.path)
       const place = known ? null : placeOf(blob.path)
       if (place?.kind === 'ignored') continue

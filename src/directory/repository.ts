@@ -1,33 +1,41 @@
 /**
  * Follows the repository of users: the authority for who may submit (design decision 7).
  *
- * What is in force is always one whole commit, the last that was read without a problem. A broken commit or a remote
- * that cannot be reached changes nothing but the log, at a restart as well: the commit is kept in the clone. Whatever
- * happens is an event `directory` with a `state`:
+ * What is in force is always one whole commit, the last that was read without a problem. A broken commit, one that
+ * `require` refuses or a remote that cannot be reached changes nothing but the log, at a restart as well: the commit is
+ * kept in the clone. Whatever happens is an event `directory` with a `state`:
  *
- *   in force     a commit was read and is what counts from now on
+ *   in force     a commit was read and is what counts from now on; `lagSeconds` since it was made
  *   weak hashes  it has users with the original ptt's hash
  *   broken       a commit was refused: one event a problem, with commit, file, line and rule
+ *   refused      a commit was not read: its history was rewritten, or it is not signed as it must be
  *   unreachable  the remote does not answer, or has no such branch; said once, until that changes
  *   reachable    it answers again
+ *
+ * and an event `alarm` when it does not for `alarmAfterMs`.
  */
 
 import { resolve } from 'node:path'
 import type { Log } from '../observe/event.ts'
 import { Clone, type Fetched } from './clone.ts'
+import { CommitReader } from './commit-reader.ts'
 import type { Directory, Follower } from './directory.ts'
 import { GitError } from './git.ts'
-import { Reader, type WholeDirectory } from './read.ts'
+import type { WholeDirectory } from './read.ts'
+import type { Resolved } from './references.ts'
 import { isBranch, parseRemote } from './remote.ts'
+import { Report } from './report.ts'
+import { type Allowed, judge, RefusedError, type Requirement } from './requirement.ts'
 import { DirectoryError } from './schema.ts'
 
-export interface FollowOptions {
+export interface FollowOptions extends Requirement {
   /** A path, or a file, https or ssh URL. */
   readonly repository: string
   readonly branch: string
   /** The folder of our own bare clone; made when it is not there. Belongs to this follower alone. */
   readonly clone: string
   readonly intervalMs: number
+  readonly alarmAfterMs: number
   /** The deployment's domain: the one of the original layout, and of login names without one. */
   readonly domain: string
   readonly log: Log
@@ -40,8 +48,8 @@ export interface FollowOptions {
 const FETCH_TIMEOUT_MS = 60_000
 /** With a commit to start from, a start does not wait for a silent remote longer than this. */
 const START_TIMEOUT_MS = 10_000
-/** A commit that breaks a thousand files is told by its first problems. */
-const MAX_PROBLEMS = 10
+/** What was in force before was allowed then. */
+const KEPT: Allowed = { kind: 'allowed', signer: null, rewritten: false }
 
 /** Rejects when there is no commit to start from, neither in the repository nor in the clone, saying what to do. */
 export async function follow(options: FollowOptions): Promise<Follower> {
@@ -62,13 +70,13 @@ class RepositoryFollower implements Follower {
   readonly #clone: Clone
   readonly #stop: AbortController
   readonly #options: FollowOptions
-  readonly #reader: Reader
-  readonly #log: Log
+  readonly #reader: CommitReader
+  readonly #report: Report
   #current: WholeDirectory | null = null
-  /** The commit that was found broken: told once. */
-  #broken: string | null = null
-  /** Why the remote cannot be reached: told once. */
-  #trouble: string | null = null
+  /** The commit that was found broken: not read again. */
+  #broken: { readonly commit: string; readonly error: DirectoryError } | null = null
+  /** What is in force has another history, and the operator agreed to it: once. */
+  #agreed = false
   #working: Promise<void> | null = null
   #next: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
@@ -77,8 +85,9 @@ class RepositoryFollower implements Follower {
     this.#clone = clone
     this.#stop = stop
     this.#options = options
-    this.#reader = new Reader(options.domain)
-    this.#log = options.log.with({ repository: options.repository, branch: options.branch })
+    this.#reader = new CommitReader(clone, options.domain)
+    const log = options.log.with({ repository: options.repository, branch: options.branch })
+    this.#report = new Report(log, options.alarmAfterMs)
   }
 
   current(): Directory {
@@ -90,9 +99,9 @@ class RepositoryFollower implements Follower {
   async start(): Promise<void> {
     const { timeoutMs = FETCH_TIMEOUT_MS } = this.#options
     const kept = await this.#readKept()
-    if (kept) this.#enforce(kept)
+    if (kept) this.#enforce(kept, KEPT, null)
     const fetched = await this.#clone.fetch(kept ? Math.min(timeoutMs, START_TIMEOUT_MS) : timeoutMs)
-    const problem = await this.#take(fetched)
+    const problem = await this.#take(fetched, true)
     if (this.#current === null) throw this.#nothing(fetched, problem)
     this.#schedule()
   }
@@ -141,7 +150,7 @@ class RepositoryFollower implements Follower {
   async #readKept(): Promise<WholeDirectory | null> {
     try {
       const commit = await this.#clone.good()
-      return commit === null ? null : await this.#read(commit)
+      return commit === null ? null : await this.#reader.read(commit)
     } catch (error) {
       // Read by a version that asked less of it.
       if (error instanceof DirectoryError) return null
@@ -151,91 +160,83 @@ class RepositoryFollower implements Follower {
     }
   }
 
-  async #read(commit: string): Promise<WholeDirectory> {
-    const blobs = await this.#clone.list(commit)
-    return this.#reader.read(commit, blobs, oids => this.#clone.contents(oids))
-  }
-
-  /** Puts what was fetched in force when it is new and whole; what else it is, is told and returned. */
-  async #take(fetched: Fetched): Promise<Error | null> {
+  /**
+   * Puts what was fetched in force when it is new, allowed and whole; what else it is, is told and returned. What is in
+   * force is judged again `atStart`: somebody may have asked for signatures meanwhile, and is told that it has none.
+   */
+  async #take(fetched: Fetched, atStart = false): Promise<Error | null> {
     if (fetched.kind !== 'fetched') return this.#unreachable(fetched.reason, fetched.advice)
     const { commit } = fetched
     try {
-      if (commit !== this.#current?.commit && commit !== this.#broken)
-        this.#enforce(await this.#readOrRenew(commit))
-      if (this.#trouble !== null) this.#log.event('directory', { state: 'reachable', commit })
-      this.#trouble = null
-      if (commit !== this.#current?.commit) return null
-      this.#broken = null
+      const problem = commit === this.#current?.commit && !atStart ? null : await this.#admit(fetched)
+      if (problem !== null) return problem
       await this.#clone.keep(commit)
+      if (this.#agreed) await this.#clone.references.accept(null)
+      this.#agreed = false
+      this.#broken = null
+      this.#report.upToDate(commit)
       return null
     } catch (error) {
-      if (error instanceof DirectoryError) return this.#refuse(commit, error)
       if (error instanceof GitError) return this.#unreachable(error.message, 'look at the clone and its disk')
       throw error
+    }
+  }
+
+  async #admit({ commit, committedSeconds }: Resolved): Promise<Error | null> {
+    const inForce = this.#current?.commit ?? null
+    const allowed = await judge(this.#clone, commit, inForce ?? (await this.#clone.good()), this.#options)
+    if (allowed instanceof RefusedError) {
+      this.#report.refused(commit, allowed, inForce)
+      return allowed
+    }
+    if (commit === inForce) return null
+    try {
+      if (commit === this.#broken?.commit) throw this.#broken.error
+      this.#enforce(await this.#readOrRenew(commit), allowed, committedSeconds)
+      this.#agreed = allowed.rewritten
+      return null
+    } catch (error) {
+      if (!(error instanceof DirectoryError)) throw error
+      this.#broken = { commit, error }
+      this.#report.broken(commit, error, inForce)
+      return error
     }
   }
 
   /** A fetch takes what a damaged clone says it has for there: cloning anew is what helps. */
   async #readOrRenew(commit: string): Promise<WholeDirectory> {
     try {
-      return await this.#read(commit)
+      return await this.#reader.read(commit)
     } catch (error) {
       if (!(error instanceof GitError) || error.code !== 'FAILED') throw error
       await this.#clone.renew(this.#options.timeoutMs ?? FETCH_TIMEOUT_MS)
-      return this.#read(commit)
+      return this.#reader.read(commit)
     }
   }
 
-  #enforce(directory: WholeDirectory): void {
-    const { commit, users, aliases, domains } = directory
+  #enforce(directory: WholeDirectory, allowed: Allowed, committedSeconds: number | null): void {
     const previous = this.#current?.commit
     this.#current = directory
     if (previous !== undefined) this.#options.onChange?.(directory)
-    this.#log.event('directory', {
-      state: 'in force',
-      commit,
-      previous,
-      users: users.size,
-      aliases,
-      domains: domains.size,
-    })
-    const weak = [...users.values()]
-      .filter(user => user.verifier.scheme === 'BLAKE2B-512')
-      .map(user => user.name)
-    if (weak.length === 0) return
-    const told = { count: weak.length, names: weak.slice(0, MAX_PROBLEMS) }
-    const rule = 'BLAKE2B-512 without salt: PLAIN and LOGIN only; ptt user passwd NAME writes another'
-    this.#log.event('directory', { state: 'weak hashes', commit, ...told, rule }, 'warn')
-  }
-
-  #refuse(commit: string, error: DirectoryError): DirectoryError {
-    this.#broken = commit
-    const { problems } = error
-    const inForce = this.#current?.commit ?? null
-    for (const { file, line, rule } of problems.slice(0, MAX_PROBLEMS)) {
-      const fields = { state: 'broken', commit, file, line, rule, problems: problems.length, inForce }
-      this.#log.event('directory', fields, 'error')
-    }
-    return error
+    // At a start it is as old as it is: nobody waited for it.
+    this.#report.inForce(directory, previous, allowed, previous === undefined ? null : committedSeconds)
   }
 
   #unreachable(reason: string, advice: string): Error {
-    const told = this.#trouble === reason || this.#stop.signal.aborted
-    const inForce = this.#current?.commit ?? null
-    const fields = { state: 'unreachable', reason, advice: advice || undefined, inForce }
-    if (!told) this.#log.event('directory', fields, 'error')
-    this.#trouble = reason
+    if (!this.#stop.signal.aborted) this.#report.unreachable(reason, advice, this.#current?.commit ?? null)
     return new Error([reason, advice].filter(words => words !== '').join('; '))
   }
 
   #nothing(fetched: Fetched, problem: Error | null): Error {
     const { repository, branch } = this.#options
     const where = `${repository} (${branch})`
+    const earlier = 'and there is no earlier one to use'
     const words =
-      problem instanceof DirectoryError && fetched.kind === 'fetched'
-        ? `commit ${fetched.commit} of ${where} is broken, and there is no earlier one to use:\n${problem.message}`
-        : `no users can be read from ${where}, and ${this.#clone.folder} has no earlier copy: ${problem?.message}`
+      problem instanceof RefusedError && fetched.kind === 'fetched'
+        ? `commit ${fetched.commit} of ${where} is refused, ${earlier}: ${problem.message}`
+        : problem instanceof DirectoryError && fetched.kind === 'fetched'
+          ? `commit ${fetched.commit} of ${where} is broken, ${earlier}:\n${problem.message}`
+          : `no users can be read from ${where}, and ${this.#clone.folder} has no earlier copy: ${problem?.message}`
     return new Error(words, { cause: problem })
   }
 }

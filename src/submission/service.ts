@@ -42,9 +42,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
   const { submission, domain, directory, hop } = config
   const clientPair = () => ({ certificate: readPem(submission.certificate), key: readSecret(submission.key) })
   const follower = await follow({
-    repository: directory.repository,
-    branch: directory.branch,
-    intervalMs: directory.intervalMs,
+    ...directory,
     clone: submission.clone,
     domain,
     log,

@@ -1,15 +1,13 @@
 /** The repository of users over every transport: fetched, changed, out of reach, broken. */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, type TestContext, test } from 'node:test'
-import type { Directory, Follower } from '../../src/directory/directory.ts'
+import { type TestContext, test } from 'node:test'
+import type { Directory } from '../../src/directory/directory.ts'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
-import { follow } from '../../src/directory/repository.ts'
 import { addUser } from '../../src/directory/users.ts'
-import type { Fields, Level, Log } from '../../src/observe/event.ts'
+import { cleanUp, started, temporary } from '../peers/git-follower.ts'
 import { startGitHttp } from '../peers/git-http.ts'
 import { type GitRepository, makeGitRepository } from '../peers/git-repository.ts'
 import { startGitSsh } from '../peers/git-ssh.ts'
@@ -17,83 +15,6 @@ import { need } from '../peers/need.ts'
 
 const verifier = await makeVerifier('pencil', { iterations: 4096 })
 const user = `password = "${formatVerifier(verifier)}"\n`
-const temporary = mkdtempSync(join(tmpdir(), 'ptt-directory-'))
-after(() => rmSync(temporary, { recursive: true, force: true }))
-
-type Told = Fields & { readonly level: Level }
-
-/** Keeps what is told; `until` waits for a `state`. */
-class Listener implements Log {
-  readonly told: Told[] = []
-  #waiting: (() => void)[] = []
-
-  event(name: string, fields: Fields = {}, level: Level = 'info'): void {
-    assert.equal(name, 'directory')
-    this.told.push({ ...fields, level })
-    for (const wake of this.#waiting.splice(0)) wake()
-  }
-
-  with(): Log {
-    return this
-  }
-
-  states(): unknown[] {
-    return this.told.map(({ state }) => state)
-  }
-
-  async until(state: string, commit?: string): Promise<Told> {
-    for (;;) {
-      const found = this.told.find(fields => fields.state === state && (!commit || fields.commit === commit))
-      if (found) return found
-      await new Promise<void>(resolve => this.#waiting.push(resolve))
-    }
-  }
-}
-
-const undo = new WeakMap<TestContext, (() => unknown)[]>()
-
-/** Last in, first out: a follower ends before its server, a server before its repository. All of them run. */
-function cleanUp(t: TestContext, step: () => unknown): void {
-  const steps = undo.get(t) ?? []
-  if (steps.length === 0)
-    t.after(async () => {
-      const results = []
-      for (const each of steps.toReversed())
-        results.push(
-          await Promise.resolve()
-            .then(each)
-            .catch(error => error),
-        )
-      for (const result of results) if (result instanceof Error) throw result
-    })
-  steps.push(step)
-  undo.set(t, steps)
-}
-
-let clones = 0
-
-/** Ends with the test. A clone that is given again is a restart. */
-async function started(
-  t: TestContext,
-  repository: string,
-  options: { clone?: string; intervalMs?: number; onChange?: (directory: Directory) => void } = {},
-): Promise<{ follower: Follower; log: Listener; clone: string }> {
-  const log = new Listener()
-  const clone = options.clone ?? join(temporary, `clone-${clones++}.git`)
-  const { intervalMs = 3_600_000, onChange } = options
-  const fixed = {
-    repository,
-    clone,
-    intervalMs,
-    log,
-    branch: 'main',
-    domain: 'example.com',
-    timeoutMs: 20_000,
-  }
-  const follower = await follow(onChange ? { ...fixed, onChange } : fixed)
-  cleanUp(t, () => follower.close())
-  return { follower, log, clone }
-}
 
 async function users(t: TestContext): Promise<GitRepository> {
   const repository = await makeGitRepository()
@@ -208,13 +129,7 @@ test('a remote that takes the connection and says nothing', async t => {
   const repository = await users(t)
   const silent = await startGitHttp(repository.path, { silent: true })
   cleanUp(t, () => silent.stop())
-  const log = new Listener()
-  const fixed = { intervalMs: 3_600_000, log, branch: 'main', domain: 'example.com' }
-  const clone = join(temporary, 'silent.git')
-  await assert.rejects(
-    follow({ ...fixed, repository: silent.url, clone, timeoutMs: 200 }),
-    /took longer than 0\.2 s/,
-  )
+  await assert.rejects(started(t, silent.url, { timeoutMs: 200 }), /took longer than 0\.2 s/)
   assert.equal(silent.requests.length, 1)
 
   // close() does not wait for it either.
@@ -305,22 +220,6 @@ test('a broken commit changes nothing, is told once, and heals', async t => {
   assert.deepEqual(log.states(), ['in force', 'broken', 'broken', 'in force', 'broken'])
 })
 
-test('a branch that is deleted, and one whose history was rewritten', async t => {
-  if (!need(t, 'git')) return
-  const repository = await users(t)
-  const first = await repository.git('rev-parse', 'main')
-  const { follower, log } = await started(t, repository.path)
-  await repository.git('update-ref', '-d', 'refs/heads/main')
-  await follower.refresh()
-  assert.equal(follower.current().commit, first)
-  assert.equal(log.told[1]?.reason, 'the repository is empty')
-  const other = await repository.commit({ 'example.com/users/dora.toml': user })
-  await follower.refresh()
-  assert.equal(follower.current().commit, other)
-  assert.deepEqual([...follower.current().domains], ['example.com'])
-  assert.equal(follower.current().user('alice'), undefined)
-})
-
 test('a damaged clone is made anew; with locks of a git that was killed it goes on', async t => {
   if (!need(t, 'git')) return
   const repository = await users(t)
@@ -350,13 +249,7 @@ test('another repository, or another branch, is not answered for by the clone of
   const { follower, clone } = await started(t, repository.path)
   await follower.close()
   await assert.rejects(started(t, join(temporary, 'other.git'), { clone }), /no earlier copy/)
-  await assert.rejects(
-    follow({
-      ...{ repository: repository.path, clone, branch: 'other', domain: 'example.com' },
-      ...{ intervalMs: 3_600_000, log: new Listener() },
-    }),
-    /no branch other/,
-  )
+  await assert.rejects(started(t, repository.path, { clone, branch: 'other' }), /no branch other/)
 })
 
 test('a repository with SHA-256 names', async t => {
