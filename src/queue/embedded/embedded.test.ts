@@ -19,17 +19,21 @@ async function openSpool(t: TestContext, options: EmbeddedOptions) {
   return queue
 }
 
-runQueueContract('embedded', async (t, options) => {
-  const folder = join(temporaryFolder(t), 'spool')
-  const queue = await openSpool(t, { folder, ...options })
-  return {
-    queue,
-    async reopen() {
-      await queue.close()
-      return openSpool(t, { folder, ...options })
-    },
-  }
-})
+runQueueContract(
+  'embedded',
+  async (t, options) => {
+    const folder = join(temporaryFolder(t), 'spool')
+    const queue = await openSpool(t, { folder, ...options })
+    return {
+      queue,
+      async reopen() {
+        await queue.close()
+        return openSpool(t, { folder, ...options })
+      },
+    }
+  },
+  'messages',
+)
 
 test('the spool is for its owner only', async t => {
   const above = temporaryFolder(t)
