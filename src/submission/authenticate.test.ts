@@ -203,6 +203,7 @@ test('keys of the issuer that cannot be had: 454 4.7.0', async () => {
 test('without an issuer no token is any good', async () => {
   const result = await authenticatorOf(everybody, { tokens: null }).authenticate(token('valid:alice'), {
     tls: TLS,
+    localAddress: '192.0.2.1',
   })
   assert.equal(result.reply.code, 535)
 })
