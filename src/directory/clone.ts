@@ -26,8 +26,7 @@ export interface CloneOptions {
 const MARK = 'ptt-clone'
 /** Reading our own disk is quick; a fetch may wait for a network. */
 const LOCAL_TIMEOUT_MS = 30_000
-/** What a git that was killed, or we, may have left half done. */
-const LEFT_OVER = /\.lock$|^gnupg-/
+const LEFT_OVER = /\.lock$|^tmp_|^gnupg-/
 const CORRUPT =
   /corrupt|bad object|bad tree|missing (blob|tree|commit)|unable to read|inflate|not a git repository: /i
 
@@ -57,7 +56,7 @@ export class Clone {
     } else if (!names.includes(MARK)) {
       throw new Error(`${folder} holds something else than a clone made by ptt: name another folder`)
     } else {
-      await clone.#unlock(names)
+      await clone.#sweep()
     }
     return clone
   }
@@ -68,6 +67,7 @@ export class Clone {
       return await this.#fetch(this.folder, timeoutMs)
     } catch (error) {
       if (!(error instanceof GitError)) throw error
+      await this.#sweep()
       // A clone has one kind of object names: the remote's.
       const format = /mismatched algorithms.*server (sha1|sha256)/.exec(error.said)?.[1]
       if (format || (CORRUPT.test(error.said) && (await this.#isDamaged())))
@@ -220,12 +220,19 @@ export class Clone {
     return folder
   }
 
-  // A git that was killed leaves its lock files, and every later fetch would fail on them. The clone is ours alone.
-  async #unlock(names: readonly string[]): Promise<void> {
-    const locks = names.filter(name => LEFT_OVER.test(name)).map(name => join(this.folder, name))
-    const refs = join(this.folder, 'refs')
-    for (const entry of await readdir(refs, { recursive: true }).catch((): string[] => []))
-      if (entry.endsWith('.lock')) locks.push(join(refs, entry))
-    for (const lock of locks) await rm(lock, { recursive: true, force: true })
+  /**
+   * What a git that was killed, or whose remote or disk gave up, leaves behind: locks, on which every later fetch would
+   * fail, and halves of packs, which fill the disk. Nobody else is at work in the clone.
+   */
+  async #sweep(): Promise<void> {
+    for (const [folder, recursive] of [
+      ['.', false],
+      ['refs', true],
+      ['objects/pack', false],
+    ] as const) {
+      const at = join(this.folder, folder)
+      for (const entry of await readdir(at, { recursive }).catch((): string[] => []))
+        if (LEFT_OVER.test(basename(entry))) await rm(join(at, entry), { recursive: true, force: true })
+    }
   }
 }

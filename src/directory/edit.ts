@@ -38,8 +38,8 @@ export class EditError extends Error {
 
 const TIMEOUT_MS = 60_000
 const LOST_RACE = /\[rejected\]|cannot lock ref|failed to update ref|incorrect old value/
-/** Somebody else pushed in between: once more on what is there now. */
-const ATTEMPTS = 2
+/** Somebody else pushed in between: once more on what is there now. Of those who try at once, one gets through each time. */
+const ATTEMPTS = 20
 
 /** What the branch has now. Rejects with a DirectoryError when that is broken. */
 export async function readRepository(options: EditOptions): Promise<WholeDirectory> {

@@ -47,6 +47,7 @@ export function advice(said: string, remote: Remote): string {
 }
 
 const ADVICE: [words: RegExp, advice: (remote: Remote) => string][] = [
+  [/No space left on device/, () => 'the disk of the clone is full, or the one of the repository'],
   [
     /dubious ownership/,
     ({ url }) =>

@@ -24,6 +24,8 @@ export interface GitHttpOptions {
   readonly port?: number
   /** Requests are taken and never answered. */
   readonly silent?: boolean
+  /** After so many octets of a pack the server is dead; asked each time. */
+  readonly dieAfter?: () => number | null
 }
 
 /** Serves the bare repository at `path`, for fetch and push. */
@@ -33,7 +35,8 @@ export async function startGitHttp(path: string, options: GitHttpOptions = {}): 
   const requests: string[] = []
   const listener: RequestListener = (request, response) => {
     requests.push(`${request.method} ${request.url}`)
-    if (options.silent !== true) answer(backend, dirname(path), request, response)
+    if (options.silent !== true)
+      answer(backend, dirname(path), request, response, options.dieAfter?.() ?? null)
   }
   const pair = options.tls ? await certificate(folder.path) : null
   const server = pair ? createTlsServer(pair.pem, listener) : createServer(listener)
@@ -54,7 +57,13 @@ export async function startGitHttp(path: string, options: GitHttpOptions = {}): 
   }
 }
 
-function answer(backend: string, root: string, request: IncomingMessage, response: ServerResponse): void {
+function answer(
+  backend: string,
+  root: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  dieAfter: number | null,
+): void {
   const [path = '', query = ''] = (request.url ?? '').split('?')
   const child = spawn(backend, [], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -77,7 +86,10 @@ function answer(backend: string, root: string, request: IncomingMessage, respons
   child.stdin.on('error', () => {})
   request.pipe(child.stdin)
   let head: Buffer | null = Buffer.alloc(0)
+  let octets = 0
   child.stdout.on('data', (chunk: Buffer) => {
+    octets += chunk.length
+    if (dieAfter !== null && octets > dieAfter) return void response.destroy()
     if (head === null) return void response.write(chunk)
     head = Buffer.concat([head, chunk])
     const end = head.indexOf('\r\n\r\n')
