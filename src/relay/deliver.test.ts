@@ -327,6 +327,14 @@ suite('delivery in time: RFC 2852', () => {
     assert.deepEqual(told(relay), ['0: relayed 2.0.0 a'])
   })
 
+  test('R: a delay that is told says until when it is tried', async t => {
+    const { relay } = await withServer(t, { ehlo: ['DELIVERBY'], reply: later })
+    await relay.put(['a@x.test'], by(6 * 3600, 'R'))
+    await relay.run()
+    assert.deepEqual(told(relay), ['240: delayed 4.2.1 a', '360: failed 5.4.7 a'])
+    assert.match(relay.notices[0]?.text ?? '', /^Will-Retry-Until: Mon, 5 Jan 2026 18:00:00 \+0000\r$/m)
+  })
+
   test('the time to live is not made longer by it', async t => {
     const { relay } = await withServer(t, { ehlo: ['DELIVERBY'], reply: later })
     await relay.put([recipient('a@x.test', { notify: ['FAILURE'] })], by(999_999, 'R'))

@@ -9,7 +9,7 @@ import type { Message, NewMessage } from '../queue/queue.ts'
 import { formatDateTime } from '../smtp/future-release.ts'
 import { formatMailbox, parseMailbox } from '../smtp/path.ts'
 import type { DueNotice } from './notice.ts'
-import { deliverByMs } from './times.ts'
+import { deliverByMs, triedUntilMs } from './times.ts'
 
 /** Where notices go first. No domain is called like this. */
 export const TO_SIGNER = '<signer>'
@@ -53,7 +53,7 @@ export function notification(
           mailbox: about.mailbox,
           ...(about.originalRecipient === undefined ? {} : { originalRecipient: about.originalRecipient }),
           ...(explanation === undefined ? {} : { explanation }),
-          retryUntilMs: message.expiresMs,
+          retryUntilMs: triedUntilMs(message),
           evidence: { ...evidence, attempted },
         },
       ]

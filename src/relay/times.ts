@@ -29,6 +29,12 @@ export function mustReturn(message: Timed, nowMs: number): boolean {
   return message.envelope.deliverBy?.mode === 'R' && isOverdue(message, nowMs)
 }
 
+/** Until when it is tried: its time to live, or the deliver-by-time when it is to be returned then. */
+export function triedUntilMs(message: Timed & Pick<Message, 'expiresMs'>): number {
+  const deadlineMs = message.envelope.deliverBy?.mode === 'R' ? deliverByMs(message) : null
+  return Math.min(message.expiresMs, deadlineMs ?? message.expiresMs)
+}
+
 /** RFC 4865: it waits for its release, and not for another attempt. `ptt queue retry` may have released it before. */
 export function isHeld({ envelope }: Timed, { state, attempts, dueMs }: Recipient, nowMs: number): boolean {
   return envelope.hold !== undefined && state === 'pending' && attempts === 0 && dueMs > nowMs
