@@ -57,7 +57,9 @@ export class Passage {
 
   /** The names of fields; none before the header section was seen, or when it was refused. */
   get changes(): Pick<Completed, 'added' | 'removed'> {
-    return this.#completed ?? { added: [], removed: [] }
+    // Not the whole of it: this goes into the log, and content never does.
+    const { added = [], removed = [] } = this.#completed ?? {}
+    return { added, removed }
   }
 
   add(octets: Uint8Array, client: () => Client): void | Promise<void> {

@@ -130,6 +130,9 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
     events.push(happening)
     heard.emit('event', happening)
   }
+  t.after(() => {
+    for (const happening of events) assertNoSecret(happening)
+  })
   const dns = await startDnsServer({
     zones: [{ origin: DOMAIN, records: options.records ?? [] }, ...(options.zones ?? [INTERNET])],
     tsigKey: parseTsigKey(TSIG),
@@ -238,10 +241,31 @@ export function pairOf(deployment: Deployment, role: Role): Promise<KeyPair> {
   return issue(deployment.authority, { role })
 }
 
+/** An event holds words and numbers: no password, no key, no octets of a message. */
+function assertNoSecret({ name, fields }: Happening): void {
+  for (const [key, value] of Object.entries(fields)) {
+    for (const word of [value].flat()) {
+      assert.ok(typeof word !== 'object' || word === null, `${name} has an object: ${key}`)
+      const isSecret = [PASSWORD, TSIG.split(':')[2] ?? '', 'PRIVATE KEY'].some(secret =>
+        String(word).includes(secret),
+      )
+      assert.ok(!isSecret, `${name} has a secret: ${key}`)
+    }
+  }
+}
+
 function logTo(hear: (happening: Happening) => void, service: string, always: Fields = {}): Log {
   return {
-    event: (name, fields = {}, level = undefined) =>
-      hear({ service, name, fields: { ...always, ...fields }, level }),
+    event(name, fields = {}, level = undefined) {
+      for (const [key, value] of Object.entries(fields)) assert.ok(mayBeLogged(value), `${name}.${key}`)
+      hear({ service, name, fields: { ...always, ...fields }, level })
+    },
     with: fields => logTo(hear, service, { ...always, ...fields }),
   }
+}
+
+/** What `Fields` allows, held at run time too: an object that is spread into a line brings content with it. */
+function mayBeLogged(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every(element => typeof element === 'string')
+  return value === null || ['string', 'number', 'boolean', 'undefined'].includes(typeof value)
 }
