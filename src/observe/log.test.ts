@@ -33,6 +33,15 @@ test('one JSON line an event', () => {
   })
 })
 
+test('what no event may hold is not written, whatever its type says', () => {
+  const completed = { content: [Buffer.from('Dear Bob')], added: ['Received'], key: { d: 'secret' } }
+  const changes: Pick<typeof completed, 'added'> = completed
+  const [line = ''] = lines(false, log => log.with({ ...changes }).event('accepted', { ...changes }))
+  const { content, key, added } = JSON.parse(line)
+  assert.deepEqual({ content, key, added }, { content: '(left out)', key: '(left out)', added: ['Received'] })
+  assert.ok(!line.includes('secret') && !line.includes('Buffer'))
+})
+
 const levels: [name: EventName, level: Level | undefined, written: Level | null][] = [
   ['delivered', undefined, 'info'],
   ['connected', undefined, null],

@@ -44,12 +44,27 @@ class PinoLog implements Log {
   }
 
   event(name: EventName, fields?: Fields, level: Level = usual(name)): void {
-    this.#logger[level]({ event: name, ...fields })
+    this.#logger[level]({ event: name, ...writable(fields) })
   }
 
   with(fields: Fields): Log {
-    return new PinoLog(this.#logger.child(fields))
+    return new PinoLog(this.#logger.child(writable(fields)))
   }
+}
+
+/**
+ * `fields` without what `Fields` does not allow. A spread object may have more than its type says: nobody's message goes
+ * to the log for that.
+ */
+function writable(fields: Fields = {}): Fields {
+  const entries = Object.entries(fields)
+  if (entries.every(([, value]) => isWritable(value))) return fields
+  return Object.fromEntries(entries.map(([key, value]) => [key, isWritable(value) ? value : '(left out)']))
+}
+
+function isWritable(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every(item => typeof item === 'string')
+  return value === null || (typeof value !== 'object' && typeof value !== 'function')
 }
 
 /** The level of an event whose teller did not say. */
