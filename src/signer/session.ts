@@ -11,6 +11,7 @@ import type { Log } from '../observe/event.ts'
 import { later } from '../smtp/deliver-by.ts'
 import type { Envelope, EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
 import { SmtpError } from '../smtp/error.ts'
+import { releaseMs } from '../smtp/future-release.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatMailbox, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
@@ -22,7 +23,7 @@ export interface Surroundings {
   readonly keyState: () => KeyState
   /** After how long a signature expires (x=); not at all when undefined. */
   readonly expirationMs: number | undefined
-  readonly relay: Peer
+  readonly relay: Pick<Peer, 'deliver'>
   /** The one reverse-path, beside the null one, that the relay may use. */
   readonly postmaster: string
   readonly budget: Budget
@@ -100,7 +101,7 @@ export class SignerSession implements SessionHandler {
         timestampSeconds,
         ...(expirationMs === undefined
           ? {}
-          : { expirationSeconds: timestampSeconds + Math.ceil(expirationMs / 1000) }),
+          : { expirationSeconds: Math.ceil((releasedMs(parameters, startedMs) + expirationMs) / 1000) }),
       })
     } catch (error) {
       const answer =
@@ -128,4 +129,9 @@ export class SignerSession implements SessionHandler {
       formatMailbox(reversePath).toLowerCase() === this.#around.postmaster.toLowerCase()
     )
   }
+}
+
+/** A signature's time begins when the message may first be sent: it can be held for longer than `expirationMs` (RFC 4865). */
+function releasedMs({ hold }: MailParameters, nowMs: number): number {
+  return hold === undefined ? nowMs : Math.max(nowMs, releaseMs(hold, nowMs))
 }

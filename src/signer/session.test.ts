@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { test } from 'node:test'
+import type { Client } from '../net/listener.ts'
+import { Budget } from '../net/message-buffer.ts'
+import { type Role, roleName } from '../net/tls.ts'
+import { silent } from '../observe/event.ts'
+import type { Envelope } from '../smtp/envelope.ts'
+import type { MailParameters } from '../smtp/parameter.ts'
+import { parseReversePath } from '../smtp/path.ts'
+import { type Reply, reply } from '../smtp/reply.ts'
+import { SignerSession, type Surroundings } from './session.ts'
+
+const NOW = Date.UTC(2026, 10, 21)
+const HOUR = 3_600_000
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const PLAIN: MailParameters = { body: '7BIT', smtputf8: false }
+const MESSAGE = 'From: alice@example.test\r\nSubject: x\r\n\r\ntext\r\n'
+
+/** What went on to the relay. */
+type Passed = { envelope: Envelope; content: string }
+
+function begin(role: Role, around: Partial<Surroundings> = {}): { session: SignerSession; passed: Passed[] } {
+  const passed: Passed[] = []
+  const session = new SignerSession({
+    key: { signingDomain: 'example.test', selector: 'ptt', algorithm: 'rsa-sha256', privateKey },
+    keyState: () => ({ state: 'active', since: 0 }),
+    expirationMs: undefined,
+    relay: {
+      async deliver(envelope, content) {
+        passed.push({ envelope, content: Buffer.concat(content).toString() })
+        return reply(250, '2.0.0', 'Queued')
+      },
+    },
+    postmaster: 'postmaster@example.test',
+    budget: new Budget(1_000_000),
+    now: () => NOW,
+    random: octets => new Uint8Array(octets),
+    log: silent,
+    ...around,
+  })
+  assert.equal(session.secured(clientWith(role)), null)
+  return { session, passed }
+}
+
+function clientWith(role: Role): Client {
+  const tls = {
+    version: 'TLSv1.3',
+    cipher: 'TLS_AES_256_GCM_SHA384',
+    authorized: true,
+    authorizationError: null,
+    peerNames: [roleName(role)],
+  }
+  return { address: '127.0.0.1', port: 1, helo: 'test', protocol: 'ESMTPS', tls } as unknown as Client
+}
+
+async function send(session: SignerSession, parameters: MailParameters, content = MESSAGE): Promise<Reply> {
+  const mail = session.mail(parseReversePath('<alice@example.test>', { utf8: false }), parameters)
+  if (mail.code !== 250) return mail
+  session.rcpt({ forwardPath: { localPart: 'bob', domain: 'internet.test' } }, {})
+  session.content(Buffer.from(content))
+  return session.message()
+}
+
+test('signed, and not changed', async () => {
+  const { session, passed } = begin('submission')
+  assert.equal((await send(session, PLAIN)).code, 250)
+  const [message] = passed
+  assert.match(message?.content ?? '', /^DKIM-Signature: v=1; a=rsa-sha256;/)
+  assert.ok(message?.content.endsWith(MESSAGE))
+  assert.doesNotMatch(message?.content ?? '', /\bx=/)
+})
+
+test('x= begins when the message may first be sent (RFC 4865)', async () => {
+  const rows: [hold: MailParameters['hold'], expires: number][] = [
+    [undefined, NOW + HOUR],
+    [{ forSeconds: 7200 }, NOW + 3 * HOUR],
+    [{ untilMs: NOW + 30 * 24 * HOUR }, NOW + (30 * 24 + 1) * HOUR],
+    [{ untilMs: NOW - HOUR }, NOW + HOUR],
+  ]
+  for (const [hold, expires] of rows) {
+    const { session, passed } = begin('submission', { expirationMs: HOUR })
+    await send(session, hold === undefined ? PLAIN : { ...PLAIN, hold })
+    assert.equal(/\bx=(\d+);/.exec(passed[0]?.content ?? '')?.[1], String(expires / 1000))
+  }
+})
+
+test('sign or defer: a key that is not to be seen in DNS', async () => {
+  const { session, passed } = begin('submission', {
+    keyState: () => ({ state: 'pending', reason: 'the primary refuses the update' }),
+  })
+  const answer = await send(session, PLAIN)
+  assert.deepEqual([answer.code, answer.status], [451, '4.7.5'])
+  assert.match(answer.lines.join(' '), /the primary refuses the update/)
+  assert.deepEqual(passed, [])
+})
+
+test('what cannot be signed is refused, with nothing passed on', async () => {
+  for (const content of ['Subject: no author\r\n\r\n', 'From: mallory@elsewhere.test\r\n\r\n']) {
+    const { session, passed } = begin('submission')
+    const answer = await send(session, PLAIN, content)
+    assert.ok(answer.code >= 500, content)
+    assert.deepEqual(passed, [])
+  }
+})
+
+test('messages in flight have one budget', async () => {
+  const { session, passed } = begin('submission', { budget: new Budget(10) })
+  const answer = await send(session, PLAIN)
+  assert.deepEqual([answer.code, answer.status], [452, '4.3.1'])
+  assert.deepEqual(passed, [])
+})
+
+test('the relay sends notices only', () => {
+  const { session } = begin('relay')
+  const rows: [path: string, code: number][] = [
+    ['<>', 250],
+    ['<postmaster@example.test>', 250],
+    ['<Postmaster@EXAMPLE.test>', 250],
+    ['<alice@example.test>', 550],
+  ]
+  for (const [path, code] of rows) {
+    assert.equal(session.mail(parseReversePath(path, { utf8: false }), PLAIN).code, code, path)
+    session.reset()
+  }
+})
