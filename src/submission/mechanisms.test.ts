@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig } from '../config/load.ts'
+import { MECHANISMS } from '../config/schema.ts'
 import type { TlsFacts } from '../net/wire.ts'
 import { usableMechanisms } from './mechanisms.ts'
 
@@ -71,6 +74,18 @@ for (const [what, client, means, offered] of cases)
   test(`offered: ${what}`, () => {
     assert.equal(usableMechanisms(configured, client, means).join(' '), offered)
   })
+
+test('docs/sign-in.md has them all', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/sign-in.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| `([A-Z0-9-]+)` \| (on|off) \|/gm)].map(([, name, state]) => [
+    name,
+    state,
+  ])
+  assert.deepEqual(
+    rows,
+    MECHANISMS.map(name => [name, configured.includes(name) ? 'on' : 'off']),
+  )
+})
 
 test('nothing is offered that is not configured', () => {
   const client = { tls: shown, bindable: true }
