@@ -13,6 +13,7 @@ import { GitError, git } from '../directory/git.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
 import { roleName } from '../net/tls.ts'
 import { loadKey } from '../signer/key-store.ts'
+import { keysOf } from '../submission/sign-in.ts'
 import { SERVICES, type ServiceName } from './service.ts'
 
 export interface Findings {
@@ -41,7 +42,12 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
   const ca = check.certificates(['hop', 'ca'], config.hop.ca, RENEW)?.[0]
   if (ca && !ca.ca) check.error(['hop', 'ca'], `${config.hop.ca}: is no CA: ${RENEW}`)
   for (const name of services) check.hop(name, config[name], ca)
-  if (services.includes('submission')) check.tls(config.submission)
+  if (services.includes('submission')) {
+    check.tls(config.submission)
+    const { clientCa, oauth } = config.submission
+    if (clientCa !== undefined) check.certificates(['submission', 'client_ca'], clientCa, REPLACE)
+    if (oauth !== undefined) check.run(['submission', 'oauth', 'jwks'], () => keysOf(oauth.jwks))
+  }
   if (services.includes('signer')) {
     const { key, seed, tsigKey } = config.signer
     const named = seed === undefined ? 'key' : 'seed'

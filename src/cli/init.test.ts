@@ -118,6 +118,28 @@ test('settings are in force, and their paths are used', async t => {
   assert.equal(existsSync(join(file, '../dkim')), false)
 })
 
+test('the files of other ways to sign in are looked at', async t => {
+  if (!need(t, 'git')) return
+  const oauth = { issuer: 'https://login.example.com', audience: 'mail', jwks: 'keys.json' }
+  const deployment = await make({
+    settings: { submission: { client_ca: 'clients.pem' }, 'submission.oauth': oauth },
+  })
+  const at = (name: string) => join(deployment.file, '..', name)
+  const remedy = 'there is no such file: make it with `ptt init`, or correct the path in ptt.toml'
+  assert.deepEqual(await findings(deployment), [
+    `submission.client_ca: clients.pem: ${remedy}`,
+    `submission.oauth.jwks: keys.json: ${remedy}`,
+  ])
+  writeFileSync(at('clients.pem'), readFileSync(deployment.config.hop.ca))
+  writeFileSync(at('keys.json'), '{"key": []}')
+  assert.match(
+    (await findings(deployment)).join('\n'),
+    /^submission\.oauth\.jwks: keys\.json: is not a JSON Web Key Set/,
+  )
+  writeFileSync(at('keys.json'), '{"keys": []}')
+  assert.deepEqual(await findings(deployment), [])
+})
+
 test('nothing is overwritten, and nothing is left of what fails', async t => {
   if (!need(t, 'git')) return
   const dir = join(folder, 'full')

@@ -56,7 +56,9 @@ export class Authenticator {
   /** For the challenge of SCRAM: who is unknown, or has no verifier for it, is shown a decoy. */
   verifier(mechanism: string, username: string): ScramVerifier {
     const hash: ScramHash = mechanism.startsWith('SCRAM-SHA-256') ? 'SHA-256' : 'SHA-1'
-    return this.#kept(hash, username) ?? this.#options.decoys.verifier(hash, this.#canonical(username))
+    // Made for everybody: time does not tell either.
+    const decoy = this.#options.decoys.verifier(hash, this.#canonical(username))
+    return this.#kept(hash, username) ?? decoy
   }
 
   async authenticate(credentials: Credentials, client: ClientFacts): Promise<Authentication> {

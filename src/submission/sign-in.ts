@@ -44,8 +44,8 @@ export function prepareSignIn({ submission, domain }: Config, directory: () => D
 
 const isUrl = (jwks: string): boolean => jwks.startsWith('https://')
 
-/** @throws FileError */
-function keysOf(jwks: string): TokenKeys {
+/** From the file, or to be fetched. @throws FileError */
+export function keysOf(jwks: string): TokenKeys {
   if (isUrl(jwks)) return remoteKeys(jwks)
   const document = readJson(jwks)
   try {

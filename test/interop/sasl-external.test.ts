@@ -72,6 +72,14 @@ test('certificates, and what can be done with them', async t => {
     ['of two, not chosen', await ours.issue({ email: [USER, BOB] }), '=', /^535 5\.7\.8 /, true],
     ['of two, chosen', await ours.issue({ email: [USER, BOB] }), base64(BOB), /^235 2\.7\.0 /, true],
     ['of nobody here', await ours.issue({ email: ['eve@example.org'] }), '=', /^535 5\.7\.8 /, true],
+    // One name that could be read as two.
+    [
+      'of a trickster',
+      await ours.issue({ email: [`eve@example.org, email:${USER}`] }),
+      '=',
+      /^535 5\.7\.8 /,
+      true,
+    ],
     // The common name says alice@example.test, and is not looked at.
     ['of a machine', await ours.issue({ dns: ['laptop.example.test'] }), '=', /^504 5\.5\.4 /, false],
     ['of a machine with a name like a user', await ours.issue({ dns: [USER] }), '=', /^504 5\.5\.4 /, false],
