@@ -8,6 +8,7 @@
  */
 
 import { type Due, type DueTables, type Head, headsAfter, isBefore, lineOf, type Place } from './due.ts'
+import { Heap } from './heap.ts'
 
 const FRONT: Place = { dueMs: 0, id: '' }
 const NOWHERE: Place = { dueMs: Number.POSITIVE_INFINITY, id: '' }
@@ -16,7 +17,7 @@ export class Leases {
   readonly #priority: number
   /** Ids by destination. */
   readonly #leased = new Map<string, Set<string>>()
-  readonly #marks = new Map<string, Place>()
+  readonly #marks = new Map<string, Due>()
   #reached: Head | null = null
 
   constructor(priority: number) {
@@ -36,20 +37,20 @@ export class Leases {
   give(destination: string, id: string, inLine: boolean): void {
     const ids = this.#leased.get(destination)
     if (ids?.delete(id) && ids.size === 0) this.#leased.delete(destination)
-    if (inLine) this.#marks.set(destination, FRONT)
+    if (inLine) this.#mark(destination, FRONT)
     this.#tidy(destination)
   }
 
   /** A part that is not leased is in line here now. */
   appeared(due: Due): void {
     const mark = this.#marks.get(due.destination)
-    if (mark ? isEarlier(due, mark) : !this.#isAhead(due)) this.#marks.set(due.destination, due)
+    if (mark ? isEarlier(due, mark) : !this.#isAhead(due)) this.#mark(due.destination, due)
   }
 
   /** The lines were changed in a way we have not followed. */
   reset(): void {
     this.#marks.clear()
-    for (const destination of this.#leased.keys()) this.#marks.set(destination, FRONT)
+    for (const destination of this.#leased.keys()) this.#mark(destination, FRONT)
     this.#reached = null
   }
 
@@ -58,53 +59,47 @@ export class Leases {
    * yielded is taken: by `take`, before the next is asked for.
    */
   *overdue(tables: DueTables, nowMs: number, pass: (destination: string) => boolean): Generator<Due> {
-    const waiting: { first: Due; line: Generator<Place, void> | null }[] = []
-    const insert = (first: Due, line: Generator<Place, void> | null) => {
-      if (first.dueMs > nowMs) return
-      const at = waiting.findIndex(other => isBefore(first, other.first))
-      waiting.splice(at < 0 ? waiting.length : at, 0, { first, line })
-    }
-    for (const [destination, mark] of this.#marks) {
-      if (mark.dueMs <= nowMs) waiting.push({ first: { destination, ...mark }, line: null })
-    }
-    waiting.sort((one, other) => (isBefore(one.first, other.first) ? -1 : 1))
-    const looked = new Set<string>()
-    /** The mark of the destination is its first free place again. */
+    /** The marks that are due, one for a destination. */
+    const waiting = new Heap<Due>(isBefore)
+    for (const mark of this.#marks.values()) if (mark.dueMs <= nowMs) waiting.push(mark)
+    /** Of destinations whose mark is a free place, and not only before the first. */
+    const lines = new Map<string, Generator<Place, void>>()
     const look = (destination: string, line: Generator<Place, void>) => {
-      looked.add(destination)
-      const place = this.#freeIn(line, destination)
-      insert({ destination, ...place }, line)
+      lines.set(destination, line)
+      const mark = this.#freeIn(line, destination)
+      if (mark.dueMs <= nowMs) waiting.push(mark)
     }
-    let taken: { destination: string; line: Generator<Place, void> } | null = null
+    let taken: string | null = null
     const heads = this.#newHeads(tables, nowMs)
     try {
       let head = heads.next()
       for (;;) {
-        const next = waiting[0]
-        if (!head.done && (!next || isBefore(head.value, next.first))) {
+        const first = waiting.top
+        if (!head.done && (!first || isBefore(head.value, first))) {
           this.#reached = head.value
           const { destination, dueMs } = head.value
           look(destination, lineOf(tables, this.#priority, destination, { dueMs, id: FRONT.id }))
           head = heads.next()
           continue
         }
-        if (!next) return
-        waiting.shift()
-        const { first, line } = next
+        if (!first) return
+        waiting.pop()
         const { destination } = first
+        const line = lines.get(destination)
         if (!line) {
           look(destination, lineOf(tables, this.#priority, destination, first))
         } else if (!pass(destination)) {
-          taken = { destination, line }
+          taken = destination
           yield first
-          look(destination, line)
           taken = null
+          look(destination, line)
         }
       }
     } finally {
       heads.return()
-      if (taken) look(taken.destination, taken.line)
-      for (const destination of looked) this.#tidy(destination)
+      const line = lines.get(taken ?? '')
+      if (taken !== null && line) this.#freeIn(line, taken)
+      for (const destination of lines.keys()) this.#tidy(destination)
     }
   }
 
@@ -137,7 +132,7 @@ export class Leases {
   }
 
   /** The next free place of the line, which becomes the mark. */
-  #freeIn(line: Generator<Place, void>, destination: string): Place {
+  #freeIn(line: Generator<Place, void>, destination: string): Due {
     const leased = this.#leased.get(destination)
     let free = NOWHERE
     for (let next = line.next(); !next.done; next = line.next()) {
@@ -145,14 +140,19 @@ export class Leases {
       free = next.value
       break
     }
-    this.#marks.set(destination, free)
-    return free
+    return this.#mark(destination, free)
+  }
+
+  #mark(destination: string, { dueMs, id }: Place): Due {
+    const mark = { destination, dueMs, id }
+    this.#marks.set(destination, mark)
+    return mark
   }
 
   /** Without leases the mark is not before the head on disk: when we have not got there yet, it will be found there. */
   #tidy(destination: string): void {
     const mark = this.#marks.get(destination)
-    if (mark && !this.#leased.has(destination) && this.#isAhead({ destination, ...mark })) {
+    if (mark && !this.#leased.has(destination) && this.#isAhead(mark)) {
       this.#marks.delete(destination)
     }
   }
