@@ -2,7 +2,7 @@
 
 import type { Mailbox } from '../smtp/path.ts'
 import { foldMailbox } from './may-send.ts'
-import type { Problem } from './schema.ts'
+import type { Problem } from './problem.ts'
 
 /** By folded address; a user without targets is here with none: his mail goes where the MX of his domain leads. */
 export type Targets = Map<

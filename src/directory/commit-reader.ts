@@ -1,9 +1,10 @@
 /** A clone's commits as directories: of a later one only what differs from the one before is asked of git and parsed. */
 
+import type { WholeDirectory } from './assemble.ts'
 import type { Clone } from './clone.ts'
 import { GitError } from './git.ts'
 import type { Blob } from './objects.ts'
-import { Reader, type WholeDirectory } from './read.ts'
+import { Reader } from './read.ts'
 
 export class CommitReader {
   readonly #clone: Clone

@@ -27,9 +27,18 @@ export interface User {
   readonly verifier: Verifier
   /** Where somebody wrote one: SCRAM-SHA-1 cannot use the other. */
   readonly sha1Verifier?: ScramSha1Verifier | undefined
-  /** Patterns for the reverse-path: `alice@example.com`, `*@news.example.com`. His own address is always among them. */
+  /** Patterns for the reverse-path: `alice@example.com`, `*@news.example.com`. His own address is always among them, and his groups'. */
   readonly senders: readonly string[]
   readonly targets: readonly Mailbox[]
+  readonly limits?: UserLimits | undefined
+  /** He may not send, and is told this. */
+  readonly suspended?: string | undefined
+}
+
+/** What a user may do at most; what is not there, only the deployment bounds. */
+export interface UserLimits {
+  readonly messageOctets?: number
+  readonly recipientsPerMessage?: number
 }
 
 /** A decision with its reason, as data: the client is told `reason`, the log keeps it too. */

@@ -8,13 +8,14 @@
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { WholeDirectory } from './assemble.ts'
 import { Clone } from './clone.ts'
 import { CommitReader } from './commit-reader.ts'
 import { GitError, type GitOptions, git } from './git.ts'
 import type { Blob } from './objects.ts'
-import { Reader, type WholeDirectory } from './read.ts'
+import { DirectoryError } from './problem.ts'
+import { Reader } from './read.ts'
 import { advice, isBranch, parseRemote, type Remote } from './remote.ts'
-import { DirectoryError } from './schema.ts'
 
 export interface EditOptions {
   readonly repository: string

@@ -11,6 +11,8 @@ const places: [path: string, place: Partial<Place>][] = [
   ['b\u00fccher.example/users/alice.toml', { kind: 'user', domain: 'xn--bcher-kva.example' }],
   ['example.com/domain.toml', { kind: 'domain', domain: 'example.com' }],
   ['example.com/aliases.toml', { kind: 'aliases', domain: 'example.com' }],
+  ['example.com/groups/sales.toml', { kind: 'group', domain: 'example.com', localPart: 'sales' }],
+  ['example.com/groups/sales', { kind: 'problem' }],
   ['alice', { kind: 'original', localPart: 'alice' }],
   ['alice.md', { kind: 'original', localPart: 'alice.md' }],
   ['"john doe"', { kind: 'original', localPart: 'john doe' }],

@@ -2,8 +2,8 @@
  * Which file of the repository says what, by its path alone.
  *
  * Original ptt layout: a file at the root named after the local-part. Ours: a folder a domain, with `domain.toml`,
- * `aliases.toml` and `users/<local-part>.toml`. A path that means nothing is an error: it may be a user with a typing
- * mistake. What starts with a dot, and README, LICENSE and their like, are for people and tools, and not read.
+ * `aliases.toml`, `users/<local-part>.toml` and `groups/<local-part>.toml`. A path that means nothing is an error: it may
+ * be a user with a typing mistake. What starts with a dot, and README, LICENSE and their like, are for people and tools, and not read.
  */
 
 import { isDomain, normalizeDomain } from '../smtp/domain.ts'
@@ -12,6 +12,7 @@ import { foldLocalPart, foldMailbox } from './may-send.ts'
 
 export type Place =
   | { readonly kind: 'user'; readonly domain: string; readonly localPart: string }
+  | { readonly kind: 'group'; readonly domain: string; readonly localPart: string }
   | { readonly kind: 'original'; readonly localPart: string }
   | { readonly kind: 'aliases'; readonly domain: string }
   | { readonly kind: 'domain'; readonly domain: string }
@@ -39,22 +40,30 @@ export function placeOf(path: string): Place {
   if (domain === null) return problem(`the folder "${first}" is not a domain: write it like example.com/`)
   if (parts.length === 2 && second === 'domain.toml') return { kind: 'domain', domain }
   if (parts.length === 2 && second === 'aliases.toml') return { kind: 'aliases', domain }
-  if (parts.length === 3 && second === 'users' && third?.endsWith('.toml')) {
+  if (parts.length === 3 && (second === 'users' || second === 'groups') && third?.endsWith('.toml')) {
     const localPart = localPartOf(third.slice(0, -'.toml'.length))
-    return localPart === null
-      ? problem('the name of the file is not a local-part')
-      : { kind: 'user', domain, localPart }
+    if (localPart === null) return problem('the name of the file is not a local-part')
+    return { kind: second === 'users' ? 'user' : 'group', domain, localPart }
   }
   return problem(
-    `not a file of a domain's folder: ${first}/ has domain.toml, aliases.toml and users/NAME.toml`,
+    `not a file of a domain's folder: ${first}/ has domain.toml, aliases.toml, users/NAME.toml and groups/NAME.toml`,
   )
 }
 
 /** The file of a user in our layout; `null` when his local-part cannot be the name of a file that is read. */
-export function pathOfUser({ localPart, domain }: Mailbox): string | null {
-  const path = `${domain}/users/${localPart}.toml`
+export function pathOfUser(mailbox: Mailbox): string | null {
+  return pathOf('user', mailbox)
+}
+
+/** The same of a group. */
+export function pathOfGroup(mailbox: Mailbox): string | null {
+  return pathOf('group', mailbox)
+}
+
+function pathOf(kind: 'user' | 'group', { localPart, domain }: Mailbox): string | null {
+  const path = `${domain}/${kind}s/${localPart}.toml`
   const place = placeOf(path)
-  return place.kind === 'user' && place.localPart === localPart ? path : null
+  return place.kind === kind && place.localPart === localPart ? path : null
 }
 
 /** Lower-case A-labels; `null` when it is no domain name. */

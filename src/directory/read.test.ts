@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { formatMailbox, parseMailbox } from '../smtp/path.ts'
+import type { WholeDirectory } from './assemble.ts'
 import type { Blob } from './objects.ts'
 import { formatVerifier, makeVerifier } from './password.ts'
-import { Reader, type WholeDirectory } from './read.ts'
-import { DirectoryError } from './schema.ts'
+import { DirectoryError } from './problem.ts'
+import { Reader } from './read.ts'
 
 const COMMIT = '0123456789abcdef0123456789abcdef01234567'
 const scram = formatVerifier(await makeVerifier('pencil', { iterations: 4096 }))
@@ -64,7 +65,7 @@ test('a folder a domain', async () => {
   assert.equal(directory.commit, COMMIT)
   assert.deepEqual([...directory.domains], ['example.com', 'example.org'])
   assert.deepEqual([...directory.users.keys()], ['alice@example.com', 'bob@example.com', 'alice@example.org'])
-  assert.equal(directory.aliases, 1)
+  assert.equal(directory.aliases.size, 1)
   assert.deepEqual(directory.user('alice')?.senders, ['alice@example.com', 'sales@example.com'])
   assert.deepEqual(directory.user('bob')?.senders, ['bob@example.com', '*@news.example.com'])
 })
@@ -130,7 +131,82 @@ test('targets are followed to their end', async () => {
   ])
 })
 
+test('members of a group may send as it, and as what it may', async () => {
+  const directory = await read({
+    'example.com/groups/sales.toml': 'members = ["alice", "bob@example.org"]\ntargets = ["alice"]',
+    'example.com/groups/news.toml': 'members = ["alice"]\nsenders = ["*@news.example.com", "alice"]',
+    'example.com/users/alice.toml': user('senders = ["info"]'),
+    'example.com/users/carol.toml': user(),
+    'example.org/users/bob.toml': user(),
+  })
+  const senders = (name: string) => directory.user(name)?.senders
+  assert.deepEqual(senders('alice'), [
+    'alice@example.com',
+    'info@example.com',
+    'sales@example.com',
+    'news@example.com',
+    '*@news.example.com',
+  ])
+  assert.deepEqual(senders('bob@example.org'), ['bob@example.org', 'sales@example.com'])
+  assert.deepEqual(senders('carol'), ['carol@example.com'])
+  assert.equal(directory.user('sales'), undefined)
+  assert.deepEqual([...directory.groups.keys()], ['sales@example.com', 'news@example.com'])
+  assert.deepEqual(directory.targets(parseMailbox('sales@example.com'))?.map(formatMailbox), [
+    'alice@example.com',
+  ])
+})
+
+test('limits: of the user, else of the domain', async () => {
+  const reader = new Reader('example.com')
+  const files = {
+    'example.com/domain.toml': 'default_limits = { message_size = "1 MB", recipients_per_message = 9 }',
+    'example.com/users/alice.toml': user('limits = { recipients_per_message = 99 }'),
+    'example.com/users/bob.toml': user('suspended = "Call 555-0100"'),
+    'example.org/users/carol.toml': user(),
+    dora: original(),
+  }
+  const directory = await read(files, reader)
+  assert.deepEqual(directory.user('alice')?.limits, { messageOctets: 1_000_000, recipientsPerMessage: 99 })
+  assert.deepEqual(directory.user('bob')?.limits, { messageOctets: 1_000_000, recipientsPerMessage: 9 })
+  assert.equal(directory.user('bob')?.suspended, 'Call 555-0100')
+  assert.deepEqual(directory.user('dora')?.limits, { messageOctets: 1_000_000, recipientsPerMessage: 9 })
+  assert.equal(directory.user('carol@example.org')?.limits, undefined)
+  // The file of the domain changes, and no other.
+  const later = await read({ ...files, 'example.com/domain.toml': '' }, reader)
+  assert.deepEqual(later.user('alice')?.limits, { recipientsPerMessage: 99 })
+  assert.equal(later.user('bob')?.limits, undefined)
+})
+
 const broken: [name: string, files: Files, says: string[]][] = [
+  [
+    'a member who is not there',
+    {
+      'example.com/users/alice.toml': user(),
+      'example.com/groups/sales.toml': 'members = [\n  "alice",\n  "alice@example.org",\n]',
+    },
+    ['example.com/groups/sales.toml:3: members: there is no user alice@example.org'],
+  ],
+  [
+    'a member whose file is broken: that alone',
+    {
+      'example.com/users/alice.toml': 'senders = []',
+      'example.com/groups/sales.toml': 'members = ["alice"]',
+    },
+    ['example.com/users/alice.toml:1: password: it is missing'],
+  ],
+  [
+    'a group that is a user, and one that is an alias',
+    {
+      'example.com/aliases.toml': 'sales = ["alice"]',
+      'example.com/users/alice.toml': user(),
+      'example.com/groups/alice.toml': 'members = []',
+      'example.com/groups/sales.toml': 'members = []\ntargets = []',
+    },
+    [
+      'example.com/groups/alice.toml:1: alice@example.com is already in example.com/users/alice.toml:1',
+      'example.com/groups/sales.toml:2: sales@example.com is already in example.com/aliases.toml:1',
+    ],
+  ],
   [
     'a user in both layouts',
     { alice: original(), 'example.com/users/alice.toml': user() },
@@ -166,7 +242,7 @@ const broken: [name: string, files: Files, says: string[]][] = [
     'a file of no use',
     { 'example.com/user/alice.toml': user() },
     [
-      "example.com/user/alice.toml:1: not a file of a domain's folder: example.com/ has domain.toml, aliases.toml and users/NAME.toml",
+      "example.com/user/alice.toml:1: not a file of a domain's folder: example.com/ has domain.toml, aliases.toml, users/NAME.toml and groups/NAME.toml",
     ],
   ],
   [

@@ -1,9 +1,9 @@
 /** What a follower tells: an event `directory` with a `state` each, once until something changes (see repository.ts). */
 
 import type { Log } from '../observe/event.ts'
-import type { WholeDirectory } from './read.ts'
+import type { WholeDirectory } from './assemble.ts'
+import type { DirectoryError } from './problem.ts'
 import type { Allowed, RefusedError } from './requirement.ts'
-import type { DirectoryError } from './schema.ts'
 
 /** A commit that breaks a thousand files is told by its first problems. */
 const MAX_PROBLEMS = 10
@@ -23,7 +23,7 @@ export class Report {
   }
 
   inForce(
-    { commit, users, aliases, domains }: WholeDirectory,
+    { commit, users, groups, aliases, domains }: WholeDirectory,
     previous: string | undefined,
     { signer, rewritten }: Allowed,
     committedSeconds: number | null,
@@ -37,7 +37,8 @@ export class Report {
       // From the committer's clock to ours, which need not agree.
       ...(committedSeconds === null ? {} : { lagSeconds: this.#now() / 1000 - committedSeconds }),
       users: users.size,
-      aliases,
+      groups: groups.size,
+      aliases: aliases.size,
       domains: domains.size,
     })
     const weak = [...users.values()]

@@ -17,16 +17,16 @@
 
 import { resolve } from 'node:path'
 import type { Log } from '../observe/event.ts'
+import type { WholeDirectory } from './assemble.ts'
 import { Clone, type Fetched } from './clone.ts'
 import { CommitReader } from './commit-reader.ts'
 import type { Directory, Follower } from './directory.ts'
 import { GitError } from './git.ts'
-import type { WholeDirectory } from './read.ts'
+import { DirectoryError } from './problem.ts'
 import type { Resolved } from './references.ts'
 import { isBranch, parseRemote } from './remote.ts'
 import { Report } from './report.ts'
 import { type Allowed, judge, RefusedError, type Requirement } from './requirement.ts'
-import { DirectoryError } from './schema.ts'
 
 export interface FollowOptions extends Requirement {
   /** A path, or a file, https or ssh URL. */

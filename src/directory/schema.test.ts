@@ -67,8 +67,36 @@ const refused: [name: string, text: string, line: number, rule: RegExp][] = [
   ['a number', 'password = 1', 1, /^password: write a string$/],
   ['few iterations', password.replace('4096', '1000'), 1, /weak hash: 1000 iterations/],
   ['an unknown key', `# alice\n${password}\nsender = ["alice"]`, 4, /^there is no key "sender" here$/],
-  ['limits', `${password}[limits]\nmessages_per_day = 1000`, 2, /^limits: .* not supported by this version$/],
-  ['limits inline', `${password}limits = { messages_per_day = 1 }`, 2, /^limits: .* not supported/],
+  [
+    'limits',
+    `${password}[limits]\nmessages_per_day = 1000`,
+    3,
+    /^limits.messages_per_day: .* not supported by this version$/,
+  ],
+  [
+    'limits inline',
+    `${password}limits = { messages_per_day = 1 }`,
+    2,
+    /^limits.messages_per_day: .* not supported/,
+  ],
+  [
+    'a size without unit',
+    `${password}limits = { message_size = 10 }`,
+    2,
+    /^limits.message_size: write a number/,
+  ],
+  ['no size', `${password}[limits]\n\nmessage_size = "0 B"`, 4, /^limits.message_size: write a number/],
+  [
+    'no count',
+    `${password}[limits]\nrecipients_per_message = 0.5`,
+    3,
+    /^limits.recipients_per_message: write a/,
+  ],
+  ['limits that are none', `${password}limits = [1]`, 2, /^limits: write a table/],
+  ['another limit', `${password}limits.colour = 1`, 2, /^there is no key "limits.colour" here$/],
+  ['suspended without a reason', `${password}suspended = ""`, 2, /^suspended: write why/],
+  ['suspended: yes', `${password}suspended = true`, 2, /^suspended: write a string$/],
+  ['a reason of two lines', `${password}suspended = "a\\nb"`, 2, /^suspended: write why/],
   ['no list', `${password}senders = "alice"`, 2, /^senders: write a list/],
   ['no text', `${password}senders = ["a",\n  1]`, 3, /^senders: write each in quotes$/],
   [
@@ -139,13 +167,50 @@ test('aliases', () => {
   assert.equal(schema.aliases('f', '__proto__ = ["alice"]').ok, false)
 })
 
-test('domain.toml has no key in this version', () => {
+test('limits and a suspension', () => {
+  const read = (text: string) => {
+    const parsed = schema.user('f', `${password}${text}`)
+    return parsed.ok && [parsed.value.limits, parsed.value.suspended]
+  }
+  assert.deepEqual(read(''), [undefined, undefined])
+  assert.deepEqual(read('limits = {}'), [{}, undefined])
+  assert.deepEqual(read('[limits]\nmessage_size = "1.5 MiB"'), [{ messageOctets: 1_572_864 }, undefined])
+  assert.deepEqual(read('limits.recipients_per_message = 5\nsuspended = "Call 555-0100"'), [
+    { recipientsPerMessage: 5 },
+    'Call 555-0100',
+  ])
+})
+
+test('a group', () => {
+  const read = (text: string) => {
+    const parsed = schema.group('f', text)
+    return parsed.ok ? parsed.value : parsed.problems.map(({ line, rule }) => [line, rule])
+  }
+  assert.deepEqual(read('members = ["Alice", "bob@Example.org"]\nsenders = ["*@news.example.com"]'), {
+    members: ['alice@example.com', 'bob@example.org'],
+    senders: ['*@news.example.com'],
+    targets: [],
+  })
+  assert.deepEqual(read('\nsenders = ["x@example.org"]'), [
+    [1, 'members: it is missing'],
+    [2, 'senders: "x@example.org" is outside example.com: a sender is in the folder\'s domain or beneath it'],
+  ])
+  assert.deepEqual(read('members = [\n"alice", # first\n"a b"]'), [
+    [3, 'members: "a b" is not a user: write alice, or alice@example.com'],
+  ])
+  assert.deepEqual(read('members = []\npassword = "x"'), [[2, 'there is no key "password" here']])
+})
+
+test('domain.toml', () => {
   assert.equal(schema.domain('f', '# ours\n').ok, true)
-  for (const [key, rule] of [
-    ['selector', /not supported by this version/],
-    ['colour', /no key "colour"/],
+  const limited = schema.domain('f', '[default_limits]\nrecipients_per_message = 10')
+  assert.deepEqual(limited.ok && limited.value, { default_limits: { recipientsPerMessage: 10 } })
+  for (const [text, rule] of [
+    ['selector = "x"', /not supported by this version/],
+    ['default_limits = { recipients_per_day = 1 }', /not supported by this version/],
+    ['colour = 1', /no key "colour"/],
   ] as const) {
-    const parsed = schema.domain('f', `\n${key} = "x"`)
+    const parsed = schema.domain('f', `\n${text}`)
     assert.match((!parsed.ok && parsed.problems[0]?.rule) || '', rule)
     assert.equal(!parsed.ok && parsed.problems[0]?.line, 2)
   }

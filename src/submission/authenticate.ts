@@ -73,6 +73,10 @@ export class Authenticator {
     if (wanted !== '' && this.#named(wanted)?.name !== user.name) {
       return { user: null, reply: REFUSED, reason: `${user.name} may not act for ${wanted}` }
     }
+    // RFC 5248 §3: only who has shown that it is he is told that, and why.
+    if (user.suspended !== undefined) {
+      return { user: null, reply: reply(535, '5.7.13', user.suspended), reason: `${user.name} is suspended` }
+    }
     return { user, reply: ACCEPTED }
   }
 

@@ -12,6 +12,7 @@ import { refusalOf } from '../smtp/error.ts'
 import type { Limits } from '../smtp/limits.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import { type Completed, complete } from './complete.ts'
+import { refuseSize } from './policy.ts'
 
 /**
  * A message up to here goes in one write, and again should the connection break. It must hold a header section
@@ -65,6 +66,8 @@ export class Passage {
   add(octets: Uint8Array, client: () => Client): void | Promise<void> {
     this.#sizeOctets += octets.length
     if (this.#refusal !== null) return
+    this.#refusal = refuseSize(this.#options.user, this.#sizeOctets)
+    if (this.#refusal !== null) return this.abandon()
     if (this.#outgoing !== null) return this.#outgoing.send([octets])
     this.#held.add(octets)
     if (this.#held.overflowed)

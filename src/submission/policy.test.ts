@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { admitRecipient } from './policy.ts'
+import type { User } from '../directory/directory.ts'
+import { makeVerifier } from '../directory/password.ts'
+import { admitRecipient, refuseRecipient, refuseReversePath, refuseSize } from './policy.ts'
 
 test('which recipients a user may name', () => {
   const rows: [localPart: string, domain: string, admitted: string | number][] = [
@@ -18,4 +20,34 @@ test('which recipients a user may name', () => {
     const answer = admitRecipient({ localPart, domain }, 'example.test')
     assert.equal('code' in answer ? answer.code : answer.forwardPath.domain, admitted, domain)
   }
+})
+
+const alice: User = {
+  name: 'alice@example.test',
+  localPart: 'alice',
+  domain: 'example.test',
+  verifier: await makeVerifier('pencil', { iterations: 4096 }),
+  senders: ['alice@example.test'],
+  targets: [],
+}
+
+test('a user who is suspended meanwhile is told why, whatever the reverse-path', () => {
+  const own = { localPart: 'alice', domain: 'example.test' }
+  const suspended = { ...alice, suspended: 'Call the help desk' }
+  for (const reversePath of [own, null, { ...own, localPart: 'bob' }]) {
+    const { code, status, lines } = refuseReversePath(suspended, reversePath) ?? {}
+    assert.deepEqual([code, status, lines], [550, '5.7.13', ['Call the help desk']])
+  }
+  assert.equal(refuseReversePath(alice, own), null)
+})
+
+test("a user's own limits", () => {
+  const limited = { ...alice, limits: { messageOctets: 1000, recipientsPerMessage: 2 } }
+  assert.equal(refuseSize(limited, undefined), null)
+  assert.equal(refuseSize(limited, 1000), null)
+  assert.deepEqual([refuseSize(limited, 1001)?.code, refuseSize(limited, 1001)?.status], [552, '5.3.4'])
+  assert.equal(refuseRecipient(limited, 1), null)
+  assert.deepEqual([refuseRecipient(limited, 2)?.code, refuseRecipient(limited, 2)?.status], [452, '4.5.3'])
+  assert.equal(refuseSize(alice, 1e9), null)
+  assert.equal(refuseRecipient(alice, 1e6), null)
 })

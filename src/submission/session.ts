@@ -15,7 +15,7 @@ import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { Credentials, ScramVerifier } from '../smtp/sasl.ts'
 import type { Authenticator } from './authenticate.ts'
 import { Passage } from './passage.ts'
-import { admitRecipient, refuseReversePath } from './policy.ts'
+import { admitRecipient, refuseRecipient, refuseReversePath, refuseSize } from './policy.ts'
 import { grant } from './wishes.ts'
 
 export interface Surroundings {
@@ -49,11 +49,28 @@ interface Transaction {
 export class SubmissionSession implements SessionHandler {
   readonly #around: Surroundings
   #userName: string | null = null
+  /** The last one that was asked, and has the user. */
+  #asked: Directory | null = null
   #transaction: Transaction | null = null
   #passage: Passage | null = null
 
   constructor(around: Surroundings) {
     this.#around = around
+  }
+
+  /**
+   * Who was removed or suspended since he signed in is cut off at his next command. 421 is the one reply that may answer any
+   * command and says that the connection goes (RFC 5321 §3.8, §4.3.2). It is temporary, which does no harm: a client that
+   * comes back hears at AUTH, with 535, that it is for good (RFC 4954 §6).
+   */
+  dismissal(): Reply | null {
+    const directory = this.#around.directory()
+    if (this.#userName === null || directory === this.#asked) return null
+    const user = directory.user(this.#userName)
+    if (user === undefined) return reply(421, '4.7.0', 'This user may not send mail any more')
+    if (user.suspended !== undefined) return reply(421, '4.7.0', user.suspended)
+    this.#asked = directory
+    return null
   }
 
   mechanisms(client: Client): readonly string[] {
@@ -83,12 +100,12 @@ export class SubmissionSession implements SessionHandler {
 
   mail(reversePath: ReversePath, parameters: MailParameters): Reply {
     const directory = this.#around.directory()
-    // Looked up again: he may have been removed since he signed in.
+    // Looked up again: what he may do is what counts now.
     const user = directory.user(this.#userName ?? '')
     if (user === undefined) {
       return reply(550, '5.7.1', 'This user may not send mail any more')
     }
-    const refusal = refuseReversePath(user, reversePath)
+    const refusal = refuseReversePath(user, reversePath) ?? refuseSize(user, parameters.sizeOctets)
     if (refusal !== null) return refusal
     const mailMs = this.#around.now()
     const granted = grant(parameters, this.#around.maxPriority, mailMs)
@@ -106,7 +123,10 @@ export class SubmissionSession implements SessionHandler {
   rcpt(recipient: EnvelopeRecipient, _parameters: RcptParameters): Reply {
     const admitted = admitRecipient(recipient.forwardPath, this.#around.domain)
     if ('code' in admitted) return admitted
-    this.#transaction?.recipients.push({ ...recipient, ...admitted })
+    const { user, recipients } = this.#transaction ?? {}
+    const refusal = user && refuseRecipient(user, recipients?.length ?? 0)
+    if (refusal) return refusal
+    recipients?.push({ ...recipient, ...admitted })
     return reply(250, '2.1.5', 'Recipient accepted')
   }
 

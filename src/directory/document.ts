@@ -1,0 +1,116 @@
+/**
+ * docs/users.md, made from the schema: `node src/directory/document.ts > docs/users.md`. A test compares them, so that
+ * the page never says less or more than what is read.
+ */
+
+import { z } from 'zod'
+import { DEFAULT_ITERATIONS, MIN_ITERATIONS } from './password.ts'
+import { fileSchemas } from './schema.ts'
+
+const { user, group, domain } = fileSchemas('example.com')
+
+export function formatDocument(): string {
+  return `<!-- Made by src/directory/document.ts from the schema: change it there. -->
+
+# Users
+
+Who may send, and as whom, is in a Git repository: \`[directory] repository\` of ptt.toml. A commit on its branch is in force on all services
+within \`interval\`, at once on SIGHUP. What is in force is always one whole commit: a commit with anything wrong in it changes nothing, and the
+log and \`ptt directory status\` say file, line and rule.
+
+\`\`\`
+example.com/domain.toml         the domain is one of ours; limits of its users
+example.com/aliases.toml        addresses that lead elsewhere
+example.com/users/alice.toml    a user; the name of the file is the local-part
+example.com/groups/sales.toml   an address that several users may send as
+\`\`\`
+
+A folder a domain, as many as there are. What starts with a dot is not read, nor are README, LICENSE, CODEOWNERS and their like. Anything else
+that means nothing is an error: it may be a user with a typing mistake. Local-parts have no case. \`ptt user\`, \`ptt alias\` and \`ptt domain\`
+write these files; so may you, in a merge request, with \`ptt directory plan BRANCH\` telling what it would change.
+
+## A user: \`users/NAME.toml\`
+
+${keys(user)}
+
+A suspended user who signs in with the right password is answered 535 5.7.13 with the reason, and one who was signed in already 550 5.7.13 at
+MAIL. A message over \`message_size\` is answered 552 5.3.4; a recipient over \`recipients_per_message\` 452 4.5.3. The deployment's own
+\`max_message_size\` and \`max_recipients\` stay above all of these.
+
+## A group: \`groups/NAME.toml\`
+
+A role or shared mailbox. Nobody signs in as a group: its members do as themselves, and the log says who it was. It is in the folder of the
+domain of the address, so that who looks after a domain decides who sends in its name; a member may be a user of another domain.
+
+${keys(group)}
+
+## A domain: \`domain.toml\`
+
+It may be empty. That it is there says that the domain is one of ours, also when it has no user.
+
+${keys(domain)}
+
+## Aliases: \`aliases.toml\`
+
+\`\`\`toml
+postmaster = ["alice"]
+sales = ["alice", "bob@example.org", "carol@elsewhere.example"]
+"first.last" = ["alice"]
+\`\`\`
+
+Targets are followed to their end, each mailbox once; targets that never end are an error. An alias is for mail that arrives; to send as an
+address, a user has it among \`senders\`, or is a member of a group.
+
+## Passwords
+
+\`SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>\` (RFC 5802, RFC 7677), as \`ptt user passwd\` writes it, with ${DEFAULT_ITERATIONS} iterations.
+Fewer than ${MIN_ITERATIONS}, a short salt, another hash or a password in clear are refused.
+
+## The original ptt's layout
+
+A file at the root named after the local-part, of the deployment's domain: \`{"targets": ["alice@home.example"], "password": "<BLAKE2B-512 in hex>",
+"insecure": false}\`. It is read, and reported: such a hash has no salt, and serves PLAIN and LOGIN only. \`ptt user passwd NAME\` moves the user to the
+layout above.
+
+## Which commits are taken
+
+\`[directory] require\` says. \`"fast-forward"\`, the default: a commit that descends from the one in force. Somebody who could rewrite the history
+could bring a revoked user back with an old commit, and nobody could find out any more who was allowed what when: each message carries the commit
+that allowed it. A history that was rewritten on purpose is agreed to with \`ptt directory accept COMMIT\`, once.
+
+\`"signed"\`: that, and the commit is signed by somebody in \`allowed_signers\` (ssh keys, as in ssh-keygen(1)) or \`keyring\` (OpenPGP public keys).
+git itself checks it. A signature vouches for all that is in the commit, whoever made the commits before it: so it does of a merge.
+`
+}
+
+function keys(schema: z.ZodObject): string {
+  const rows = rowsOf(schema, '').map(cells => `| ${cells.join(' | ')} |`)
+  return ['| key | example | |', '|---|---|---|', ...rows].join('\n')
+}
+
+function rowsOf(table: z.ZodObject, prefix: string): string[][] {
+  return Object.entries(table.shape).flatMap(([key, field]) => {
+    const { description, examples } = z.globalRegistry.get(field as z.ZodType) ?? {}
+    if (!description || !Array.isArray(examples))
+      throw new Error(`${prefix}${key}: no description, no example`)
+    const inner = tableOf(field)
+    const row = [`\`${prefix}${key}\``, `\`${toml(examples[0])}\``, description]
+    return [row, ...(inner ? rowsOf(inner, `${prefix}${key}.`) : [])]
+  })
+}
+
+/** The object in what is a table that may be left out or is transformed. */
+function tableOf(field: unknown): z.ZodObject | null {
+  if (field instanceof z.ZodObject) return field
+  if (field instanceof z.ZodOptional) return tableOf(field.unwrap())
+  return field instanceof z.ZodPipe ? tableOf(field.in) : null
+}
+
+function toml(value: unknown): string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return JSON.stringify(value).replaceAll('","', '", "')
+  const pairs = Object.entries(value).map(([key, each]) => `${key} = ${toml(each)}`)
+  return `{ ${pairs.join(', ')} }`
+}
+
+if (import.meta.main) process.stdout.write(formatDocument())

@@ -1,0 +1,64 @@
+/** Where in a file of the repository something stands: a TOML parser gives values, people want lines. */
+
+/** Line, from 1, by the names of the keys on the way to a value, joined by NUL; the top ones by their own name. */
+export type Lines = ReadonlyMap<string, number>
+
+const PART = String.raw`(?:[\w-]+|"(?:[^"\\]|\\.)*"|'[^']*')`
+const HEADER = new RegExp(String.raw`^\s*\[\[?\s*(${PART}(?:\s*\.\s*${PART})*)\s*\]`)
+const KEY = new RegExp(String.raw`^\s*(${PART}(?:\s*\.\s*${PART})*)\s*=`)
+
+/** One pass, TOML and JSON both. A key within braces on one line has none of its own. */
+export function linesOfKeys(text: string): Lines {
+  const lines = new Map<string, number>()
+  let table: readonly string[] = []
+  const note = (path: readonly string[], line: number) => {
+    for (let length = 1; length <= path.length; length++) {
+      const name = path.slice(0, length).join('\0')
+      if (!lines.has(name)) lines.set(name, line)
+    }
+  }
+  for (const [index, line] of text.split('\n').entries()) {
+    const header = HEADER.exec(line)?.[1]
+    if (header !== undefined) {
+      table = partsOf(header)
+      note(table, index + 1)
+      continue
+    }
+    const key = KEY.exec(line)?.[1]
+    if (key !== undefined) note([...table, ...partsOf(key)], index + 1)
+    else for (const [, name = ''] of line.matchAll(/"(\w+)"\s*:/g)) note([name], index + 1)
+  }
+  return lines
+}
+
+/** The line of what is at `path`; of an element of a list, its own; else of what is around it. */
+export function lineAt(text: string, lines: Lines, path: readonly PropertyKey[]): number {
+  const index = path.findIndex(part => typeof part === 'number')
+  const names = (index < 0 ? path : path.slice(0, index)).map(String)
+  for (let length = names.length; length > 0; length--) {
+    const line = lines.get(names.slice(0, length).join('\0'))
+    if (line === undefined) continue
+    return length === names.length && index >= 0 ? lineOfElement(text, line, Number(path[index])) : line
+  }
+  return 1
+}
+
+// An element stands in the key's line or below it.
+function lineOfElement(text: string, line: number, index: number): number {
+  let elements = -1
+  for (const [offset, each] of text
+    .split('\n')
+    .slice(line - 1)
+    .entries()) {
+    const bare = offset === 0 ? each.slice(each.search(/[=:]/) + 1) : each
+    const found = bare.matchAll(/"(?:[^"\\]|\\.)*"|'[^']*'|#.*|[\w.+-]+/g)
+    // Comments hold no elements.
+    elements += [...found].filter(([text]) => !text.startsWith('#')).length
+    if (elements >= index) return line + offset
+  }
+  return line
+}
+
+function partsOf(key: string): string[] {
+  return [...key.matchAll(new RegExp(PART, 'g'))].map(([part]) => part.replace(/^(["'])(.*)\1$/, '$2'))
+}

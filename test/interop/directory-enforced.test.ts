@@ -1,0 +1,113 @@
+/** What the directory says of a user, as a mail program sees it: suspension, groups, limits. */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
+import { type Deployment, DOMAIN, deploy, PASSWORD, USER } from '../e2e/deployment.ts'
+import { Dialog } from '../e2e/dialog.ts'
+import { need } from '../peers/need.ts'
+
+const verifier = formatVerifier(await makeVerifier(PASSWORD, { iterations: 4096 }))
+const file = (...lines: string[]) => [`password = "${verifier}"`, ...lines, ''].join('\n')
+const ALICE = `${DOMAIN}/users/alice.toml`
+const TO = 'bob@internet.test'
+
+const begin = (t: TestContext, files: Record<string, string>): Promise<Deployment> =>
+  deploy(t, { toml: { directory: ['interval = "100ms"'] }, files })
+
+async function dial(t: TestContext, deployment: Deployment): Promise<Dialog> {
+  const { port } = deployment.config.submission.listen
+  const dialog = await Dialog.tls(port, { ca: deployment.authority.certificate, servername: 'localhost' })
+  t.after(() => dialog.destroy())
+  await dialog.expect(220)
+  await dialog.say('EHLO client.test', 250)
+  return dialog
+}
+
+const plain = (password: string): string =>
+  `AUTH PLAIN ${Buffer.from(`\0${USER}\0${password}`).toString('base64')}`
+
+async function signIn(t: TestContext, deployment: Deployment): Promise<Dialog> {
+  const dialog = await dial(t, deployment)
+  await dialog.say(plain(PASSWORD), 235)
+  return dialog
+}
+
+async function push(deployment: Deployment, files: Record<string, string>): Promise<void> {
+  const commit = await deployment.repository.commit(files)
+  await deployment.event('directory', ({ fields }) => fields.state === 'in force' && fields.commit === commit)
+}
+
+test('a suspended user is told why after the right password; one who is signed in, at MAIL', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await begin(t, {})
+  const before = await signIn(t, deployment)
+  await push(deployment, { [ALICE]: file('suspended = "Call the help desk, 555-0100"') })
+  assert.equal(await before.say(`MAIL FROM:<${USER}>`), '550 5.7.13 Call the help desk, 555-0100\r\n')
+  const dialog = await dial(t, deployment)
+  // A stranger does not learn it.
+  assert.match(await dialog.say(plain('guess')), /^535 5\.7\.8 /)
+  assert.equal(await dialog.say(plain(PASSWORD)), '535 5.7.13 Call the help desk, 555-0100\r\n')
+  const { fields } = await deployment.event('refused', ({ fields }) =>
+    /suspended/.test(String(fields.reason)),
+  )
+  assert.equal(fields.reason, `${USER} is suspended`)
+  await push(deployment, { [ALICE]: file() })
+  await before.say(`MAIL FROM:<${USER}>`, 250)
+  await signIn(t, deployment)
+})
+
+test('a member of a group sends as it, as long as he is one', async t => {
+  if (!need(t, 'git')) return
+  const group = (...members: string[]) => ({
+    [`${DOMAIN}/groups/sales.toml`]: `members = ${JSON.stringify(members)}\n`,
+  })
+  const deployment = await begin(t, group('alice'))
+  const dialog = await signIn(t, deployment)
+  await dialog.say(`MAIL FROM:<sales@${DOMAIN}>`, 250)
+  await dialog.say(`RCPT TO:<${TO}>`, 250)
+  await dialog.say('DATA', 354)
+  assert.match(await dialog.say(`From: sales@${DOMAIN}\r\n\r\nText.\r\n.`), /^250 2\.0\.0 /)
+  await push(deployment, group())
+  assert.match(await dialog.say(`MAIL FROM:<sales@${DOMAIN}>`), /^550 5\.7\.1 /)
+})
+
+test("a user's own limits: SIZE=, octets, recipients; the session goes on", async t => {
+  if (!need(t, 'git')) return
+  const deployment = await begin(t, {
+    [`${DOMAIN}/domain.toml`]: 'default_limits = { message_size = "1 KiB", recipients_per_message = 1 }\n',
+    [ALICE]: file('limits = { recipients_per_message = 2 }'),
+  })
+  const dialog = await signIn(t, deployment)
+  assert.equal(
+    await dialog.say(`MAIL FROM:<${USER}> SIZE=1025`),
+    `552 5.3.4 ${USER} may send messages of up to 1024 octets\r\n`,
+  )
+  const header = `From: ${USER}\r\n\r\n`
+  const send = async (octets: number): Promise<string> => {
+    await dialog.say(`MAIL FROM:<${USER}>`, 250)
+    await dialog.say(`RCPT TO:<${TO}>`, 250)
+    await dialog.say('DATA', 354)
+    const body = 'x'
+      .repeat(octets - header.length - 2)
+      .replace(/x{72}(?=xxx)/g, line => `${line.slice(2)}\r\n`)
+    return dialog.say(`${header}${body}\r\n.`)
+  }
+  assert.match(await send(1024), /^250 2\.0\.0 /)
+  assert.match(await send(1025), /^552 5\.3\.4 /)
+  await dialog.say(`MAIL FROM:<${USER}> SIZE=1024`, 250)
+  await dialog.say(`RCPT TO:<${TO}>`, 250)
+  await dialog.say(`RCPT TO:<carol@internet.test>`, 250)
+  assert.equal(
+    await dialog.say(`RCPT TO:<dora@internet.test>`),
+    `452 4.5.3 ${USER} may send a message to up to 2 recipients\r\n`,
+  )
+  await dialog.say('DATA', 354)
+  assert.match(await dialog.say(`${header}.`), /^250 2\.0\.0 /)
+
+  // Longer than what submission holds: it is on its way to the signer already when it turns out too long.
+  const limits = 'limits = { message_size = "700 KB", recipients_per_message = 2 }'
+  await push(deployment, { [ALICE]: file(limits) })
+  assert.match(await send(900_000), /^552 5\.3\.4 /)
+  assert.match(await send(600_000), /^250 2\.0\.0 /)
+})
