@@ -37,6 +37,11 @@ export interface Client {
 export interface SessionHandler {
   /** TLS is up. A reply refuses the session: it is the answer to whatever comes, and then the connection closes. */
   secured?(client: Client): Reply | null
+  /**
+   * Before each command, but QUIT: a 421 ends the session instead of an answer to it. A message whose content is under way
+   * is not a command: it is answered first.
+   */
+  dismissal?(): Reply | null
   /** TLS is up: which SASL mechanisms can be used over it. Not given: all of the session's options. */
   mechanisms?(client: Client): readonly string[]
   /** What is kept of a user's password, for a SCRAM mechanism; for a user who is unknown, something that looks like it. */
@@ -196,8 +201,10 @@ class ListenerSession {
     }
     if (this.#refusal !== null && (type === 'reply' || type === 'mail' || type === 'auth')) {
       this.#closing = true
-      return encodeReply(this.#refusal)
+      return this.#session.dismiss(this.#refusal)
     }
+    const dismissal = isCommand(event) ? (this.#handler.dismissal?.() ?? null) : null
+    if (dismissal !== null) return this.#dismiss(event, dismissal)
     switch (type) {
       case 'reply':
         // A verdict was logged by whoever spoke it.
@@ -238,6 +245,12 @@ class ListenerSession {
     }
     if (answer instanceof Promise) return answer.catch(refusalOf).then(late => this.#encode(verb, late))
     return this.#encode(verb, answer)
+  }
+
+  #dismiss(event: ServerEvent, answer: Reply): Uint8Array {
+    this.#refused(event.type === 'reply' ? event.verb : event.type.toUpperCase(), answer)
+    this.#closing = true
+    return this.#session.dismiss(answer)
   }
 
   #verifier(mechanism: string, username: string): Uint8Array {
@@ -293,6 +306,13 @@ class ListenerSession {
       protocol: this.#session.protocol,
     }
   }
+}
+
+/** What comes of a command, or of a line of AUTH. */
+function isCommand(event: ServerEvent): boolean {
+  const { type } = event
+  if (type === 'reply') return event.verb !== 'QUIT'
+  return type !== 'content' && type !== 'message' && type !== 'reset' && type !== 'close'
 }
 
 const NO_AUTH = reply(502, '5.5.1', 'AUTH is not offered here')
