@@ -11,13 +11,14 @@ import { type Listener, listen, type SessionHandler } from './listener.ts'
 
 const OK = reply(250, '2.0.0', 'OK')
 
-function listenWith(message: () => Promise<Reply>): Promise<Listener> {
+function listenWith(message: () => Promise<Reply>, more: Partial<SessionHandler> = {}): Promise<Listener> {
   const handler: SessionHandler = {
     mail: () => OK,
     rcpt: () => OK,
     content: () => {},
     message,
     reset: () => {},
+    ...more,
   }
   return listen({
     address: { host: '127.0.0.1', port: 0 },
@@ -111,4 +112,34 @@ test('closing: who is idle is told 421, a message under way is answered first', 
   await once(busy, 'close')
   assert.match(replies, /250 2\.0\.0 Kept\r\n421 4\.3\.2 [^\n]*\r\n$/)
   await closed
+})
+
+test('a handler that dismisses its client: 421 for the next command, whatever it is, and nothing after it', async t => {
+  const goodbye = reply(421, '4.7.0', 'Not any more')
+  const rows: [lines: string, first: string, then: RegExp][] = [
+    ['', 'NOOP', /^421 4\.7\.0 Not any more\r\n$/],
+    ['', 'EHLO client.test\r\nMAIL FROM:<a@example.test>\r\nNOOP', /^421 4\.7\.0 Not any more\r\n$/],
+    ['EHLO client.test', 'MAIL FROM:<a@example.test>\r\nRSET', /^421 4\.7\.0 Not any more\r\n$/],
+    ['EHLO client.test', 'no command at all', /^421 4\.7\.0 Not any more\r\n$/],
+    ['EHLO client.test', 'QUIT', /^221 /],
+  ]
+  for (const [lines, next, answer] of rows) {
+    let dismissed = false
+    const listener = await listenWith(async () => OK, { dismissal: () => (dismissed ? goodbye : null) })
+    const socket = await dial(t, listener.port)
+    assert.match(await said(socket), /^220 /)
+    if (lines !== '') {
+      socket.write(`${lines}\r\n`)
+      assert.match(await said(socket), /^250/)
+    }
+    dismissed = true
+    let text = ''
+    socket.on('data', octets => {
+      text += octets
+    })
+    socket.write(`${next}\r\n`)
+    await once(socket, 'close')
+    assert.match(text, answer, next)
+    await listener.close(0)
+  }
 })

@@ -166,6 +166,12 @@ export class ServerSession {
     )
   }
 
+  /** For a client that may not go on (RFC 5321 §4.3.2: 421 may answer any command), in place of an answer; then close. */
+  dismiss(reply: Reply): Uint8Array {
+    this.#question = null
+    return this.#goodbye(reply)
+  }
+
   #goodbye(reply: Reply): Uint8Array {
     this.#advance('SHUTDOWN')
     return encodeReply(reply)

@@ -7,7 +7,8 @@ import { nodemailer } from '../peers/nodemailer.ts'
 import { freePort } from '../peers/port.ts'
 import { run } from '../peers/program.ts'
 import { MAIN } from '../peers/sandbox.ts'
-import { type Deployment, DOMAIN, deploy, USER } from './deployment.ts'
+import { type Deployment, DOMAIN, deploy, PASSWORD, USER } from './deployment.ts'
+import { Dialog } from './dialog.ts'
 import { signIn } from './sign-in.ts'
 
 const TO = ['bob@internet.test']
@@ -136,16 +137,66 @@ test('a user added by ptt user add is let in, while a session of another goes on
   assert.match(await send(deployment, CAROL, SECRET), /535 5\.7\.8/)
   assert.match(await send(deployment, CAROL, 'another password of hers'), /^250 /)
 
-  // A user who is removed finishes what was begun, and begins nothing more.
-  await alice.say(`MAIL FROM:<${USER}>`, 250)
-  await ptt(deployment, ['user', 'remove', 'alice'])
-  await inForce(deployment, await deployment.repository.git('rev-parse', 'main'))
-  await alice.say(`RCPT TO:<${TO}>`, 250)
-  await alice.say('DATA', 354)
-  alice.send(`${messageFrom(USER)}.\r\n`)
-  await alice.expect(250)
-  assert.match(await alice.say(`MAIL FROM:<${USER}>`), /^550 5\.7\.1 /)
   await alice.say('QUIT', 221)
   const log = JSON.stringify(deployment.events)
   for (const secret of [SECRET, 'another password of hers']) assert.ok(!log.includes(secret))
 })
+
+const PUSHES: [what: string, change: (file: string) => string | null, at: RegExp, later: RegExp][] = [
+  ['removed', () => null, /^421 4\.7\.0 This user may not send mail any more/, /^535 5\.7\.8 /],
+  [
+    'suspended',
+    file => `${file}\nsuspended = "Call the help desk"\n`,
+    /^421 4\.7\.0 Call the help desk/,
+    /^535 5\.7\.13 Call the help desk/,
+  ],
+]
+
+for (const [what, change, at, later] of PUSHES)
+  test(`a user who is ${what} is cut off at the next command of each session`, async t => {
+    // Only SIGHUP says that something was pushed.
+    const deployment = await deploy(t, { toml: { directory: ['interval = "1h"'] } })
+    const idle = await signIn(t, deployment)
+    const pipelining = await signIn(t, deployment)
+    const transacting = await signIn(t, deployment)
+    await transacting.say(`MAIL FROM:<${USER}>`, 250)
+    const sending = await signIn(t, deployment)
+    await sending.say(`MAIL FROM:<${USER}>`, 250)
+    await sending.say(`RCPT TO:<${TO}>`, 250)
+    await sending.say('DATA', 354)
+    const leaving = await signIn(t, deployment)
+
+    const file = await deployment.repository.git('show', `main:${ALICE}`)
+    await deployment.repository.commit({ [ALICE]: change(file), [`${DOMAIN}/domain.toml`]: '' })
+    await idle.say('NOOP', 250)
+    await deployment.reload('submission')
+    const dialogs: [dialog: Dialog, line: string][] = [
+      [idle, 'NOOP'],
+      [pipelining, `MAIL FROM:<${USER}>\r\nRCPT TO:<${TO}>\r\nDATA\r\n${messageFrom(USER)}.`],
+      [transacting, `RCPT TO:<${TO}>`],
+    ]
+    for (const [dialog, line] of dialogs) {
+      assert.match(await dialog.say(line), at)
+      await dialog.closed()
+    }
+    // Its last command was DATA, and was allowed: one message, by the commit that allowed its MAIL.
+    sending.send(`${messageFrom(USER)}.\r\n`)
+    await sending.expect(250)
+    await sending.say('RSET', 421)
+    await sending.closed()
+    await leaving.say('QUIT', 221)
+
+    const { port } = deployment.config.submission.listen
+    const again = await Dialog.tls(port, { ca: deployment.authority.certificate, servername: 'localhost' })
+    t.after(() => again.destroy())
+    await again.expect(220)
+    await again.say('EHLO client.test', 250)
+    assert.match(
+      await again.say(`AUTH PLAIN ${Buffer.from(`\0${USER}\0${PASSWORD}`).toString('base64')}`),
+      later,
+    )
+    const accepted = deployment.events.filter(
+      ({ name, service }) => name === 'accepted' && service === 'submission',
+    )
+    assert.equal(accepted.length, 1)
+  })
