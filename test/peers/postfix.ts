@@ -1,15 +1,14 @@
 /**
- * A Postfix that receives: an MX with STARTTLS for a few domains which puts everything into one Maildir. Everything it
- * has lies in a folder of its own, so that the machine's Postfix is left alone.
+ * A Postfix that receives: an MX with STARTTLS for a few domains which puts everything into one Maildir.
  */
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { need } from './need.ts'
 import { freePort } from './port.ts'
-import { accepting, isRoot, run, temporaryFolder } from './program.ts'
+import { instanceFolder, startInstance } from './postfix-instance.ts'
+import { accepting, isRoot, run } from './program.ts'
 
 export interface Postfix {
   readonly port: number
@@ -47,15 +46,10 @@ export function needPostfix(t: TestContext): boolean {
 const NOBODY = 65534
 
 export async function startPostfix(options: PostfixOptions = {}): Promise<Postfix> {
-  assert.ok(isRoot, 'only root can start a Postfix')
   const hostname = options.hostname ?? 'mx.internet.test'
-  const folder = temporaryFolder('postfix')
-  const at = (name: string) => join(folder.path, name)
-  for (const name of ['etc', 'queue', 'data', 'mail/all/tmp', 'mail/all/new', 'mail/all/cur']) {
-    mkdirSync(at(name), { recursive: true })
-  }
-  const owned = await run('chown', ['postfix', at('data')])
-  assert.equal(owned.code, 0, owned.output)
+  const folder = await instanceFolder('postfix')
+  const { at } = folder
+  for (const name of ['tmp', 'new', 'cur']) mkdirSync(at(`mail/all/${name}`), { recursive: true })
   const given = await run('chown', ['-R', String(NOBODY), at('mail')])
   assert.equal(given.code, 0, given.output)
   const certified = await run('openssl', [
@@ -67,18 +61,7 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
 
   const port = await freePort()
   const parameters: Record<string, string> = {
-    compatibility_level: '3.6',
-    queue_directory: at('queue'),
-    data_directory: at('data'),
-    maillog_file_prefixes: folder.path,
-    maillog_file: at('mail.log'),
     myhostname: hostname,
-    inet_interfaces: '127.0.0.1',
-    inet_protocols: 'ipv4',
-    mynetworks: '',
-    mydestination: '',
-    alias_maps: '',
-    alias_database: '',
     smtpd_relay_restrictions: 'reject_unauth_destination',
     virtual_mailbox_domains: (options.domains ?? ['internet.test']).join(', '),
     virtual_mailbox_base: at('mail'),
@@ -91,46 +74,16 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
     smtpd_tls_received_header: 'yes',
     ...options.parameters,
   }
-  const lines = Object.entries(parameters).map(([name, value]) => `${name} = ${value}\n`)
-  writeFileSync(at('etc/main.cf'), lines.join(''))
-  writeFileSync(at('etc/master.cf'), masterCf(port, options.listeners ?? {}))
-  const started = await run('postfix', ['-c', at('etc'), 'start'])
-  const log = () => readFileSync(at('mail.log'), 'utf8')
-  assert.equal(started.code, 0, started.output)
+  const { log, stop } = await startInstance(folder, parameters, services(port, options.listeners ?? {}))
   await accepting(port, () => true, log)
-  return {
-    port,
-    maildir: at('mail/all'),
-    certificate: at('etc/certificate.pem'),
-    log,
-    async stop() {
-      // Waits until the master process is gone.
-      const stopped = await run('postfix', ['-c', at('etc'), 'stop'])
-      assert.equal(stopped.code, 0, stopped.output)
-      folder.remove()
-    },
-  }
+  return { port, maildir: at('mail/all'), certificate: at('etc/certificate.pem'), log, stop }
 }
 
-/** master(5): what receiving and storing needs, nothing in a chroot, and no smtp(8): this one sends nothing. */
-function masterCf(port: number, listeners: Readonly<Record<string, readonly string[]>>): string {
+/** master(5): what receiving and storing needs, and no smtp(8): this one sends nothing. */
+function services(port: number, listeners: Readonly<Record<string, readonly string[]>>): string {
   const smtpd = Object.entries({ '127.0.0.1': [], ...listeners }).map(
     ([address, settings]) =>
       `${address}:${port} inet n - n - - smtpd${settings.map(setting => ` -o ${setting}`).join('')}`,
   )
-  return `${smtpd.join('\n')}
-cleanup   unix       n - n -     0 cleanup
-qmgr      unix       n - n 300   1 qmgr
-tlsmgr    unix       - - n 1000? 1 tlsmgr
-rewrite   unix       - - n -     - trivial-rewrite
-bounce    unix       - - n -     0 bounce
-defer     unix       - - n -     0 bounce
-trace     unix       - - n -     0 bounce
-error     unix       - - n -     - error
-retry     unix       - - n -     - error
-virtual   unix       - n n -     - virtual
-anvil     unix       - - n -     1 anvil
-proxymap  unix       - - n -     - proxymap
-postlog   unix-dgram n - n -     1 postlogd
-`
+  return [...smtpd, 'virtual unix - n n - - virtual'].join('\n')
 }
