@@ -17,7 +17,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   dkimverify: 'python3-dkim',
   'dnssec-keygen': 'bind9-utils',
   'dnssec-signzone': 'bind9-utils',
-  exim4: 'exim4-daemon-heavy',
+  exim4: 'exim4-daemon-light',
   git: 'git',
   gpg: 'gnupg',
   gsasl: 'gsasl',
