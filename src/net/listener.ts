@@ -113,6 +113,8 @@ class ListenerSession {
   #leaving = false
   /** Not just waiting for a next command. */
   #busy = true
+  /** Waiting for the client's next octets. */
+  #reading = false
   #refusal: Reply | null = null
 
   constructor(socket: Socket, options: ListenOptions) {
@@ -136,6 +138,10 @@ class ListenerSession {
         // Our fault: the client sees a temporary error without internals, the log sees the cause.
         this.#log.event('failed', { error: String(error), stack: stackOf(error) }, 'error')
         await this.#wire.write(encodeReply(reply(421, '4.3.0', 'Internal error')), 1000).catch(() => {})
+      } else if (error.code === 'timeout' && this.#reading) {
+        // RFC 5321 §4.5.3.2.7: a server waits five minutes for the next command.
+        this.#log.event('refused', { reason: 'idle: 421 sent' })
+        await this.#wire.write(this.#session.idle(), 1000).catch(() => {})
       } else if (error.code === 'tls') {
         this.#log.event('refused', { reason: `TLS handshake: ${error.message}` }, 'warn')
       } else {
@@ -164,11 +170,13 @@ class ListenerSession {
 
   async #converse(): Promise<void> {
     while (true) {
-      await this.#flush()
+      if (!this.#put()) await this.#wire.drained(this.#options.idleMs)
       if (this.#closing) return
       this.#busy = this.#session.envelope !== null
       if (this.#leaving && !this.#busy) return this.#leave()
-      const chunk = await this.#read()
+      this.#reading = true
+      const chunk = await this.#wire.read(this.#options.idleMs)
+      this.#reading = false
       if (chunk === null) return
       this.#busy = true
       for (const event of this.#session.receive(chunk)) {
@@ -177,18 +185,6 @@ class ListenerSession {
         if (pending !== null) this.#replies.push(pending)
         if (event.type === 'starttls') await this.#upgrade()
       }
-    }
-  }
-
-  async #read(): Promise<Buffer | null> {
-    try {
-      return await this.#wire.read(this.#options.idleMs)
-    } catch (error) {
-      if (!(error instanceof WireError) || error.code !== 'timeout') throw error
-      // RFC 5321 §4.5.3.2.7: a server waits five minutes for the next command.
-      this.#log.event('refused', { reason: 'idle: 421 sent' })
-      await this.#wire.write(this.#session.idle(), 1000)
-      return null
     }
   }
 
@@ -274,7 +270,7 @@ class ListenerSession {
   }
 
   async #upgrade(): Promise<void> {
-    await this.#flush()
+    if (!this.#put()) await this.#wire.drained(this.#options.idleMs)
     await this.#secure()
     this.#session.secured()
   }
@@ -288,11 +284,12 @@ class ListenerSession {
     if (this.#refusal !== null) this.#refused('TLS', this.#refusal)
   }
 
-  async #flush(): Promise<void> {
+  /** Writes the replies there are; false when the client is slow to take them. */
+  #put(): boolean {
     const replies = this.#replies
-    if (replies.length === 0) return
+    if (replies.length === 0) return true
     this.#replies = []
-    await this.#wire.write(replies, this.#options.idleMs)
+    return this.#wire.put(replies)
   }
 
   #client(): Client {
