@@ -49,6 +49,7 @@ export class Wire {
   #socket: Socket
   #chunks: Buffer[] = []
   #bufferedOctets = 0
+  #tls: TlsFacts | null = null
   #ended = false
   #error: WireError | null = null
   #reader: Reader | null = null
@@ -88,22 +89,7 @@ export class Wire {
   }
 
   get tls(): TlsFacts | null {
-    const socket = this.#socket
-    if (!(socket instanceof TLSSocket)) return null
-    const names = (socket.getPeerCertificate()?.subjectaltname ?? '').split(', ')
-    // Node puts in quotes, with its commas escaped, a name that could be taken for several: such a one is nobody's.
-    const of = (kind: string) =>
-      names.flatMap(name => (name.startsWith(kind) ? [name.slice(kind.length)] : []))
-    const { servername } = socket as { servername?: string | false | null }
-    return {
-      version: socket.getProtocol() ?? 'unknown',
-      cipher: socket.getCipher()?.standardName ?? 'unknown',
-      authorized: socket.authorized,
-      authorizationError: socket.authorized ? null : String(socket.authorizationError ?? 'no certificate'),
-      peerNames: of('DNS:'),
-      peerMailboxes: of('email:'),
-      servername: typeof servername === 'string' ? servername : null,
-    }
+    return this.#tls
   }
 
   /**
@@ -153,11 +139,12 @@ export class Wire {
   /** STARTTLS, this side being the server (RFC 3207). @throws WireError `tls`, `timeout`. */
   async acceptTls(acceptor: TlsAcceptor): Promise<void> {
     try {
-      this.#socket = await acceptor.accept(this.#detach())
+      const socket = await acceptor.accept(this.#detach())
+      this.#socket = socket
+      this.#secured(socket)
     } catch (error) {
       throw new WireError('tls', reasonOf(error), error)
     }
-    this.#listen()
   }
 
   /** STARTTLS, this side being the client. @throws WireError `tls`, `timeout`. */
@@ -166,6 +153,11 @@ export class Wire {
     const socket = connectTls({ ...options, socket: plain })
     this.#socket = socket
     await settled(socket, 'secureConnect', timeoutMs, 'tls')
+    this.#secured(socket)
+  }
+
+  #secured(socket: TLSSocket): void {
+    this.#tls = factsOf(socket)
     this.#listen()
   }
 
@@ -287,6 +279,23 @@ function settled(
     if (signal?.aborted) onAbort()
     else if (socket.destroyed) onClose()
   })
+}
+
+/** They do not change, and reading the peer's certificate takes 60 µs (measured). */
+function factsOf(socket: TLSSocket): TlsFacts {
+  const names = (socket.getPeerCertificate()?.subjectaltname ?? '').split(', ')
+  // Node puts in quotes, with its commas escaped, a name that could be taken for several: such a one is nobody's.
+  const of = (kind: string) => names.flatMap(name => (name.startsWith(kind) ? [name.slice(kind.length)] : []))
+  const { servername } = socket as { servername?: string | false | null }
+  return {
+    version: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher()?.standardName ?? 'unknown',
+    authorized: socket.authorized,
+    authorizationError: socket.authorized ? null : String(socket.authorizationError ?? 'no certificate'),
+    peerNames: of('DNS:'),
+    peerMailboxes: of('email:'),
+    servername: typeof servername === 'string' ? servername : null,
+  }
 }
 
 /** `::ffff:192.0.2.1`, as a dual-stack socket calls an IPv4 peer, is `192.0.2.1`. */
