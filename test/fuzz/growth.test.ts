@@ -90,6 +90,8 @@ const AROUND: Readonly<Record<string, readonly (readonly [before: string, after:
   'users-toml': [
     ['0a = ', '\n'],
     ['1{"a":', '}'],
+    ['1', '1\r\n'],
+    ['0a = 1 #', '\nb'],
   ],
 }
 

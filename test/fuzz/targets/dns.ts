@@ -64,11 +64,18 @@ export const message: Target = {
     // A label may hold a dot on the wire: such a name cannot be written again. Nor can dns-packet write one with line ends.
     const { value: octets, error: unwritable } = attempt(() => encodeMessage(read), NameError, RangeError)
     const hasLines = /\\n|\\r|[\u2028\u2029]/.test(JSON.stringify(read))
-    if (octets !== null && !hasLines)
+    // Data that does not fit its type is kept as it is; with a pointer out of it, it may fit where it is written.
+    const hasPointers = [...read.answers, ...read.authorities, ...read.additionals].some(({ type }) =>
+      WITH_NAMES.has(type),
+    )
+    if (octets !== null && !hasLines && !hasPointers)
       assert.deepEqual(plain(decodeMessage(octets)), plain(read), 'read again')
     return `${read.rcode} ${read.opcode} ${read.answers.length} ${read.edns === null} ${update.kind} ${unwritable}`
   },
 }
+
+/** CNAME, NS, PTR, SOA, MX and SRV that could not be read. */
+const WITH_NAMES = new Set<string>(['TYPE2', 'TYPE5', 'TYPE6', 'TYPE12', 'TYPE15', 'TYPE33'])
 
 /** Octets of the input are Buffers, of ours Uint8Arrays: the same. */
 function plain(read: Message): unknown {

@@ -70,6 +70,7 @@ const ANSWERS = [
   reply(421, '4.3.2', 'Going'),
 ]
 
+const WRONG_PASSWORD = reply(535, '5.7.8', 'Wrong')
 const CONTENT_FAULT = /^(?:Bare (?:CR|LF) in line|NUL octet in line|Line \d+ is longer|Message larger than)/
 
 class Peer {
@@ -151,7 +152,10 @@ class Peer {
 
   #decide(event: Question): void {
     const { session } = this
-    const answer = this.#answer()
+    // No service says yes to who has not proved anything.
+    const isFalse =
+      event.type === 'auth' && event.credentials.type === 'scram' && event.credentials.failure !== null
+    const answer = isFalse ? WRONG_PASSWORD : this.#answer()
     if (event.type === 'verifier' && answer.code < 400) {
       this.#challenged(session.verifier(verifierOf(event.mechanism)))
       return
