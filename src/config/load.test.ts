@@ -140,12 +140,17 @@ const complaints: [toml: string, line: number, key: string, message: string | Re
   [`${MINIMAL}[hop]\nzzz = 1`, 3, 'hop.zzz', 'there is no such key: [hop] has ca'],
   [`${MINIMAL}signer = 4`, 2, 'signer', '4 is not a table: write [signer] and its keys below'],
   [`${MINIMAL}[[relay]]`, 2, 'relay', /is not a table/],
-  [`${MINIMAL}[submission]\nidle = 300`, 3, 'submission.idle', `300 is not a duration: ${DURATION}`],
+  [
+    `${MINIMAL}[submission]\nidle = 300`,
+    3,
+    'submission.idle',
+    `300 is not a duration of 1ms to 24d: ${DURATION}`,
+  ],
   [
     `${MINIMAL}[submission]\nidle = "5 minutes"`,
     3,
     'submission.idle',
-    `"5 minutes" is not a duration: ${DURATION}`,
+    `"5 minutes" is not a duration of 1ms to 24d: ${DURATION}`,
   ],
   [
     `${MINIMAL}[relay]\n# five\nretry = [\n  "5m",\n  "soon",\n]`,
@@ -153,6 +158,22 @@ const complaints: [toml: string, line: number, key: string, message: string | Re
     'relay.retry',
     `"soon" is not a duration: ${DURATION}`,
   ],
+  // Either would have git at work without a pause: a timer counts to 2³¹-1 milliseconds.
+  [
+    `${MINIMAL}[directory]\ninterval = "30d"`,
+    3,
+    'directory.interval',
+    `"30d" is not a duration of 1ms to 24d: ${DURATION}`,
+  ],
+  [`${MINIMAL}[directory]\ninterval = "0s"`, 3, 'directory.interval', /^"0s" is not a duration of 1ms/],
+  [`${MINIMAL}[timeouts]\ndata = "25d"`, 3, 'timeouts.data', /^"25d" is not a duration of 1ms to 24d/],
+  [
+    `${MINIMAL}[signer]\nzone = "example.net"`,
+    3,
+    'signer.zone',
+    `does not hold the key's name: write "example.com", or a zone above it`,
+  ],
+  [`${MINIMAL}[relay]\nresolver = []`, 3, 'relay.resolver', /^is empty: write/],
   [`${MINIMAL}[relay]\nretry = []`, 3, 'relay.retry', /^is empty: write/],
   [
     `${MINIMAL}[relay]\nconcurrency = 2.5`,

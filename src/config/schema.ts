@@ -54,7 +54,7 @@ export function configSchema(domain: string, folder: string) {
         .prefault('users.git')
         .describe('The Git repository of users, senders and aliases: a path or a URL that git understands.'),
       branch: text(kind.word).prefault('main').describe('The branch that is the authority.'),
-      intervalMs: text(kind.duration)
+      intervalMs: text(kind.wait)
         .exactOptional()
         .meta({
           description:
@@ -196,10 +196,10 @@ export function configSchema(domain: string, folder: string) {
         'The highest priority a user may ask for; a higher one is lowered to it (MT-PRIORITY, RFC 6710).',
       ),
     clone: path.prefault('clones/submission.git').describe('Its own clone of the repository of users.'),
-    hopWaitMs: text(kind.duration)
+    hopWaitMs: text(kind.wait)
       .prefault('10s')
       .describe('How long a client waits for a signer that does not answer before it is told 451.'),
-    idleMs: text(kind.duration)
+    idleMs: text(kind.wait)
       .prefault('5m')
       .describe('A client that says nothing for this long is disconnected (RFC 5321 §4.5.3.2.7).'),
   })
@@ -239,7 +239,13 @@ export function configSchema(domain: string, folder: string) {
       primary: text(kind.endpoint(53, 1))
         .prefault('127.0.0.1:53')
         .describe('The primary DNS server, which takes the public key by UPDATE (RFC 2136).'),
-      zone: text(kind.domainName).prefault(domain).describe('The zone that is updated.'),
+      zone: text(kind.domainName)
+        .prefault(domain)
+        .refine(
+          zone => domain === zone || domain.endsWith(`.${zone}`),
+          `does not hold the key's name: write ${JSON.stringify(domain)}, or a zone above it`,
+        )
+        .describe('The zone that is updated.'),
       tsigKey: path
         .prefault('dns/tsig.key')
         .describe('The file with the TSIG key (RFC 8945), one line NAME:ALGORITHM:BASE64.'),
@@ -249,7 +255,7 @@ export function configSchema(domain: string, folder: string) {
       resolver: resolvers
         .prefault([])
         .describe('Resolvers that must see the public key too before it is signed with.'),
-      hopWaitMs: text(kind.duration)
+      hopWaitMs: text(kind.wait)
         .prefault('10s')
         .describe('How long submission waits for a relay that does not answer before it is told 451.'),
     })
@@ -283,6 +289,7 @@ export function configSchema(domain: string, folder: string) {
       .describe('"embedded" keeps the spool on disk. "memory" loses it at each stop: for tests only.'),
     spool: path.prefault('spool').describe('The folder of the spool: the only place where mail rests.'),
     resolver: resolvers
+      .refine(servers => servers.length > 0, 'is empty: write for example ["127.0.0.1:53"]')
       .prefault(['127.0.0.1:53'])
       .describe('The resolver the relay trusts. One that validates DNSSEC, on this machine, is best.'),
     smtpPort: integer(1, 65_535).prefault(25).describe('The port of other mail servers.'),
@@ -297,12 +304,10 @@ export function configSchema(domain: string, folder: string) {
     warnMs: text(kind.duration)
       .prefault('4h')
       .describe('After this time the sender is told that a message is not delivered yet (RFC 3461 §5.2.5).'),
-    connectMs: text(kind.duration)
-      .prefault('30s')
-      .describe('How long to wait for a connection to one address.'),
+    connectMs: text(kind.wait).prefault('30s').describe('How long to wait for a connection to one address.'),
   })
 
-  const wait = (least: string, what: string) => text(kind.duration).prefault(least).describe(what)
+  const wait = (least: string, what: string) => text(kind.wait).prefault(least).describe(what)
   const timeouts = z.object({
     greetingMs: wait('5m', 'For the greeting (RFC 5321 §4.5.3.2.1: at least 5m).'),
     ehloMs: wait('5m', 'For the reply to EHLO.'),

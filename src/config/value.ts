@@ -23,6 +23,19 @@ export const duration: Kind<number> = {
   },
 }
 
+/** What a timer can count: longer ones would end at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** A duration that something waits for, or that something is repeated after. */
+export const wait: Kind<number> = {
+  noun: 'a duration of 1ms to 24d',
+  write: duration.write,
+  parse(text) {
+    const ms = duration.parse(text)
+    return ms !== undefined && ms >= 1 && ms <= LONGEST_TIMER_MS ? ms : undefined
+  },
+}
+
 const SIZE_UNITS: Record<string, number> = {
   B: 1,
   KB: 1e3,
