@@ -36,6 +36,7 @@ const COMMANDS: Record<string, Entry> = {
     load: async () => (await import('./service.ts')).serviceCommand('relay'),
   },
   user: { group: LOOK_AFTER, load: async () => (await import('./user.ts')).userCommand() },
+  directory: { group: LOOK_AFTER, load: async () => (await import('./directory.ts')).directoryCommand() },
   queue: { group: LOOK_AFTER, load: async () => (await import('./queue.ts')).queueCommand() },
   send: { group: USE, load: async () => (await import('./send.ts')).sendCommand() },
   version: { group: USE, load: async () => (await import('./version.ts')).versionCommand() },

@@ -1,23 +1,19 @@
 /** `ptt user`: users are files in the repository of [directory]; each change is one commit. */
 
-import { tmpdir } from 'node:os'
 import { Command } from 'commander'
-import { loadConfig } from '../config/load.ts'
 import type { User } from '../directory/directory.ts'
 import { type EditOptions, readRepository } from '../directory/edit.ts'
 import { makeVerifier, type Verifier } from '../directory/password.ts'
 import { addUser, type Done, removeUser, setPassword } from '../directory/users.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { readNewPassword } from './read-password.ts'
+import { editOptions, formatColumns, reportCommit, TAKES_EFFECT } from './repository.ts'
 
 interface AddOptions extends ConfigOption {
   readonly sender?: readonly string[]
 }
 
 const NAME = 'alice, of the domain of the configuration, or alice@example.com'
-const TAKES_EFFECT =
-  'Running services take it over when they next look at the repository: seconds, without a restart.'
-
 export function userCommand(): Command {
   return new Command('user')
     .description('look after the users in the Git repository')
@@ -45,7 +41,7 @@ Examples:
   openssl rand -base64 18 | tee password | ptt user add printer`,
     )
     .action(async (name: string, { config, sender = [] }: AddOptions) => {
-      const options = optionsOf(config)
+      const options = editOptions(config)
       const done = await addUser(options, { name, senders: sender, verifier: await newVerifier(name) })
       report(`${done.user} added`, done, options)
     })
@@ -57,7 +53,7 @@ function listCommand(): Command {
     .addOption(configOption())
     .addHelpText('after', '\nExample:\n  ptt user list')
     .action(async ({ config }: ConfigOption) => {
-      const { users } = await readRepository(optionsOf(config))
+      const { users } = await readRepository(editOptions(config))
       process.stdout.write(table([...users.values()]))
     })
 }
@@ -77,7 +73,7 @@ Examples:
   ptt user passwd alice < new-password`,
     )
     .action(async (name: string, { config }: ConfigOption) => {
-      const options = optionsOf(config)
+      const options = editOptions(config)
       const done = await setPassword(options, name, await newVerifier(name))
       report(`the password of ${done.user} is changed`, done, options)
     })
@@ -90,23 +86,18 @@ function removeCommand(): Command {
     .addOption(configOption())
     .addHelpText('after', `\n${TAKES_EFFECT}\n\nExample:\n  ptt user remove alice`)
     .action(async (name: string, { config }: ConfigOption) => {
-      const options = optionsOf(config)
+      const options = editOptions(config)
       const done = await removeUser(options, name)
       report(`${done.user} removed`, done, options)
     })
-}
-
-function optionsOf(file: string): EditOptions {
-  const { directory, domain } = loadConfig(file)
-  return { repository: directory.repository, branch: directory.branch, domain, temporary: tmpdir() }
 }
 
 async function newVerifier(name: string): Promise<Verifier> {
   return makeVerifier(await readNewPassword(name))
 }
 
-function report(what: string, { commit, path }: Done, { repository }: EditOptions): void {
-  console.log(`${what}: ${path}, commit ${commit.slice(0, 12)} in ${repository}`)
+function report(what: string, { commit, path }: Done, options: EditOptions): void {
+  reportCommit(what, path, commit, options)
 }
 
 function table(users: readonly User[]): string {
@@ -118,9 +109,5 @@ function table(users: readonly User[]): string {
       senders.filter(sender => sender !== name).join(' ') || '-',
       targets.map(target => `${target.localPart}@${target.domain}`).join(' ') || '-',
     ])
-  const all = [['USER', 'PASSWORD', 'MAY ALSO SEND AS', 'TARGETS'], ...rows]
-  const widths = [0, 1, 2].map(column => Math.max(...all.map(row => row[column]?.length ?? 0)))
-  return all
-    .map(row => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}\n`)
-    .join('')
+  return formatColumns([['USER', 'PASSWORD', 'MAY ALSO SEND AS', 'TARGETS'], ...rows])
 }

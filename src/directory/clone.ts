@@ -61,6 +61,12 @@ export class Clone {
     return clone
   }
 
+  /** The clone at `folder` as it is: nothing is made or mended, for a service may be at work in it. */
+  static async look(folder: string, options: CloneOptions): Promise<Clone | null> {
+    const names = await readdir(folder).catch((): string[] => [])
+    return names.includes(MARK) ? new Clone(folder, options) : null
+  }
+
   /** Asks the remote for the branch. Never rejects: what goes wrong is an answer. */
   async fetch(timeoutMs: number): Promise<Fetched> {
     try {
@@ -175,23 +181,25 @@ export class Clone {
 
   /** Keeps `good` in a fresh clone too: from the old one as far as that is readable, else as the remote has it. */
   async #bring(good: string, fresh: string): Promise<boolean> {
-    const ref = this.references.full('good')
-    const args = [
-      'fetch',
-      '--quiet',
-      '--no-tags',
-      '--no-write-fetch-head',
-      '--',
-      this.folder,
-      `+${ref}:${ref}`,
-    ]
-    await this.run(args, { folder: fresh }).catch(() => {})
+    await this.#copy(this.folder, fresh, 'good')
     return this.#referencesOf(fresh)
       .keep(good, 'cloned anew')
       .then(
         () => true,
         () => false,
       )
+  }
+
+  /** What another clone of the same repository and branch has in force, and what was agreed to there. */
+  async borrow(other: Clone): Promise<void> {
+    for (const name of ['good', 'accepted'] as const) await this.#copy(other.folder, this.folder, name)
+  }
+
+  /** Nothing where there is nothing, or nothing readable. */
+  async #copy(from: string, to: string, name: 'good' | 'accepted'): Promise<void> {
+    const ref = this.references.full(name)
+    const args = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--', from, `+${ref}:${ref}`]
+    await this.run(args, { folder: to }).catch(() => {})
   }
 
   /** Whether it is our clone that is corrupt: git tells of a corrupt remote in the same words. */

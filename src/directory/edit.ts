@@ -6,25 +6,22 @@
  * or hook of the repository has a say on this machine.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { WholeDirectory } from './assemble.ts'
-import { Clone } from './clone.ts'
+import type { Clone } from './clone.ts'
 import { CommitReader } from './commit-reader.ts'
 import { GitError, type GitOptions, git } from './git.ts'
 import type { Blob } from './objects.ts'
+import { EditError, fetchHead, inPassingClone, type RepositoryOptions, TIMEOUT_MS } from './passing-clone.ts'
 import { DirectoryError } from './problem.ts'
 import { Reader } from './read.ts'
-import { advice, isBranch, parseRemote, type Remote } from './remote.ts'
+import { advice, type Remote } from './remote.ts'
+import type { Requirement } from './requirement.ts'
+import { verifySignature } from './signature.ts'
 
-export interface EditOptions {
-  readonly repository: string
-  readonly branch: string
-  /** The deployment's domain. */
-  readonly domain: string
-  /** The folder for passing files: os.tmpdir(). */
-  readonly temporary: string
-}
+export { EditError } from './passing-clone.ts'
+
+/** What is committed must pass what `[directory] require` asks; nothing, where it is not given. */
+export type EditOptions = RepositoryOptions & Partial<Requirement>
 
 /** Path → text of every file; empty for a repository without a commit. */
 export type Files = ReadonlyMap<string, string>
@@ -32,20 +29,14 @@ export type Files = ReadonlyMap<string, string>
 /** `null` removes the file. */
 export type Change = readonly [path: string, text: string | null]
 
-/** Nothing was changed, for a reason that is not ours: in words for whoever asked. */
-export class EditError extends Error {
-  override readonly name = 'EditError'
-}
-
-const TIMEOUT_MS = 60_000
 const LOST_RACE = /\[rejected\]|cannot lock ref|failed to update ref|incorrect old value/
 /** Somebody else pushed in between: once more on what is there now. Of those who try at once, one gets through each time. */
 const ATTEMPTS = 20
 
 /** What the branch has now. Rejects with a DirectoryError when that is broken. */
 export async function readRepository(options: EditOptions): Promise<WholeDirectory> {
-  return inClone(options, async clone => {
-    const commit = await head(clone)
+  return inPassingClone(options, async clone => {
+    const commit = await fetchHead(clone)
     if (commit === null)
       throw new EditError(`${options.repository} is empty: make its first commit with ptt user add`)
     return new CommitReader(clone, options.domain).read(commit)
@@ -61,13 +52,14 @@ export async function edit(
   subject: string,
   change: (files: Files) => readonly Change[],
 ): Promise<string> {
-  return inClone(options, async (clone, remote) => {
+  return inPassingClone(options, async (clone, remote) => {
     for (let attempt = 1; ; attempt++) {
-      const parent = await head(clone)
+      const parent = await fetchHead(clone)
       const before = await snapshot(clone, parent)
       const changes = change(filesOf(before))
       await check(options, before, changes)
       const commit = await makeCommit(clone, options, parent, subject, changes)
+      await checkSignature(clone, options, commit)
       try {
         const args = [
           'push',
@@ -90,28 +82,6 @@ export async function edit(
       }
     }
   })
-}
-
-async function inClone<Result>(
-  options: EditOptions,
-  use: (clone: Clone, remote: Remote) => Promise<Result>,
-): Promise<Result> {
-  const remote = parseRemote(options.repository)
-  if (!isBranch(options.branch)) throw new EditError(`"${options.branch}" is not the name of a branch`)
-  const folder = await mkdtemp(join(options.temporary, 'ptt-user-'))
-  try {
-    return await use(await Clone.open(join(folder, 'users.git'), { remote, branch: options.branch }), remote)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-
-/** `null`: the repository has no commit yet, and the first one makes the branch. */
-async function head(clone: Clone): Promise<string | null> {
-  const fetched = await clone.fetch(TIMEOUT_MS)
-  if (fetched.kind === 'fetched') return fetched.commit
-  if (fetched.kind === 'no-branch' && fetched.empty) return null
-  throw new EditError([fetched.reason, fetched.advice].filter(words => words !== '').join('; '))
 }
 
 interface Snapshot {
@@ -179,21 +149,30 @@ async function makeCommit(
   const tree = await run(['write-tree'])
   const parents = parent === null ? [] : ['-p', parent]
   const env = await identity(run, options.domain)
-  return run(['commit-tree', tree, ...parents, '-F', '-'], { env, input: `${subject}\n` })
+  const signed = options.require === 'signed' || (await configured(run, 'commit.gpgSign', 'bool')) === 'true'
+  try {
+    const sign = signed ? ['-S'] : []
+    return await run(['commit-tree', tree, ...parents, ...sign, '-F', '-'], { env, input: `${subject}\n` })
+  } catch (error) {
+    if (!signed || !(error instanceof GitError)) throw error
+    throw new EditError(
+      `nothing was changed, the commit cannot be signed: ${error.message}; tell git with whose key: user.signingKey and gpg.format (git-config(1))`,
+      { cause: error },
+    )
+  }
+}
+
+/** The services would refuse it. */
+async function checkSignature(clone: Clone, options: EditOptions, commit: string): Promise<void> {
+  if (options.require !== 'signed') return
+  const signature = await verifySignature(clone, commit, options)
+  if (signature.kind === 'none')
+    throw new EditError(`nothing was changed, the services would refuse the commit: ${signature.reason}`)
 }
 
 /** Who git says the author is; where nobody told it, ptt itself. */
-async function identity(
-  run: (args: readonly string[]) => Promise<string>,
-  domain: string,
-): Promise<Record<string, string>> {
-  const configured = (key: string) =>
-    run(['config', '--get', key]).catch((error: unknown) => {
-      // Status 1 and no words: the key is not there.
-      if (error instanceof GitError && error.code === 'FAILED' && error.said === '') return ''
-      throw error
-    })
-  const [name, email] = [await configured('user.name'), await configured('user.email')]
+async function identity(run: RunText, domain: string): Promise<Record<string, string>> {
+  const [name, email] = [await configured(run, 'user.name'), await configured(run, 'user.email')]
   const { GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, GIT_COMMITTER_NAME, GIT_COMMITTER_EMAIL } = process.env
   const ours = name !== '' && email !== '' ? { name, email } : { name: 'ptt', email: `postmaster@${domain}` }
   return {
@@ -202,6 +181,16 @@ async function identity(
     GIT_COMMITTER_NAME: GIT_COMMITTER_NAME || ours.name,
     GIT_COMMITTER_EMAIL: GIT_COMMITTER_EMAIL || ours.email,
   }
+}
+
+type RunText = (args: readonly string[]) => Promise<string>
+
+async function configured(run: RunText, key: string, type = 'path'): Promise<string> {
+  return run(['config', `--type=${type}`, '--get', key]).catch((error: unknown) => {
+    // Status 1 and no words: the key is not there.
+    if (error instanceof GitError && error.code === 'FAILED' && error.said === '') return ''
+    throw error
+  })
 }
 
 function explain(what: string, error: GitError, remote: Remote): string {

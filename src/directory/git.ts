@@ -14,11 +14,14 @@ export class GitError extends Error {
   readonly code: GitErrorCode
   /** What git said, without what every line of it starts with. */
   readonly said: string
+  /** What it had written to its standard output. */
+  readonly output: string
 
-  constructor(code: GitErrorCode, message: string, said = '') {
+  constructor(code: GitErrorCode, message: string, said = '', output = '') {
     super(message)
     this.code = code
     this.said = said
+    this.output = output
   }
 }
 
@@ -139,7 +142,8 @@ export function git(args: readonly string[], options: GitOptions): Promise<Buffe
     child.on('close', (status, how) => {
       if (ended || status === 0) return settle(ended)
       const words = summary(said)
-      settle(new GitError('FAILED', words || `git ${args[0]} ended with ${how ?? `status ${status}`}`, said))
+      const message = words || `git ${args[0]} ended with ${how ?? `status ${status}`}`
+      settle(new GitError('FAILED', message, said, Buffer.concat(output, outputOctets).toString()))
     })
   })
 }

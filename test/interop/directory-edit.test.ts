@@ -11,6 +11,7 @@ import { type EditOptions, edit, readRepository } from '../../src/directory/edit
 import { formatVerifier, makeVerifier, verifyPassword } from '../../src/directory/password.ts'
 import { addUser, removeUser, setPassword } from '../../src/directory/users.ts'
 import { type GitRepository, makeGitRepository } from '../peers/git-repository.ts'
+import { sshSigner, writeSigners } from '../peers/git-signer.ts'
 import { need } from '../peers/need.ts'
 import { run } from '../peers/program.ts'
 
@@ -191,12 +192,12 @@ test('a push of somebody else in between: once more on what is there now', async
   })
   assert.equal(asked, 2)
   assert.equal(await repository.git('log', '--format=%s', 'main'), 'users: Add carol\nother0\ntest')
-  overtake(2)
+  overtake(20)
   await assert.rejects(
     edit(options, 'users: Add dora', () => [['example.com/users/dora.toml', file]]),
     /others push at the same moment: nothing was changed/,
   )
-  assert.equal(await repository.git('log', '-1', '--format=%s', 'main'), 'other1')
+  assert.equal(await repository.git('log', '-1', '--format=%s', 'main'), 'other19')
 })
 
 test('what a hook of the repository refuses, and where nothing can be pushed', async t => {
@@ -349,4 +350,30 @@ test('ptt user on a terminal asks twice and shows nothing of it', async t => {
   assert.doesNotMatch(seen + stopped, /first|second|horse|half/)
   const carol = (await readRepository(options)).user('carol')
   assert.equal(await verifyPassword(carol?.verifier ?? null, 'correct horse'), true)
+})
+
+test('where signatures are asked for, ours is signed; or nothing is pushed', async t => {
+  if (!need(t, 'git', 'ssh-keygen')) return
+  const { repository, options } = await users(t)
+  const [dora, stranger] = [await sshSigner('dora@example.com'), await sshSigner('eve@example.com')]
+  t.after(() => [dora, stranger].forEach(signer => void signer.remove()))
+  const allowedSigners = writeSigners(join(folder, 'allowed_signers'), dora.line)
+  const signed = { ...options, require: 'signed', allowedSigners } as const
+  const before = await repository.git('rev-parse', 'main')
+  const add = () => addUser(signed, { name: 'bob', senders: [], verifier: pencil })
+  await assert.rejects(add(), /the commit cannot be signed: .*; tell git with whose key: user\.signingKey/s)
+  const as = (signer: typeof dora) => {
+    const [, key] = signer.settings[1]?.split('=') ?? []
+    writeFileSync(
+      join(folder, 'gitconfig'),
+      `[user]\n\tname = Dora\n\temail = dora@example.com\n\tsigningKey = ${key}\n[gpg]\n\tformat = ssh\n`,
+    )
+  }
+  t.after(() => rmSync(join(folder, 'gitconfig'), { force: true }))
+  as(stranger)
+  await assert.rejects(add(), /the services would refuse the commit: nobody who may has signed it/)
+  assert.equal(await repository.git('rev-parse', 'main'), before)
+  as(dora)
+  const { commit } = await add()
+  assert.match(await repository.git('cat-file', 'commit', commit), /\ngpgsig -----BEGIN SSH SIGNATURE-----\n/)
 })

@@ -1,0 +1,36 @@
+/** What the commands that look at or change the repository of users have in common. */
+
+import { tmpdir } from 'node:os'
+import { loadConfig } from '../config/load.ts'
+import type { EditOptions } from '../directory/edit.ts'
+
+export const TAKES_EFFECT =
+  'Running services take it over when they next look at the repository: seconds, without a restart.'
+
+export function editOptions(file: string): EditOptions {
+  const { directory, domain } = loadConfig(file)
+  return { ...directory, domain, temporary: tmpdir() }
+}
+
+/** `alice@example.com suspended: example.com/users/alice.toml, commit 0123456789ab in /srv/users.git` */
+export function reportCommit(what: string, path: string, commit: string, { repository }: EditOptions): void {
+  console.log(`${what}: ${path}, commit ${shortCommit(commit)} in ${repository}`)
+}
+
+export function shortCommit(commit: string): string {
+  return commit.slice(0, 12)
+}
+
+/** Columns as wide as they must be; the first row is the head. */
+export function formatColumns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
+  return rows
+    .map(
+      row =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('')
+}
