@@ -258,6 +258,18 @@ export function configSchema(domain: string, folder: string) {
       hopWaitMs: text(kind.wait)
         .prefault('10s')
         .describe('How long submission waits for a relay that does not answer before it is told 451.'),
+      clone: path
+        .prefault('clones/signer.git')
+        .describe(
+          'Its own clone of the repository of users: it signs for a user only what he may send, whatever submission says.',
+        ),
+      budgetPerHour: integer(1, 1_000_000_000)
+        .exactOptional()
+        .meta({
+          description:
+            'More messages an hour are refused, with an alarm: what somebody could send at most who has broken into submission. Not set: no limit.',
+          examples: [10_000],
+        }),
     })
     .refine(table => table.key === undefined || table.seed === undefined, {
       // Also when another key of the table is wrong.

@@ -1,14 +1,16 @@
 /**
  * NAME        signer (NEC): signs what submission hands it and passes it to the relay; keeps its public key in DNS.
  * STANDARDS   RFC 6376, 8301 (DKIM); RFC 2136, 8945 (UPDATE, TSIG).
- * HOLDS       the DKIM private key, the TSIG key, its hop key. Nothing of a message once it has answered.
- * REACHES     the primary DNS server; resolvers, for checks only; the relay.
- * NEVER       users' passwords, the Internet's MXs.
- * BUGS        a message is held in memory whole: the signature stands before it and needs the hash of all of it.
+ * HOLDS       the DKIM private key, the TSIG key, its hop key, a clone of the directory. Nothing of a message once it has answered.
+ * REACHES     the Git remote; the primary DNS server; resolvers, for checks only; the relay.
+ * NEVER       users' passwords (their verifiers are in the clone), the Internet's MXs.
+ * BUGS        the signing budget of the hour begins anew with each start.
+ *             a message is held in memory whole: the signature stands before it and needs the hash of all of it.
  */
 
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
+import { follow } from '../directory/repository.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
 import { hopSession } from '../net/hop.ts'
 import { listen } from '../net/listener.ts'
@@ -20,6 +22,7 @@ import type { Log } from '../observe/event.ts'
 import { earlierRecords, loadKey } from './key-store.ts'
 import { LifeCycle } from './life-cycle.ts'
 import { publishKey } from './publish.ts'
+import { SecondOpinion, SigningBudget } from './second-opinion.ts'
 import { SignerSession } from './session.ts'
 
 const BUDGET_OCTETS = 512 * 1024 * 1024
@@ -33,10 +36,11 @@ const IDLE_MS = 24 * 3600_000
 const GRACE_MS = 10_000
 
 export async function startSigner(config: Config, log: Log) {
-  const { signer, domain, hop } = config
+  const { signer, domain, directory, hop, postmaster } = config
   const hopPair = { certificate: readPem(signer.hopCertificate), key: readSecret(signer.hopKey) }
   const { key, record } = loadKey(config)
   const tsigKey = parseTsigKey(readSecret(signer.tsigKey).trim())
+  const follower = await follow({ ...directory, clone: signer.clone, domain, log })
   const resolver = signer.resolver.length === 0 ? undefined : new Resolver({ servers: signer.resolver })
   const lifeCycle = new LifeCycle({
     log,
@@ -69,8 +73,15 @@ export async function startSigner(config: Config, log: Log) {
     keyState: () => lifeCycle.state,
     expirationMs: signer.expirationMs,
     relay,
-    postmaster: config.postmaster,
+    postmaster,
     budget: new Budget(BUDGET_OCTETS),
+    opinion: new SecondOpinion({
+      directory: () => follower.current(),
+      refresh: () => follower.refresh(),
+      postmaster,
+      now: Date.now,
+    }),
+    signingBudget: new SigningBudget(signer.budgetPerHour, Date.now),
     now: Date.now,
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
     log,
@@ -84,14 +95,19 @@ export async function startSigner(config: Config, log: Log) {
     log,
     handler: () => new SignerSession(around),
   })
-  log.event('started', { port: listener.port, selector: signer.selector, domain })
+  log.event('started', {
+    port: listener.port,
+    selector: signer.selector,
+    domain,
+    directory: follower.current().commit,
+  })
   // Not waited for: until it is done, messages are answered 451 with the reason.
   void lifeCycle.check()
   return {
     port: listener.port,
     async reload() {
-      await lifeCycle.check()
-      log.event('reloaded', { key: lifeCycle.state.state })
+      await Promise.all([lifeCycle.check(), follower.refresh()])
+      log.event('reloaded', { key: lifeCycle.state.state, directory: follower.current().commit })
     },
     async close() {
       log.event('stopping')
@@ -99,6 +115,7 @@ export async function startSigner(config: Config, log: Log) {
       await listener.close(GRACE_MS)
       relay.close()
       resolver?.close()
+      await follower.close()
       log.event('stopped')
     },
   }

@@ -4,11 +4,12 @@ import { test } from 'node:test'
 import type { Client } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
 import { type Role, roleName } from '../net/tls.ts'
-import { silent } from '../observe/event.ts'
+import { type Fields, type Log, silent } from '../observe/event.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import type { MailParameters } from '../smtp/parameter.ts'
 import { parseReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
+import { type Claim, SigningBudget } from './second-opinion.ts'
 import { SignerSession, type Surroundings } from './session.ts'
 
 const NOW = Date.UTC(2026, 10, 21)
@@ -34,6 +35,8 @@ function begin(role: Role, around: Partial<Surroundings> = {}): { session: Signe
     },
     postmaster: 'postmaster@example.test',
     budget: new Budget(1_000_000),
+    opinion: { judge: async () => null },
+    signingBudget: { spend: () => null },
     now: () => NOW,
     random: octets => new Uint8Array(octets),
     log: silent,
@@ -123,4 +126,62 @@ test('the relay sends notices only', () => {
     assert.equal(session.mail(parseReversePath(path, { utf8: false }), PLAIN).code, code, path)
     session.reset()
   }
+})
+
+test('the second opinion is asked with what the neighbour says, and its refusal is an alarm', async () => {
+  const alarms: Fields[] = []
+  const log: Log = {
+    event: (name, fields = {}) => {
+      if (name === 'alarm') alarms.push(fields)
+    },
+    with: () => log,
+  }
+  const asked: Claim[] = []
+  const { session, passed } = begin('submission', {
+    log,
+    opinion: {
+      async judge(claim) {
+        asked.push(claim)
+        return reply(550, '5.7.1', 'No')
+      },
+    },
+    signingBudget: { spend: () => assert.fail('what is refused costs nothing') },
+  })
+  const authenticatedAs = 'mallory@example.test'
+  const answer = await send(session, { ...PLAIN, authenticatedAs, xptt: { id: 'ID', commit: 'c0ffee' } })
+  assert.equal(answer.code, 550)
+  const alice = { localPart: 'alice', domain: 'example.test' }
+  assert.deepEqual(asked, [
+    {
+      role: 'submission',
+      identity: authenticatedAs,
+      commit: 'c0ffee',
+      reversePath: alice,
+      authors: [alice],
+    },
+  ])
+  assert.deepEqual(passed, [])
+  assert.deepEqual(alarms, [
+    {
+      about: 'second opinion',
+      id: 'ID',
+      user: authenticatedAs,
+      commit: 'c0ffee',
+      from: ['alice@example.test'],
+      reply: '550 5.7.1 No',
+    },
+  ])
+})
+
+test('the signing budget: a refusal when it is used up, and none for the notices of the relay', async () => {
+  const signingBudget = new SigningBudget(2, () => NOW)
+  const submission = begin('submission', { signingBudget })
+  const codes: number[] = []
+  for (let count = 0; count < 3; count++) codes.push((await send(submission.session, PLAIN)).code)
+  assert.deepEqual(codes, [250, 250, 550])
+  const relay = begin('relay', { signingBudget })
+  assert.equal(relay.session.mail(null, PLAIN).code, 250)
+  relay.session.rcpt({ forwardPath: { localPart: 'bob', domain: 'internet.test' } }, {})
+  relay.session.content(Buffer.from('From: postmaster@example.test\r\n\r\n'))
+  assert.equal((await relay.session.message()).code, 250)
 })

@@ -13,10 +13,11 @@ import type { Envelope, EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
 import { SmtpError } from '../smtp/error.ts'
 import { releaseMs } from '../smtp/future-release.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
-import { formatMailbox, type ReversePath } from '../smtp/path.ts'
+import { formatMailbox, type Mailbox, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { KeyState } from './life-cycle.ts'
-import { signMessage } from './sign-message.ts'
+import type { SecondOpinion, SigningBudget } from './second-opinion.ts'
+import { authorsFor, signMessage } from './sign-message.ts'
 
 export interface Surroundings {
   readonly key: SigningKey
@@ -27,6 +28,9 @@ export interface Surroundings {
   /** The one reverse-path, beside the null one, that the relay may use. */
   readonly postmaster: string
   readonly budget: Budget
+  readonly opinion: Pick<SecondOpinion, 'judge'>
+  /** What may be signed in an hour. */
+  readonly signingBudget: Pick<SigningBudget, 'spend'>
   readonly now: () => number
   readonly random: (octets: number) => Uint8Array
   readonly log: Log
@@ -94,10 +98,13 @@ export class SignerSession implements SessionHandler {
     if (this.#content.overflowed) return reply(452, '4.3.1', 'Too many messages in flight, try again later')
     const facts = { id: xptt.id, domain: key.signingDomain, selector: key.selector }
     const startedMs = now()
-    const timestampSeconds = Math.floor(startedMs / 1000)
+    const content = this.#content.pieces
     let signature: Uint8Array
     try {
-      signature = await signMessage(key, this.#content.pieces, {
+      const refusal = await this.#refuse(xptt, parameters, authorsFor(key, content))
+      if (refusal !== null) return refusal
+      const timestampSeconds = Math.floor(now() / 1000)
+      signature = await signMessage(key, content, {
         timestampSeconds,
         ...(expirationMs === undefined
           ? {}
@@ -120,7 +127,28 @@ export class SignerSession implements SessionHandler {
       recipients: this.#recipients,
       xptt,
     }
-    return relay.deliver(envelope, [signature, ...this.#content.pieces])
+    return relay.deliver(envelope, [signature, ...content])
+  }
+
+  /** The second opinion. Submission has let it pass: whatever is refused here should not have come this far. */
+  async #refuse(
+    { id, commit }: Xptt,
+    { authenticatedAs }: MailParameters,
+    authors: readonly Mailbox[],
+  ): Promise<Reply | null> {
+    const { opinion, signingBudget, key, log } = this.#around
+    const role = this.#role
+    if (role === null) return reply(503, '5.5.1', 'Nobody has shown a certificate')
+    const claim = { role, identity: authenticatedAs, commit, reversePath: this.#reversePath, authors }
+    const facts = { id, user: authenticatedAs, commit, from: authors.map(author => formatMailbox(author)) }
+    const refusal = await opinion.judge(claim)
+    // Notices are few, and must get out when users have used up the budget.
+    const beyond = refusal === null && role !== 'relay' ? signingBudget.spend(key.signingDomain) : null
+    const answer = refusal ?? beyond
+    if (answer === null) return null
+    const about = beyond === null ? 'second opinion' : 'signing budget'
+    log.event('alarm', { about, ...facts, reply: formatReply(answer) }, 'error')
+    return answer
   }
 
   #isNotice(reversePath: ReversePath): boolean {

@@ -35,7 +35,11 @@ async function signIn(t: TestContext, deployment: Deployment): Promise<Dialog> {
 
 async function push(deployment: Deployment, files: Record<string, string>): Promise<void> {
   const commit = await deployment.repository.commit(files)
-  await deployment.event('directory', ({ fields }) => fields.state === 'in force' && fields.commit === commit)
+  await deployment.event(
+    'directory',
+    ({ service, fields }) =>
+      service === 'submission' && fields.state === 'in force' && fields.commit === commit,
+  )
 }
 
 test('a suspended user is told why after the right password; one who is signed in, at the next command', async t => {
