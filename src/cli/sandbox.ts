@@ -12,6 +12,9 @@ import { initialize } from './init.ts'
 import { Supervisor } from './supervise.ts'
 import { servicePrograms } from './up.ts'
 
+/** Ctrl-C in a terminal comes to us, and to npm, which hands it on: two signals for one wish. */
+const SAME_SIGNAL_MS = 500
+
 interface Options {
   readonly folder: string
   readonly fresh?: boolean
@@ -55,9 +58,11 @@ async function run({ folder, fresh = false, once = false, portBase = null }: Opt
   const { startSandbox } = await import('../sandbox/sandbox.ts')
   const { commands } = await import('../sandbox/commands.ts')
   const ending = new AbortController()
+  let firstMs = Number.POSITIVE_INFINITY
   const end = () => {
     // The services see that we are gone, and what they had acknowledged is on disk.
-    if (ending.signal.aborted) process.exit(1)
+    if (performance.now() - firstMs > SAME_SIGNAL_MS) process.exit(1)
+    firstMs = Math.min(firstMs, performance.now())
     ending.abort()
   }
   process.on('SIGINT', end).on('SIGTERM', end)

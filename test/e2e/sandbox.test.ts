@@ -141,14 +141,18 @@ test('the next start', { concurrency: false }, async t => {
     tail.close()
   })
 
-  await t.test('ends all its processes when it is told to', async () => {
-    const pids = Object.values(sandbox.file().pids)
-    assert.equal(pids.length, 4)
-    await sandbox.stop('SIGTERM')
-    assert.equal(sandbox.program.process.exitCode, 0, sandbox.output())
-    while (pids.some(isAlive)) await immediately()
-    assert.deepEqual(sandbox.file().pids, {})
-  })
+  await t.test(
+    'ends all its processes in good order when it is told to, by the terminal and by npm',
+    async () => {
+      const pids = Object.values(sandbox.file().pids)
+      assert.equal(pids.length, 4)
+      sandbox.program.process.kill('SIGINT')
+      await sandbox.stop('SIGTERM')
+      assert.equal(sandbox.program.process.exitCode, 0, sandbox.output())
+      while (pids.some(isAlive)) await immediately()
+      assert.deepEqual(sandbox.file().pids, {})
+    },
+  )
 })
 
 test('a start with other ports goes on with the spool; killed, it leaves nobody behind', async t => {
