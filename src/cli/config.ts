@@ -7,7 +7,10 @@ import { type ConfigOption, configOption } from './options.ts'
 import type { ServiceName } from './service.ts'
 
 export function configCommand(): Command {
-  return new Command('config').description('look at the configuration').addCommand(checkCommand())
+  return new Command('config')
+    .description('look at the configuration')
+    .addCommand(checkCommand())
+    .addHelpText('after', '\nExample:\n  ptt config check -c /etc/ptt/ptt.toml     what is wrong with it')
 }
 
 function checkCommand(): Command {

@@ -68,12 +68,13 @@ for (const name of [
   'user add',
   'queue',
   'send',
+  'version',
 ]) {
   test(`ptt ${name} --help`, async () => {
     const { code, stdout, stderr } = await ptt([...name.split(' '), '--help'])
     assert.deepEqual([code, stderr], [0, ''])
     assert.match(stdout, /^Usage: ptt /)
-    if (!['config', 'queue'].includes(name)) assert.match(stdout, /\n *Examples?:\n/)
+    assert.match(stdout, /\n *Examples?:\n/)
   })
 }
 

@@ -188,7 +188,8 @@ hop.ca = "ca.pem"
 signer.ttl = "2h"
 signer.seed = "seed"
 submission.max_message_size = "1 MiB"
-relay.resolver = "127.0.0.2"`,
+relay.resolver = "127.0.0.2"
+timeouts.data = "5m"`,
     FILE,
   )
   assert.deepEqual(changedKeys('submission', one, one), [])
@@ -198,7 +199,12 @@ relay.resolver = "127.0.0.2"`,
     'submission.hostname',
     'submission.max_message_size',
   ])
-  assert.deepEqual(changedKeys('relay', one, other), [...shared, 'relay.hostname', 'relay.resolver'])
+  assert.deepEqual(changedKeys('relay', one, other), [
+    ...shared,
+    'relay.hostname',
+    'relay.resolver',
+    'timeouts.data',
+  ])
   assert.deepEqual(
     changedKeys('signer', one, other).toSorted(),
     [...shared, 'signer.key', 'signer.seed', 'signer.ttl', 'signer.zone'].toSorted(),

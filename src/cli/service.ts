@@ -36,26 +36,29 @@ const STARTERS: Record<ServiceName, () => Promise<(config: Config, log: Log) => 
   relay: async () => (await import('../relay/service.ts')).startRelay,
 }
 
-const WORDS: Record<ServiceName, { alias: string; description: string; help: string }> = {
+const WORDS: Record<ServiceName, { alias: string; description: string; help: string; reload: string }> = {
   submission: {
     alias: 'lipap',
     description: 'take mail from users over TLS and pass it to the signer',
     help: 'It keeps nothing on disk: a client is told 250 when the relay has the message on disk.',
+    reload: 'read the certificate of [submission] and the users again',
   },
   signer: {
     alias: 'nec',
     description: 'sign mail with DKIM, publish the public key in DNS, pass mail to the relay',
     help: 'It keeps nothing on disk. What it cannot sign it defers; nothing leaves unsigned.',
+    reload: 'look at the record of the key in DNS again',
   },
   relay: {
     alias: 'mti-gf',
     description: 'keep mail on disk until it is delivered to the Internet',
     help: 'The only service with a spool.',
+    reload: 'look for what is due',
   },
 }
 
 export function serviceCommand(name: ServiceName): Command {
-  const { alias, description, help } = WORDS[name]
+  const { alias, description, help, reload } = WORDS[name]
   return new Command(name)
     .alias(alias)
     .description(description)
@@ -72,7 +75,7 @@ Examples:
   ptt ${name} | jq .                   the log is one JSON line an event
 
 Signals:
-  SIGHUP            read certificates and users again
+  SIGHUP            ${reload}; tell in the log what has changed in ptt.toml
   SIGTERM, SIGINT   finish what is in hand and stop`,
     )
     .action(async (options: ConfigOption & { verbose?: true }) => {
@@ -143,7 +146,8 @@ function tellChanges(name: ServiceName, running: Config, log: Log): void {
 
 /** Of the keys a service reads, those that differ, as they are written in the file. */
 export function changedKeys(name: ServiceName, one: Config, other: Config): string[] {
-  const tables = ['hop', 'directory', name] as const
+  const own = name === 'relay' ? (['relay', 'timeouts'] as const) : [name]
+  const tables = ['hop', 'directory', ...own] as const
   const top = (['domain', 'postmaster'] as const).filter(key => one[key] !== other[key])
   const below = tables.flatMap(table => {
     const before: Record<string, unknown> = one[table]

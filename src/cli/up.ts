@@ -36,7 +36,7 @@ Examples:
   ptt up -c /etc/ptt/ptt.toml >> /var/log/ptt.log
 
 Signals:
-  SIGHUP            every service reads certificates and users again
+  SIGHUP            goes on to every service; the --help of each tells what it does there
   SIGTERM, SIGINT   they stop in order, submission first; a second one ends all at once`,
     )
     .action(async ({ config: file, verbose = false }: ConfigOption & { verbose?: boolean }) => {

@@ -10,7 +10,10 @@ export function version(): string {
 }
 
 export function versionCommand(): Command {
-  return new Command('version').description('print the version of ptt and of what runs it').action(() => {
-    console.log(`ptt ${version()} (Node ${process.version}, ${process.platform} ${process.arch})`)
-  })
+  return new Command('version')
+    .description('print the version of ptt and of what runs it')
+    .addHelpText('after', '\nExample:\n  ptt version')
+    .action(() => {
+      console.log(`ptt ${version()} (Node ${process.version}, ${process.platform} ${process.arch})`)
+    })
 }
