@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { EXPIRE_MS, nextAttempt, nextDue, RETRY_MS } from './schedule.ts'
+import { EXPIRE_MS, nextDue, RETRY_MS } from './schedule.ts'
 
 const MINUTE_MS = 60_000
 const NOW = 1_700_000_000_000
@@ -64,18 +64,4 @@ suite('back-off, RFC 5321 §4.5.4.1', () => {
     assert.equal(attempts, 35)
     assert.equal(EXPIRE_MS, 5 * 24 * 60 * MINUTE_MS)
   })
-})
-
-suite('expiry', () => {
-  const expiresMs = NOW + 60 * MINUTE_MS
-  const cases: [what: string, nowMs: number, dueMs: number | null][] = [
-    ['well before', NOW, NOW + 5 * MINUTE_MS],
-    ['the last attempt is when it expires', expiresMs - MINUTE_MS, expiresMs],
-    ['one moment before', expiresMs - 1, expiresMs],
-    ['at that moment', expiresMs, null],
-    ['afterwards', expiresMs + 1, null],
-  ]
-  for (const [what, nowMs, dueMs] of cases) {
-    test(what, () => assert.equal(nextAttempt(1, nowMs, expiresMs, middle), dueMs))
-  }
 })

@@ -39,17 +39,3 @@ export function nextDue(
   if (waitMs === undefined) throw new RangeError('the list of waits is empty')
   return Math.round(nowMs + waitMs * (1 + JITTER * (2 * random() - 1)))
 }
-
-/**
- * As `nextDue`, but never later than the message expires, so that the last attempt is made at that moment; `null` when it
- * has expired: the recipient fails.
- */
-export function nextAttempt(
-  attempts: number,
-  nowMs: number,
-  expiresMs: number,
-  random: () => number,
-  retryMs: readonly number[] = RETRY_MS,
-): number | null {
-  return nowMs >= expiresMs ? null : Math.min(nextDue(attempts, nowMs, random, retryMs), expiresMs)
-}

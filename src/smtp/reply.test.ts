@@ -5,7 +5,6 @@ import { SmtpError } from './error.ts'
 import {
   encodeReply,
   formatReply,
-  isPermanent,
   isPositive,
   isTransient,
   type Reply,
@@ -141,10 +140,6 @@ test('severities, RFC 5321 §4.2.1', () => {
   assert.deepEqual(
     [250, 354, 451, 550].map(code => isTransient(reply(code, null))),
     [false, false, true, false],
-  )
-  assert.deepEqual(
-    [250, 354, 451, 550].map(code => isPermanent(reply(code, null))),
-    [false, false, false, true],
   )
 })
 

@@ -20,7 +20,6 @@ export function reply(code: number, status: EnhancedStatusCode | null, ...lines:
 
 export const isPositive = (reply: Reply): boolean => reply.code < 400
 export const isTransient = (reply: Reply): boolean => reply.code >= 400 && reply.code < 500
-export const isPermanent = (reply: Reply): boolean => reply.code >= 500
 
 // Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
 // RFC 2034 §4: the same status code begins the text of each line.
