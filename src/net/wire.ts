@@ -283,7 +283,10 @@ function settled(
 
 /** They do not change, and reading the peer's certificate takes 60 µs (measured). */
 function factsOf(socket: TLSSocket): TlsFacts {
-  const names = (socket.getPeerCertificate()?.subjectaltname ?? '').split(', ')
+  const certificate = socket.getPeerCertificate()
+  const names = (certificate?.subjectaltname ?? '').split(', ')
+  // OpenSSL has the same word for a certificate that is missing and for one whose issuer is.
+  const objection = certificate?.raw === undefined ? 'none was shown' : String(socket.authorizationError)
   // Node puts in quotes, with its commas escaped, a name that could be taken for several: such a one is nobody's.
   const of = (kind: string) => names.flatMap(name => (name.startsWith(kind) ? [name.slice(kind.length)] : []))
   const { servername } = socket as { servername?: string | false | null }
@@ -291,7 +294,7 @@ function factsOf(socket: TLSSocket): TlsFacts {
     version: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher()?.standardName ?? 'unknown',
     authorized: socket.authorized,
-    authorizationError: socket.authorized ? null : String(socket.authorizationError ?? 'no certificate'),
+    authorizationError: socket.authorized ? null : objection,
     peerNames: of('DNS:'),
     peerMailboxes: of('email:'),
     servername: typeof servername === 'string' ? servername : null,
