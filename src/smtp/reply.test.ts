@@ -2,15 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { SmtpError } from './error.ts'
-import {
-  encodeReply,
-  formatReply,
-  isPositive,
-  isTransient,
-  type Reply,
-  ReplyParser,
-  reply,
-} from './reply.ts'
+import { encodeReply, formatReply, isPositive, isTransient, type Reply, ReplyParser, reply } from './reply.ts'
 import type { EnhancedStatusCode } from './status.ts'
 
 const seed = 5321
