@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { loadConfig } from '../config/load.ts'
 import type { EditOptions } from '../directory/edit.ts'
 
+export const NAME = 'alice, of the domain of the configuration, or alice@example.com'
 export const TAKES_EFFECT =
   'Running services take it over when they next look at the repository: seconds, without a restart.'
 
@@ -19,6 +20,18 @@ export function reportCommit(what: string, path: string, commit: string, { repos
 
 export function shortCommit(commit: string): string {
   return commit.slice(0, 12)
+}
+
+/** `message_size=10MiB`, as an option of a command; `none` takes a limit out. */
+export function parseLimits(settings: readonly string[]): Record<string, string | number | null> {
+  return Object.fromEntries(
+    settings.map(setting => {
+      const [, key = '', value = ''] = /^([\w-]+)=(.+)$/.exec(setting) ?? []
+      if (key === '')
+        throw new Error(`"${setting}": write message_size=10MiB, or recipients_per_message=none`)
+      return [key, value === 'none' ? null : /^\d+$/.test(value) ? Number(value) : value]
+    }),
+  )
 }
 
 /** Columns as wide as they must be; the first row is the head. */

@@ -7,19 +7,24 @@ import { makeVerifier, type Verifier } from '../directory/password.ts'
 import { addUser, type Done, removeUser, setPassword } from '../directory/users.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { readNewPassword } from './read-password.ts'
-import { editOptions, formatColumns, reportCommit, TAKES_EFFECT } from './repository.ts'
+import { editOptions, formatColumns, NAME, reportCommit, TAKES_EFFECT } from './repository.ts'
+import { grantCommand, limitCommand, resumeCommand, revokeCommand, suspendCommand } from './user-rights.ts'
 
 interface AddOptions extends ConfigOption {
   readonly sender?: readonly string[]
 }
 
-const NAME = 'alice, of the domain of the configuration, or alice@example.com'
 export function userCommand(): Command {
   return new Command('user')
     .description('look after the users in the Git repository')
     .addCommand(addCommand())
     .addCommand(listCommand())
     .addCommand(passwdCommand())
+    .addCommand(suspendCommand())
+    .addCommand(resumeCommand())
+    .addCommand(grantCommand())
+    .addCommand(revokeCommand())
+    .addCommand(limitCommand())
     .addCommand(removeCommand())
 }
 
@@ -103,11 +108,12 @@ function report(what: string, { commit, path }: Done, options: EditOptions): voi
 function table(users: readonly User[]): string {
   const rows = users
     .toSorted((one, other) => (one.name < other.name ? -1 : 1))
-    .map(({ name, senders, targets, verifier }) => [
+    .map(({ name, senders, targets, verifier, suspended }) => [
       name,
+      suspended === undefined ? 'active' : 'suspended',
       verifier.scheme === 'SCRAM-SHA-256' ? `SCRAM-SHA-256, ${verifier.iterations}` : 'BLAKE2B-512, weak',
       senders.filter(sender => sender !== name).join(' ') || '-',
       targets.map(target => `${target.localPart}@${target.domain}`).join(' ') || '-',
     ])
-  return formatColumns([['USER', 'PASSWORD', 'MAY ALSO SEND AS', 'TARGETS'], ...rows])
+  return formatColumns([['USER', 'STATE', 'PASSWORD', 'MAY ALSO SEND AS', 'TARGETS'], ...rows])
 }

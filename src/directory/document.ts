@@ -26,8 +26,8 @@ example.com/groups/sales.toml   an address that several users may send as
 \`\`\`
 
 A folder a domain, as many as there are. What starts with a dot is not read, nor are README, LICENSE, CODEOWNERS and their like. Anything else
-that means nothing is an error: it may be a user with a typing mistake. Local-parts have no case. \`ptt user\`, \`ptt alias\` and \`ptt domain\`
-write these files; so may you, in a merge request, with \`ptt directory plan BRANCH\` telling what it would change.
+that means nothing is an error: it may be a user with a typing mistake. Local-parts have no case. \`ptt user\`, \`ptt group\`, \`ptt alias\` and
+\`ptt domain\` change these files, a commit each; so may you, in a merge request, with \`ptt directory plan BRANCH\` telling what it would change.
 
 ## A user: \`users/NAME.toml\`
 

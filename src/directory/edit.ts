@@ -56,7 +56,10 @@ export async function edit(
     for (let attempt = 1; ; attempt++) {
       const parent = await fetchHead(clone)
       const before = await snapshot(clone, parent)
-      const changes = change(filesOf(before))
+      const files = filesOf(before)
+      const changes = change(files)
+      if (changes.every(([path, text]) => (files.get(path) ?? null) === text))
+        throw new EditError('nothing was changed: it is so already')
       await check(options, before, changes)
       const commit = await makeCommit(clone, options, parent, subject, changes)
       await checkSignature(clone, options, commit)

@@ -4,8 +4,10 @@
 export type Lines = ReadonlyMap<string, number>
 
 const PART = String.raw`(?:[\w-]+|"(?:[^"\\]|\\.)*"|'[^']*')`
-const HEADER = new RegExp(String.raw`^\s*\[\[?\s*(${PART}(?:\s*\.\s*${PART})*)\s*\]`)
-const KEY = new RegExp(String.raw`^\s*(${PART}(?:\s*\.\s*${PART})*)\s*=`)
+/** `[table]` */
+export const HEADER = new RegExp(String.raw`^\s*\[\[?\s*(${PART}(?:\s*\.\s*${PART})*)\s*\]`)
+/** `key =`, `table.key =` */
+export const KEY = new RegExp(String.raw`^\s*(${PART}(?:\s*\.\s*${PART})*)\s*=`)
 
 /** One pass, TOML and JSON both. A key within braces on one line has none of its own. */
 export function linesOfKeys(text: string): Lines {
@@ -59,6 +61,7 @@ function lineOfElement(text: string, line: number, index: number): number {
   return line
 }
 
-function partsOf(key: string): string[] {
+/** Of a key as it is written. */
+export function partsOf(key: string): string[] {
   return [...key.matchAll(new RegExp(PART, 'g'))].map(([part]) => part.replace(/^(["'])(.*)\1$/, '$2'))
 }

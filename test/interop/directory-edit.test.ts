@@ -97,7 +97,7 @@ test('what cannot be added', async t => {
   )
   await assert.rejects(
     add('bob@example.net'),
-    /example\.net is not a domain of this repository: .*example\.net\/domain\.toml/,
+    /example\.net is not a domain of this repository: ptt domain add example\.net/,
   )
   await assert.rejects(
     add('bob', 'bob@example.org'),
@@ -125,10 +125,18 @@ test('a new password leaves the rest of the file as it is', async t => {
   await assert.rejects(setPassword(options, 'bob', eraser), /there is no user bob@example\.com/)
 })
 
-test('a password that is not on a line of its own is left to people', async t => {
+test('a password over several lines is replaced whole; with a comment within it is left to people', async t => {
   if (!need(t, 'git')) return
-  const { options } = await users(t, { 'example.com/users/alice.toml': `password = """\\\n  ${hash}"""\n` })
-  await assert.rejects(setPassword(options, 'alice', eraser), /not on a line of its own/)
+  const { repository, options } = await users(t, {
+    'example.com/users/alice.toml': `password = """\\\n  ${hash}"""\ntargets = []\n`,
+    'example.com/users/bob.toml': `password = [\n  "${hash}", # mine\n]\n`,
+  })
+  await setPassword(options, 'alice', eraser)
+  assert.equal(
+    await repository.git('show', 'main:example.com/users/alice.toml'),
+    `password = "${formatVerifier(eraser)}"\ntargets = []`,
+  )
+  await assert.rejects(setPassword(options, 'bob', eraser), /comment within: change it there by hand/)
 })
 
 test('a user of the original layout moves with the new password', async t => {
@@ -272,9 +280,9 @@ test('ptt user: add, list, passwd, remove', async t => {
   assert.equal(
     (await ptt(['list'])).output,
     [
-      'USER               PASSWORD              MAY ALSO SEND AS                      TARGETS',
-      'alice@example.com  SCRAM-SHA-256, 15000  sales@example.com *@news.example.com  -',
-      'bob@example.com    BLAKE2B-512, weak     -                                     b@home.example',
+      'USER               STATE   PASSWORD              MAY ALSO SEND AS                      TARGETS',
+      'alice@example.com  active  SCRAM-SHA-256, 15000  sales@example.com *@news.example.com  -',
+      'bob@example.com    active  BLAKE2B-512, weak     -                                     b@home.example',
       '',
     ].join('\n'),
   )

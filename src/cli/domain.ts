@@ -1,0 +1,72 @@
+/** `ptt domain`: our domains are folders in the repository of [directory]; each change is one commit. */
+
+import { Command } from 'commander'
+import { addDomain, limitDomain, removeDomain } from '../directory/domains.ts'
+import { readRepository } from '../directory/edit.ts'
+import { type ConfigOption, configOption } from './options.ts'
+import { editOptions, formatColumns, parseLimits, reportCommit, TAKES_EFFECT } from './repository.ts'
+
+export function domainCommand(): Command {
+  return new Command('domain')
+    .description('look after the domains in the Git repository')
+    .addCommand(addCommand())
+    .addCommand(listCommand())
+    .addCommand(limitCommand())
+    .addCommand(removeCommand())
+}
+
+function addCommand(): Command {
+  return new Command('add')
+    .description('add a domain')
+    .argument('<domain>', 'example.org')
+    .addOption(configOption())
+    .addHelpText('after', `\n${TAKES_EFFECT}\n\nExample:\n  ptt domain add example.org`)
+    .action(async (name: string, { config }: ConfigOption) => {
+      const options = editOptions(config)
+      const { domain, path, commit } = await addDomain(options, name)
+      reportCommit(`${domain} added`, path, commit, options)
+    })
+}
+
+function listCommand(): Command {
+  return new Command('list')
+    .description('list the domains, with what is in them')
+    .addOption(configOption())
+    .addHelpText('after', '\nExample:\n  ptt domain list')
+    .action(async ({ config }: ConfigOption) => {
+      const { domains, users, groups, aliases } = await readRepository(editOptions(config))
+      const rows = [...domains].toSorted().map(domain => {
+        const count = (names: Iterable<string>) =>
+          String([...names].filter(name => name.endsWith(`@${domain}`)).length)
+        return [domain, count(users.keys()), count(groups.keys()), count(aliases.keys())]
+      })
+      process.stdout.write(formatColumns([['DOMAIN', 'USERS', 'GROUPS', 'ALIASES'], ...rows]))
+    })
+}
+
+function limitCommand(): Command {
+  return new Command('limit')
+    .description('set what each user of a domain may do at most, where the own file says nothing')
+    .argument('<domain>', 'example.org')
+    .argument('<limit...>', 'message_size=10MiB, recipients_per_message=50; none: no limit')
+    .addOption(configOption())
+    .addHelpText('after', `\n${TAKES_EFFECT}\n\nExample:\n  ptt domain limit example.org message_size=10MiB`)
+    .action(async (name: string, settings: string[], { config }: ConfigOption) => {
+      const options = editOptions(config)
+      const { domain, path, commit } = await limitDomain(options, name, parseLimits(settings))
+      reportCommit(`limits of ${domain} are set`, path, commit, options)
+    })
+}
+
+function removeCommand(): Command {
+  return new Command('remove')
+    .description('remove a domain that has no users, groups and aliases any more')
+    .argument('<domain>', 'example.org')
+    .addOption(configOption())
+    .addHelpText('after', `\n${TAKES_EFFECT}\n\nExample:\n  ptt domain remove example.org`)
+    .action(async (name: string, { config }: ConfigOption) => {
+      const options = editOptions(config)
+      const { domain, path, commit } = await removeDomain(options, name)
+      reportCommit(`${domain} removed`, path, commit, options)
+    })
+}
