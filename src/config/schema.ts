@@ -316,6 +316,9 @@ export function configSchema(domain: string, folder: string) {
     warnMs: text(kind.duration)
       .prefault('4h')
       .describe('After this time the sender is told that a message is not delivered yet (RFC 3461 §5.2.5).'),
+    clone: path
+      .prefault('clones/relay.git')
+      .describe('Its own clone of the repository of users: where aliases and users with targets lead.'),
     connectMs: text(kind.wait).prefault('30s').describe('How long to wait for a connection to one address.'),
   })
 

@@ -60,6 +60,8 @@ function opening({ action, reports }: StatusNotification): string {
       return `I am sorry to say that your message has not reached ${whom} yet. You need not send it again: we keep trying.`
     case 'relayed':
       return `Your message has been passed on to the mail server of ${whom}, which has taken it.`
+    case 'expanded':
+      return `Your message has been passed on to those for whom ${whom} stands.`
     default:
       return action satisfies never
   }

@@ -18,8 +18,8 @@ import { formatMessageId } from './message-id.ts'
 export interface StatusNotification {
   /** Of the notice, not of the original: Message-ID and boundary are made of it. */
   readonly id: string
-  /** RFC 3464 §2.3.3. `delayed`: it is still tried. `relayed`: by a server from which no notice of delivery will come. */
-  readonly action: 'failed' | 'delayed' | 'relayed'
+  /** RFC 3464 §2.3.3. `delayed`: it is still tried. `relayed`: by a server from which no notice of delivery will come. `expanded`: to several others. */
+  readonly action: 'failed' | 'delayed' | 'relayed' | 'expanded'
   /** Host name of the relay. */
   readonly reportingMta: string
   readonly postmaster: Mailbox
@@ -97,6 +97,7 @@ const SUBJECTS = {
   failed: ['Not delivered', 'Your message was not delivered'],
   delayed: ['Delayed', 'Your message is delayed'],
   relayed: ['Passed on', 'Your message was passed on'],
+  expanded: ['Passed on', 'Your message was passed on'],
 } as const satisfies Record<StatusNotification['action'], readonly [string, string]>
 
 function headerOf(notice: StatusNotification, utf8: boolean, mime: readonly NameValue[]): Uint8Array {

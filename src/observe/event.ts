@@ -16,6 +16,7 @@ export type EventName =
   | 'accepted'
   | 'signed'
   | 'queued'
+  | 'expanded'
   | 'duplicate'
   | 'attempt'
   | 'delivered'

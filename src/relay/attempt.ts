@@ -23,7 +23,7 @@ export interface Means extends Dialling {
 
 export interface Judgement {
   readonly index: number
-  readonly action: 'delivered' | 'failed' | 'deferred'
+  readonly action: 'delivered' | 'failed' | 'deferred' | 'expanded'
   readonly evidence: Evidence
   /** Of a delivery: what the peer does with the message. */
   readonly peer?: PeerPromises

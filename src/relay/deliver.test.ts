@@ -14,6 +14,7 @@ import {
   simulate,
 } from '../../test/peers/simulated-relay.ts'
 import { QueueError } from '../queue/queue.ts'
+import { EXPANDED } from './expand.ts'
 
 const MINUTE_MS = 60_000
 
@@ -121,6 +122,27 @@ suite('delivery status notifications', () => {
     assert.deepEqual(told(relay), ['0: relayed 2.0.0 a b'])
     assert.match(relay.notices[0]?.text ?? '', /^Diagnostic-Code: smtp; 250 2\.0\.0 kept\r$/m)
     assert.match(relay.notices[0]?.text ?? '', /^Remote-MTA: dns; mx\.x\.test\r$/m)
+  })
+
+  test('an alias of several: expanded, told once, and settled without an attempt', async t => {
+    const { relay, server } = await withServer(t, { ehlo: ['DSN'] })
+    const ask = { deliverBy: { seconds: -60, mode: 'N', trace: false }, envelopeId: 'QQ314159' } as const
+    const id = await relay.put(
+      [
+        recipient('a@x.test', { notify: [] }),
+        { ...recipient('sales@x.test', { notify: ['SUCCESS', 'DELAY'] }), destination: EXPANDED },
+      ],
+      ask,
+    )
+    await relay.run()
+    assert.deepEqual(told(relay), ['0: expanded 2.1.5 sales'])
+    const { text = '' } = relay.notices[0] ?? {}
+    assert.match(text, /^Subject: Passed on: /m)
+    assert.match(text, /^Diagnostic-Code: x-ptt; The address stands for several others\r$/m)
+    assert.match(text, /passed\r\non to those for whom this recipient stands\./)
+    assert.doesNotMatch(text, /Remote-MTA|Last-Attempt-Date|a@x\.test/)
+    assert.ok(server.sessions.flat().every(line => !line.includes('sales')))
+    assert.equal(await relay.queue.get(id), null)
   })
 
   test('a delay is told once, four hours after arrival; failure when the time is over', async t => {

@@ -10,6 +10,7 @@ import type { Envelope } from '../smtp/envelope.ts'
 import { formatMailbox } from '../smtp/path.ts'
 import { attempt, type Judgement, type Means } from './attempt.ts'
 import { expired } from './capability.ts'
+import { EXPANDED } from './expand.ts'
 import { type DueNotice, noticeAtDeadline, noticesAfter, type Reported, warnAtMs } from './notice.ts'
 import { notification, TO_SIGNER } from './notification.ts'
 import { evidence, fromReply } from './outcome.ts'
@@ -42,7 +43,8 @@ export async function deliver(job: Job, delivery: Delivery): Promise<void> {
 
 async function work(leased: Job, delivery: Delivery): Promise<void> {
   const startedMs = delivery.now()
-  const job = await tellDeadline(leased, delivery)
+  // Who was expanded is not waiting for anything.
+  const job = leased.destination === EXPANDED ? leased : await tellDeadline(leased, delivery)
   const judgements = await judge(job, delivery)
   const nowMs = delivery.now()
   const decided = judgements.map(judgement => decide(judgement, job, delivery, nowMs))
@@ -77,6 +79,14 @@ async function tellDeadline(job: Job, delivery: Delivery): Promise<Job> {
 
 async function judge(job: Job, delivery: Delivery): Promise<Judgement[]> {
   if (job.destination === TO_SIGNER) return toSigner(job, delivery)
+  if (job.destination === EXPANDED) {
+    const said = {
+      atMs: delivery.now(),
+      status: '2.1.5',
+      diagnostic: 'The address stands for several others',
+    }
+    return job.recipients.map(index => ({ index, action: 'expanded', evidence: said, attempted: false }))
+  }
   const over = expired(job.message, delivery.now())
   if (over === null) return attempt(job, delivery)
   // RFC 2852 §4.1.3: no further attempt. What was said at the last one is still the best there is to tell.
@@ -143,7 +153,7 @@ const EVENTS = {
   delivered: 'delivered',
   failed: 'bounced',
   deferred: 'deferred',
-  expanded: 'queued',
+  expanded: 'expanded',
 } as const
 
 /** One line for all recipients who were told the same. */

@@ -38,6 +38,7 @@ function messageTo(asks: readonly Ask[], envelope: Partial<Message['envelope']> 
 }
 
 const failed = (index: number): Reported => ({ index, action: 'failed', evidence: failure })
+const expanded = (index: number): Reported => ({ index, action: 'expanded', evidence: success })
 const deferred = (index: number): Reported => ({
   index,
   action: 'deferred',
@@ -95,6 +96,10 @@ const rows: [section: string, notify: Recipient['notify'], result: Reported, not
   ['§5.2.6 b', ['SUCCESS'], failed(0), []],
   ['§5.2.6 b', ['DELAY'], failed(0), []],
   ['§5.2.5', undefined, deferred(0), []],
+  ['§5.2.7.3 c', ['SUCCESS', 'FAILURE'], expanded(0), ['expanded: 0']],
+  ['§5.2.7.3 c', ['FAILURE', 'DELAY'], expanded(0), []],
+  ['§5.2.7.3 c', [], expanded(0), []],
+  ['§5.2.7.3 c', undefined, expanded(0), []],
 ]
 suite('RFC 3461 §5.2', () => {
   for (const [section, notify, result, notices] of rows) {

@@ -8,9 +8,9 @@ import { deliverByMs, isOverdue, releasedMs } from './times.ts'
 
 /**
  * Why a notice is due. `delayed`: it takes long; `overdue`: it took longer than the sender gave it. The actions of RFC 3464
- * §2.3.3 are failed, relayed and delayed; `delivered` is not a relay's to say: it does not see the mailbox.
+ * §2.3.3 are failed, relayed, expanded and delayed; `delivered` is not a relay's to say: it does not see the mailbox.
  */
-export type NoticeKind = 'failed' | 'relayed' | 'delayed' | 'overdue'
+export type NoticeKind = 'failed' | 'relayed' | 'expanded' | 'delayed' | 'overdue'
 
 export interface DueNotice {
   readonly kind: NoticeKind
@@ -48,6 +48,7 @@ export function noticesAfter(
   if (message.reversePath === null) return []
   const failed: DueReport[] = []
   const relayed: DueReport[] = []
+  const expanded: DueReport[] = []
   const delayed: DueReport[] = []
   const overdue: DueReport[] = []
   for (const result of results) {
@@ -71,6 +72,8 @@ export function noticesAfter(
         break
       }
       case 'expanded':
+        // RFC 3461 §5.2.7.3 c.
+        if (recipient.notify?.includes('SUCCESS')) expanded.push({ ...report, explanation: EXPANDED })
         break
       default:
         result satisfies never
@@ -79,6 +82,7 @@ export function noticesAfter(
   const notices: DueNotice[] = [
     { kind: 'failed', reports: failed },
     { kind: 'relayed', reports: relayed },
+    { kind: 'expanded', reports: expanded },
     { kind: 'delayed', reports: delayed },
     { kind: 'overdue', reports: overdue },
   ]
@@ -108,6 +112,9 @@ export function warnAtMs(message: Message, recipient: Recipient, warnMs: number)
 function wants({ notify }: Recipient, element: 'FAILURE' | 'DELAY'): boolean {
   return notify === undefined || notify.includes(element)
 }
+
+const EXPANDED =
+  'The address stands for several others, and the message is on its way to them. You will hear of it again only if delivery to one of them fails.'
 
 function isNever({ notify }: Recipient): boolean {
   return notify?.length === 0

@@ -26,6 +26,10 @@ export interface Onward {
  */
 export function onwardEnvelope(message: Message, group: readonly number[], onward: Onward): Envelope {
   const { authenticatedAs: _, xptt: __, hold: ___, requireTls: ____, deliverBy, ...wishes } = message.envelope
+  const recipients = group.flatMap(index => {
+    const recipient = message.recipients[index]
+    return recipient === undefined ? [] : [onwardRecipient(message, recipient, onward)]
+  })
   return {
     ...wishes,
     // RFC 6710 §4.2: said in any case.
@@ -33,18 +37,19 @@ export function onwardEnvelope(message: Message, group: readonly number[], onwar
     // RFC 2852 §4.1.4: "the number of seconds remaining".
     ...(deliverBy === undefined ? {} : { deliverBy: remaining(deliverBy, onward.nowMs - message.arrivedMs) }),
     ...(onward.requireTls ? { requireTls: true } : {}),
+    // An alias may lead to an address that is not ASCII, of which the sender did not know (RFC 6531 §3.4).
+    smtputf8:
+      wishes.smtputf8 || recipients.some(({ forwardPath }) => /[^\0-\x7f]/.test(forwardPath.localPart)),
     reversePath: message.reversePath,
-    recipients: group.flatMap(index => {
-      const recipient = message.recipients[index]
-      return recipient === undefined ? [] : [onwardRecipient(message, recipient, onward)]
-    }),
+    recipients,
     sizeOctets: message.sizeOctets,
   }
 }
 
 function onwardRecipient(message: Message, recipient: Recipient, onward: Onward): EnvelopeRecipient {
   const { mailbox } = recipient
-  const originalRecipient = recipient.originalRecipient ?? originalOf(mailbox, onward)
+  const originalRecipient =
+    recipient.originalRecipient ?? originalOf(mailbox, onward.extensions.has('SMTPUTF8'))
   const notify = onwardNotify(message, recipient, onward)
   return {
     forwardPath: mailbox,
@@ -54,14 +59,14 @@ function onwardRecipient(message: Message, recipient: Recipient, onward: Onward)
 }
 
 /** RFC 3461 §5.2.1 d: one may be added, with the address as it came to us. `null` when it would be longer than peers take. */
-function originalOf(
+export function originalOf(
   mailbox: Mailbox,
-  { extensions }: Onward,
+  utf8: boolean,
 ): NonNullable<EnvelopeRecipient['originalRecipient']> | null {
   const address = formatMailbox(mailbox)
   // RFC 6533 §3: the address type of what is not ASCII.
   const original = { addressType: /^[\0-\x7f]*$/.test(address) ? 'rfc822' : 'utf-8', address }
-  const written = formatOriginalRecipient(original, extensions.has('SMTPUTF8'))
+  const written = formatOriginalRecipient(original, utf8)
   return Buffer.byteLength(written) > LIMITS.originalRecipientOctets ? null : original
 }
 

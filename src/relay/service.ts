@@ -1,13 +1,14 @@
 /**
  * NAME        relay (MTI-GF): keeps signed mail on disk until it is delivered to the Internet or returned.
- * STANDARDS   RFC 5321 §4.5.4, §5, 7505, 7435; 3461, 3464, 6522, 6533 (notices); 2852, 4865, 6710, 8689, 9422.
- * HOLDS       the spool, its hop key. No signing key, no TSIG key, no password.
- * REACHES     its resolvers, the Internet's MXs, the signer (with notices of its own).
+ * STANDARDS   RFC 5321 §3.9, §4.5.4, §5, 7505, 7435; 3461, 3464, 6522, 6533 (notices); 2852, 4865, 6710, 8689, 9422.
+ * HOLDS       the spool, its hop key, a clone of the directory. No signing key, no TSIG key, no password.
+ * REACHES     the Git remote, its resolvers, the Internet's MXs, the signer (with notices of its own).
  * BUGS        the content of a message is read into memory for each attempt.
  */
 
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
+import { follow } from '../directory/repository.ts'
 import { hopSession } from '../net/hop.ts'
 import { listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
@@ -35,8 +36,9 @@ const IDLE_MS = 24 * 3600_000
 const GRACE_MS = 10_000
 
 export async function startRelay(config: Config, log: Log) {
-  const { relay, hop } = config
+  const { relay, domain, directory, hop } = config
   const hopPair = { certificate: readPem(relay.hopCertificate), key: readSecret(relay.hopKey) }
+  const follower = await follow({ ...directory, clone: relay.clone, domain, log })
   const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
   const resolver = new Resolver({ servers: relay.resolver })
   const sites = new Sites(relay.concurrency)
@@ -81,6 +83,7 @@ export async function startRelay(config: Config, log: Log) {
   }
   const around = {
     queue,
+    directory: () => follower.current(),
     budget: new Budget(BUDGET_OCTETS),
     expireMs: relay.expireMs,
     now: Date.now,
@@ -98,13 +101,19 @@ export async function startRelay(config: Config, log: Log) {
     handler: () => new RelaySession(around),
   })
   scheduler.start()
-  log.event('started', { port: listener.port, engine: relay.engine, queued: await queue.count() })
+  log.event('started', {
+    port: listener.port,
+    engine: relay.engine,
+    queued: await queue.count(),
+    directory: follower.current().commit,
+  })
   return {
     port: listener.port,
     /** SIGHUP: everything that is deferred stays as it is; due work is looked for at once. */
     async reload() {
       scheduler.wake()
-      log.event('reloaded')
+      await follower.refresh()
+      log.event('reloaded', { directory: follower.current().commit })
     },
     async close() {
       log.event('stopping')
@@ -115,6 +124,7 @@ export async function startRelay(config: Config, log: Log) {
       signer.close()
       resolver.close()
       await queue.close()
+      await follower.close()
       log.event('stopped')
     },
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Directory } from '../directory/directory.ts'
 import { Budget } from '../net/message-buffer.ts'
 import type { Fields, Log } from '../observe/event.ts'
 import { openMemory } from '../queue/memory/memory.ts'
@@ -10,16 +11,28 @@ import { RelaySession } from './session.ts'
 const NOW = 1_700_000_000_000
 const EXPIRE_MS = 86_400_000
 const ALICE = { localPart: 'alice', domain: 'example.test' }
+const DIRECTORY: Directory = {
+  commit: 'c0ffee',
+  domains: new Set(['example.test']),
+  scram: true,
+  user: () => undefined,
+  targets: () => undefined,
+}
 const ID = '01KAXE0000000000000000000A'
 
 /** What is queued of a message that took ten seconds from MAIL to its end. */
-async function queued(parameters: Partial<MailParameters>, recipients: readonly EnvelopeRecipient[]) {
+async function queued(
+  parameters: Partial<MailParameters>,
+  recipients: readonly EnvelopeRecipient[],
+  targets: Directory['targets'] = () => undefined,
+) {
   const queue = openMemory()
   const events: Fields[] = []
   const log: Log = { event: (_, fields = {}) => events.push(fields), with: () => log }
   let nowMs = NOW
   const session = new RelaySession({
     queue,
+    directory: () => ({ ...DIRECTORY, targets }),
     budget: new Budget(1000),
     expireMs: EXPIRE_MS,
     now: () => nowMs,
@@ -32,7 +45,7 @@ async function queued(parameters: Partial<MailParameters>, recipients: readonly 
   nowMs += 10_000
   session.content(Buffer.from('Subject: x\r\n\r\n'))
   assert.equal((await session.message()).code, 250)
-  return { message: await queue.get(ID), fields: events[0] }
+  return { message: await queue.get(ID), fields: events[0], events }
 }
 
 const bob: EnvelopeRecipient = { forwardPath: { localPart: 'bob', domain: 'Internet.Test' } }
@@ -75,3 +88,27 @@ for (const [what, hold, dueMs, heldUntil] of times)
     assert.equal(fields?.held_until, heldUntil)
     assert.equal(fields?.ms, 0)
   })
+
+test('aliases: expanded in the same put, by the commit that the event names', async () => {
+  const sales = { forwardPath: { localPart: 'sales', domain: 'example.test' }, notify: ['SUCCESS'] } as const
+  const targets = [ALICE, { localPart: 'Carol', domain: 'Elsewhere.Test' }]
+  const { message, events } = await queued({}, [sales, bob], ({ localPart }) =>
+    localPart === 'sales' ? targets : undefined,
+  )
+  assert.deepEqual(
+    message?.recipients.map(({ mailbox, destination, notify }) => [mailbox.localPart, destination, notify]),
+    [
+      ['alice', 'example.test', []],
+      ['Carol', 'elsewhere.test', []],
+      ['bob', 'internet.test', undefined],
+      ['sales', '<expanded>', ['SUCCESS']],
+    ],
+  )
+  assert.equal(events[0]?.recipients, 3)
+  assert.deepEqual(events[1], {
+    id: ID,
+    address: 'sales@example.test',
+    to: ['alice@example.test', 'Carol@Elsewhere.Test'],
+    commit: 'c0ffee',
+  })
+})

@@ -1,21 +1,25 @@
 /** The signer at the relay's door. Here responsibility passes: a 250 says that the message is on disk. */
 
+import type { Directory } from '../directory/directory.ts'
 import { isEightBit } from '../message/eight-bit.ts'
 import { mintId } from '../message/id.ts'
 import { admit } from '../net/hop.ts'
 import type { Client, SessionHandler } from '../net/listener.ts'
 import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
 import type { Log } from '../observe/event.ts'
-import { type NewMessage, type Queue, QueueError } from '../queue/queue.ts'
+import { type NewMessage, type NewRecipient, type Queue, QueueError } from '../queue/queue.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import type { EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
+import { EXPANDED, type Expansion, expand } from './expand.ts'
 import { releasedMs } from './times.ts'
 
 export interface Surroundings {
   readonly queue: Queue
+  /** The commit in force: where our own mailboxes lead. */
+  readonly directory: () => Directory
   readonly budget: Budget
   readonly expireMs: number
   readonly now: () => number
@@ -82,6 +86,8 @@ export class RelaySession implements SessionHandler {
     const startedMs = now()
     const arrivedMs = this.#arrivedMs
     const dueMs = releasedMs({ arrivedMs, envelope: parameters })
+    const directory = this.#around.directory()
+    const expansion = expand(this.#recipients, directory)
     const message: NewMessage = {
       id,
       envelope: {
@@ -89,17 +95,13 @@ export class RelaySession implements SessionHandler {
         // What a client declares, or a service that passes a message on before it has seen all of it, may not be so.
         body: isEightBit(this.#content.pieces) ? '8BITMIME' : '7BIT',
         reversePath: this.#reversePath,
-        recipients: this.#recipients,
+        recipients: expansion.recipients,
         xptt,
       },
       arrivedMs,
       dueMs,
       expiresMs: dueMs + expireMs,
-      recipients: this.#recipients.map(({ forwardPath, ...wishes }) => ({
-        ...wishes,
-        mailbox: forwardPath,
-        destination: normalizeDomain(forwardPath.domain),
-      })),
+      recipients: queuedOf(expansion, this.#reversePath),
     }
     try {
       const outcome = await queue.put(message, this.#content.pieces)
@@ -108,12 +110,16 @@ export class RelaySession implements SessionHandler {
         user: parameters.authenticatedAs,
         commit: xptt.commit,
         reverse_path: formatPath(this.#reversePath),
-        recipients: message.recipients.length,
+        recipients: expansion.recipients.length,
         size: this.#content.sizeOctets,
         held_until: dueMs > startedMs ? new Date(dueMs).toISOString() : undefined,
         ms: now() - startedMs,
       })
-      if (outcome === 'queued') wake()
+      if (outcome === 'queued') {
+        for (const alias of expansion.aliases)
+          log.event('expanded', { id, ...alias, commit: directory.commit })
+        wake()
+      }
       return reply(250, '2.0.0', `Queued as ${id}`)
     } catch (error) {
       if (!(error instanceof QueueError)) throw error
@@ -125,4 +131,17 @@ export class RelaySession implements SessionHandler {
       return reply(451, error.code === 'full' ? '4.3.1' : '4.3.0', text)
     }
   }
+}
+
+/** Nobody is told of what becomes of a message from the null reverse-path (RFC 3461 §5.2). */
+function queuedOf({ recipients, expanded }: Expansion, reversePath: ReversePath): NewRecipient[] {
+  const queue = ({ forwardPath: mailbox, ...wishes }: EnvelopeRecipient, destination: string) => ({
+    ...wishes,
+    mailbox,
+    destination,
+  })
+  return [
+    ...recipients.map(recipient => queue(recipient, normalizeDomain(recipient.forwardPath.domain))),
+    ...(reversePath === null ? [] : expanded.map(recipient => queue(recipient, EXPANDED))),
+  ]
 }
