@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { startExim } from './exim.ts'
+import { needExim } from './exim-program.ts'
 import { awaitMessages } from './maildir.ts'
 import { need } from './need.ts'
 import { needPostfix, startPostfix } from './postfix.ts'
@@ -46,6 +48,19 @@ test('Postfix takes a message over STARTTLS into its Maildir', async t => {
     message?.octets.toString() ?? '',
     /^Delivered-To: bob@internet\.test\n.*using TLSv1\.3.*How are/ms,
   )
+  const relayed = await run('swaks', [...options, ...MESSAGE, '--to', 'eve@example.org'])
+  assert.equal(relayed.code, 24, relayed.output)
+})
+
+test('Exim takes a message over STARTTLS into its Maildir', async t => {
+  if (!need(t, 'swaks') || !needExim(t)) return
+  const exim = await startExim({ domains: ['internet.test', 'example.net'] })
+  t.after(() => exim.stop())
+  const options = ['--server', '127.0.0.1', '--port', String(exim.port), '--tls']
+  const sent = await run('swaks', [...options, ...MESSAGE])
+  assert.equal(sent.code, 0, `${sent.output}${exim.log()}`)
+  const [message] = await awaitMessages(exim.maildir, 1)
+  assert.match(message?.octets.toString() ?? '', /^Received: .*with esmtps {2}\(TLS1\.3\).*^How are you\?$/ms)
   const relayed = await run('swaks', [...options, ...MESSAGE, '--to', 'eve@example.org'])
   assert.equal(relayed.code, 24, relayed.output)
 })

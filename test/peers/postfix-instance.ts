@@ -100,7 +100,7 @@ async function logged(folder: string, log: () => string, pattern: RegExp): Promi
       })
       const found = pattern.exec(log())
       if (found !== null) return found
-      assert.ok(!signal.aborted, `Postfix does not log ${pattern}: ${log()}`)
+      assert.ok(!signal.aborted, `Postfix does not log ${pattern}: …${log().slice(-5000)}`)
       await next
     }
   } finally {

@@ -18,6 +18,8 @@ export interface Postfix {
   readonly certificate: string
   /** All it logged. */
   log(): string
+  /** The first match in what it logged and will log. */
+  logged(pattern: RegExp): Promise<RegExpExecArray>
   stop(): Promise<void>
 }
 
@@ -74,9 +76,13 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
     smtpd_tls_received_header: 'yes',
     ...options.parameters,
   }
-  const { log, stop } = await startInstance(folder, parameters, services(port, options.listeners ?? {}))
+  const { log, logged, stop } = await startInstance(
+    folder,
+    parameters,
+    services(port, options.listeners ?? {}),
+  )
   await accepting(port, () => true, log)
-  return { port, maildir: at('mail/all'), certificate: at('etc/certificate.pem'), log, stop }
+  return { port, maildir: at('mail/all'), certificate: at('etc/certificate.pem'), log, logged, stop }
 }
 
 /** master(5): what receiving and storing needs, and no smtp(8): this one sends nothing. */
