@@ -108,8 +108,16 @@ function whyNoExim(): string | null {
   }
 }
 
-const download = (cwd: string, packages: string[]): string =>
-  out('apt-get', ['-qq', '-o', 'APT::Sandbox::User=root', 'download', ...packages], cwd)
+/** A machine that has all it needs may have no lists of packages, or lists that are behind. */
+function download(cwd: string, packages: string[]): void {
+  const args = ['-qq', '-o', 'APT::Sandbox::User=root', 'download', ...packages]
+  try {
+    out('apt-get', args, cwd)
+  } catch {
+    out('apt-get', ['-qq', 'update'])
+    out('apt-get', args, cwd)
+  }
+}
 
 const debsIn = (folder: string): string[] => readdirSync(folder).filter(name => name.endsWith('.deb'))
 
