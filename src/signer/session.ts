@@ -2,17 +2,16 @@
 
 import type { SigningKey } from '../dkim/sign.ts'
 import { mintId } from '../message/id.ts'
-import { admit } from '../net/hop.ts'
-import type { Client, SessionHandler } from '../net/listener.ts'
-import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
+import { type HopMessage, HopSession } from '../net/hop-session.ts'
+import type { Budget } from '../net/message-buffer.ts'
 import type { Peer } from '../net/peer.ts'
 import type { Role } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
 import { later } from '../smtp/deliver-by.ts'
-import type { Envelope, EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
+import type { Envelope } from '../smtp/envelope.ts'
 import { SmtpError } from '../smtp/error.ts'
 import { releaseMs } from '../smtp/future-release.ts'
-import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
+import type { MailParameters } from '../smtp/parameter.ts'
 import { formatMailbox, type Mailbox, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { KeyState } from './life-cycle.ts'
@@ -36,72 +35,31 @@ export interface Surroundings {
   readonly log: Log
 }
 
-export class SignerSession implements SessionHandler {
+export class SignerSession extends HopSession {
   readonly #around: Surroundings
-  readonly #content: MessageBuffer
-  #role: Role | null = null
-  #reversePath: ReversePath = null
-  #parameters: MailParameters | null = null
-  /** When MAIL came. */
-  #mailMs = 0
-  #recipients: EnvelopeRecipient[] = []
 
   constructor(around: Surroundings) {
+    const { budget, now, random } = around
+    super({ roles: ['submission', 'relay'], budget, now, mint: () => mintId(now(), random(10)) })
     this.#around = around
-    this.#content = new MessageBuffer(around.budget)
   }
 
-  secured(client: Client): Reply | null {
-    const role = admit(client, ['submission', 'relay'])
-    if (typeof role !== 'string') return role
-    this.#role = role
-    return null
-  }
-
-  mail(reversePath: ReversePath, parameters: MailParameters): Reply {
-    if (this.#role === 'relay' && !this.#isNotice(reversePath)) {
+  protected override objection(reversePath: ReversePath, role: Role | null): Reply | null {
+    if (role === 'relay' && !this.#isNotice(reversePath)) {
       return reply(550, '5.7.1', 'The relay may send only notices: from <> or from the postmaster')
     }
     const key = this.#around.keyState()
-    if (key.state !== 'active') return reply(451, '4.7.5', `Not signed, so not sent: ${key.reason}`)
-    this.#reversePath = reversePath
-    this.#parameters = parameters
-    this.#mailMs = this.#around.now()
-    return reply(250, '2.1.0', 'Sender accepted')
+    return key.state === 'active' ? null : reply(451, '4.7.5', `Not signed, so not sent: ${key.reason}`)
   }
 
-  rcpt(recipient: EnvelopeRecipient, _parameters: RcptParameters): Reply {
-    this.#recipients.push(recipient)
-    return reply(250, '2.1.5', 'Recipient accepted')
-  }
-
-  content(octets: Uint8Array): void {
-    this.#content.add(octets)
-  }
-
-  async message(): Promise<Reply> {
-    const parameters = this.#parameters
-    if (parameters === null) return reply(503, '5.5.1', 'No transaction')
-    const { now, random } = this.#around
-    const xptt = parameters.xptt ?? { id: mintId(now(), random(10)) }
-    return this.#pass(xptt, parameters).finally(() => this.reset())
-  }
-
-  reset(): void {
-    this.#parameters = null
-    this.#recipients = []
-    this.#content.clear()
-  }
-
-  async #pass(xptt: Xptt, parameters: MailParameters): Promise<Reply> {
+  protected override async decide(message: HopMessage): Promise<Reply> {
     const { key, relay, log, now, expirationMs } = this.#around
-    if (this.#content.overflowed) return reply(452, '4.3.1', 'Too many messages in flight, try again later')
+    const { xptt, parameters, reversePath, recipients, content, mailMs } = message
     const facts = { id: xptt.id, domain: key.signingDomain, selector: key.selector }
     const startedMs = now()
-    const content = this.#content.pieces
     let signature: Uint8Array
     try {
-      const refusal = await this.#refuse(xptt, parameters, authorsFor(key, content))
+      const refusal = await this.#refuse(message, authorsFor(key, content))
       if (refusal !== null) return refusal
       const timestampSeconds = Math.floor(now() / 1000)
       signature = await signMessage(key, content, {
@@ -120,26 +78,19 @@ export class SignerSession implements SessionHandler {
     }
     log.event('signed', { ...facts, ms: now() - startedMs })
     // All that was asked for goes on to the relay, but for SIZE: the signature has made the message longer.
-    const { sizeOctets: _, ...wishes } = later(parameters, now() - this.#mailMs)
-    const envelope: Envelope = {
-      ...wishes,
-      reversePath: this.#reversePath,
-      recipients: this.#recipients,
-      xptt,
-    }
+    const { sizeOctets: _, ...wishes } = later(parameters, now() - mailMs)
+    const envelope: Envelope = { ...wishes, reversePath, recipients, xptt }
     return relay.deliver(envelope, [signature, ...content])
   }
 
   /** The second opinion. Submission has let it pass: whatever is refused here should not have come this far. */
-  async #refuse(
-    { id, commit }: Xptt,
-    { authenticatedAs }: MailParameters,
-    authors: readonly Mailbox[],
-  ): Promise<Reply | null> {
+  async #refuse(message: HopMessage, authors: readonly Mailbox[]): Promise<Reply | null> {
     const { opinion, signingBudget, key, log } = this.#around
-    const role = this.#role
+    const { role, reversePath } = message
+    const { id, commit } = message.xptt
+    const { authenticatedAs } = message.parameters
     if (role === null) return reply(503, '5.5.1', 'Nobody has shown a certificate')
-    const claim = { role, identity: authenticatedAs, commit, reversePath: this.#reversePath, authors }
+    const claim = { role, identity: authenticatedAs, commit, reversePath, authors }
     const facts = { id, user: authenticatedAs, commit, from: authors.map(author => formatMailbox(author)) }
     const refusal = await opinion.judge(claim)
     // Notices are few, and must get out when users have used up the budget.

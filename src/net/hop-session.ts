@@ -1,0 +1,101 @@
+/**
+ * One neighbour on a hop: its certificate admitted, then message by message what MAIL, RCPT and the content said, until
+ * the service decides about the whole of it.
+ */
+
+import type { EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
+import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
+import type { ReversePath } from '../smtp/path.ts'
+import { type Reply, reply } from '../smtp/reply.ts'
+import { admit } from './hop.ts'
+import type { Client, SessionHandler } from './listener.ts'
+import { type Budget, MessageBuffer } from './message-buffer.ts'
+import type { Role } from './tls.ts'
+
+export interface HopSessionOptions {
+  /** Who may speak here. */
+  readonly roles: readonly Role[]
+  readonly budget: Budget
+  readonly now: () => number
+  /** The id of a message that came without one: any SMTP client with the right certificate may speak here. */
+  readonly mint: () => string
+}
+
+/** A message that is whole. */
+export interface HopMessage {
+  readonly xptt: Xptt
+  /** Who brought it. */
+  readonly role: Role | null
+  readonly reversePath: ReversePath
+  readonly parameters: MailParameters
+  readonly recipients: readonly EnvelopeRecipient[]
+  readonly content: readonly Uint8Array[]
+  readonly sizeOctets: number
+  /** When MAIL came: from then on a hold and a deliver-by-time count (RFC 4865 §4.2, RFC 2852 §4). */
+  readonly mailMs: number
+}
+
+export abstract class HopSession implements SessionHandler {
+  readonly #options: HopSessionOptions
+  readonly #content: MessageBuffer
+  #role: Role | null = null
+  #mail: Pick<HopMessage, 'reversePath' | 'parameters' | 'mailMs'> | null = null
+  #recipients: EnvelopeRecipient[] = []
+
+  constructor(options: HopSessionOptions) {
+    this.#options = options
+    this.#content = new MessageBuffer(options.budget)
+  }
+
+  /** Why MAIL is refused already; `null` when it is not. */
+  protected abstract objection(reversePath: ReversePath, role: Role | null): Reply | null
+
+  /** Only a 2xx says that it will not be lost from here on. */
+  protected abstract decide(message: HopMessage): Promise<Reply>
+
+  secured(client: Client): Reply | null {
+    const role = admit(client, this.#options.roles)
+    if (typeof role !== 'string') return role
+    this.#role = role
+    return null
+  }
+
+  mail(reversePath: ReversePath, parameters: MailParameters): Reply {
+    const refusal = this.objection(reversePath, this.#role)
+    if (refusal !== null) return refusal
+    this.#mail = { reversePath, parameters, mailMs: this.#options.now() }
+    return reply(250, '2.1.0', 'Sender accepted')
+  }
+
+  rcpt(recipient: EnvelopeRecipient, _parameters: RcptParameters): Reply {
+    this.#recipients.push(recipient)
+    return reply(250, '2.1.5', 'Recipient accepted')
+  }
+
+  content(octets: Uint8Array): void {
+    this.#content.add(octets)
+  }
+
+  async message(): Promise<Reply> {
+    if (this.#mail === null) return reply(503, '5.5.1', 'No transaction')
+    if (this.#content.overflowed) {
+      this.reset()
+      return reply(452, '4.3.1', 'Too many messages in flight, try again later')
+    }
+    const message: HopMessage = {
+      ...this.#mail,
+      xptt: this.#mail.parameters.xptt ?? { id: this.#options.mint() },
+      role: this.#role,
+      recipients: this.#recipients,
+      content: this.#content.pieces,
+      sizeOctets: this.#content.sizeOctets,
+    }
+    return this.decide(message).finally(() => this.reset())
+  }
+
+  reset(): void {
+    this.#mail = null
+    this.#recipients = []
+    this.#content.clear()
+  }
+}
