@@ -83,6 +83,9 @@ export function formatDifference({ who, what, before, after }: Difference): stri
       return `${sign} ${who} ${gain ? 'leads' : 'no longer leads'} to ${after ?? before}`
     case 'suspended':
       return gain ? `~ ${who} is suspended: ${after}` : `~ ${who} is not suspended any more`
+    case 'app password':
+      if (before !== null && gain) return `~ ${who} has another app password ${after}`
+      return `${sign} ${who} has ${gain ? 'an app password' : 'no longer the app password'} ${after ?? before}`
     case 'password':
       return `~ ${who} has another password${before === after ? '' : `: ${after}`}`
     default:

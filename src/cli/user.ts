@@ -1,6 +1,7 @@
 /** `ptt user`: users are files in the repository of [directory]; each change is one commit. */
 
 import { Command } from 'commander'
+import { passwordParameters } from '../directory/app-passwords.ts'
 import type { User } from '../directory/directory.ts'
 import { type EditOptions, readRepository } from '../directory/edit.ts'
 import { makeVerifier, type Verifier } from '../directory/password.ts'
@@ -8,6 +9,7 @@ import { addUser, type Done, removeUser, setPassword } from '../directory/users.
 import { type ConfigOption, configOption } from './options.ts'
 import { readNewPassword } from './read-password.ts'
 import { editOptions, formatColumns, NAME, reportCommit, TAKES_EFFECT } from './repository.ts'
+import { appPasswordCommand } from './user-app-password.ts'
 import { grantCommand, limitCommand, resumeCommand, revokeCommand, suspendCommand } from './user-rights.ts'
 
 interface AddOptions extends ConfigOption {
@@ -20,6 +22,7 @@ export function userCommand(): Command {
     .addCommand(addCommand())
     .addCommand(listCommand())
     .addCommand(passwdCommand())
+    .addCommand(appPasswordCommand())
     .addCommand(suspendCommand())
     .addCommand(resumeCommand())
     .addCommand(grantCommand())
@@ -79,7 +82,8 @@ Examples:
     )
     .action(async (name: string, { config }: ConfigOption) => {
       const options = editOptions(config)
-      const done = await setPassword(options, name, await newVerifier(name))
+      const parameters = await passwordParameters(options, name)
+      const done = await setPassword(options, name, await newVerifier(name, parameters))
       report(`the password of ${done.user} is changed`, done, options)
     })
 }
@@ -97,8 +101,11 @@ function removeCommand(): Command {
     })
 }
 
-async function newVerifier(name: string): Promise<Verifier> {
-  return makeVerifier(await readNewPassword(name))
+async function newVerifier(
+  name: string,
+  parameters: Parameters<typeof makeVerifier>[1] = {},
+): Promise<Verifier> {
+  return makeVerifier(await readNewPassword(name), parameters)
 }
 
 function report(what: string, { commit, path }: Done, options: EditOptions): void {

@@ -17,6 +17,7 @@ export interface Difference {
     | 'target'
     | 'suspended'
     | 'password'
+    | 'app password'
     | 'message_size'
     | 'recipients_per_message'
   /** `null`: it is new. */
@@ -64,6 +65,13 @@ function ofUser(name: string, was: User | undefined, is: User | undefined): Diff
   single('suspended', was?.suspended, is?.suspended)
   single('message_size', was?.limits?.messageOctets, is?.limits?.messageOctets)
   single('recipients_per_message', was?.limits?.recipientsPerMessage, is?.limits?.recipientsPerMessage)
+  const apps = (user: User | undefined) => new Set(user?.appPasswords?.map(({ name }) => name))
+  differences.push(...sets('app password', apps(was), apps(is), () => name))
+  for (const { name: label, verifier } of was?.appPasswords ?? []) {
+    const now = is?.appPasswords?.find(each => each.name === label)
+    if (now && formatVerifier(now.verifier) !== formatVerifier(verifier))
+      differences.push({ who: name, what: 'app password', before: label, after: label })
+  }
   if (was && is && secret(was) !== secret(is))
     differences.push({ who: name, what: 'password', before: kind(was.verifier), after: kind(is.verifier) })
   return differences

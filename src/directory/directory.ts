@@ -4,7 +4,7 @@
  */
 
 import type { Mailbox, ReversePath } from '../smtp/path.ts'
-import type { ScramSha1Verifier, Verifier } from './password.ts'
+import type { ScramSha1Verifier, ScramVerifier, Verifier } from './password.ts'
 
 export interface Directory {
   /** The commit this was read from: 40 (SHA-1) or 64 (SHA-256) hex digits. Every message it allows carries it. */
@@ -27,12 +27,20 @@ export interface User {
   readonly verifier: Verifier
   /** Where somebody wrote one: SCRAM-SHA-1 cannot use the other. */
   readonly sha1Verifier?: ScramSha1Verifier | undefined
+  /** Beside the password, for one program each; under the same salt, so that all are checked as one. */
+  readonly appPasswords?: readonly AppPassword[] | undefined
   /** Patterns for the reverse-path: `alice@example.com`, `*@news.example.com`. His own address is always among them, and his groups'. */
   readonly senders: readonly string[]
   readonly targets: readonly Mailbox[]
   readonly limits?: UserLimits | undefined
   /** He may not send, and is told this. */
   readonly suspended?: string | undefined
+}
+
+export interface AppPassword {
+  /** `phone`: the log says with which one somebody signed in. */
+  readonly name: string
+  readonly verifier: ScramVerifier
 }
 
 /** What a user may do at most; what is not there, only the deployment bounds. */

@@ -33,8 +33,8 @@ that means nothing is an error: it may be a user with a typing mistake. Local-pa
 
 ${keys(user)}
 
-A suspended user who signs in with the right password is answered 535 5.7.13 with the reason, and one who was signed in already 550 5.7.13 at
-MAIL. A message over \`message_size\` is answered 552 5.3.4; a recipient over \`recipients_per_message\` 452 4.5.3. The deployment's own
+A suspended user who signs in with the right password is answered 535 5.7.13 with the reason; one who was signed in already is cut off at the
+next command, 421. A message over \`message_size\` is answered 552 5.3.4; a recipient over \`recipients_per_message\` 452 4.5.3. The deployment's own
 \`max_message_size\` and \`max_recipients\` stay above all of these.
 
 ## A group: \`groups/NAME.toml\`
@@ -65,6 +65,12 @@ address, a user has it among \`senders\`, or is a member of a group.
 
 \`SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>\` (RFC 5802, RFC 7677), as \`ptt user passwd\` writes it, with ${DEFAULT_ITERATIONS} iterations.
 Fewer than ${MIN_ITERATIONS}, a short salt, another hash or a password in clear are refused.
+
+An app password has the salt and the iterations of \`password\`: whether what a client sends is one of them is found out with one derivation, so
+that signing in takes the same time for everybody, and SCRAM, which tells the salt before anything else, works with each. \`ptt user passwd\`
+keeps the salt while there are app passwords. They are made by \`ptt user app-password add\`, 100 bits, and shown once; the log says with which one
+somebody signed in (\`app_password\`), and a session that was opened with one ends at the next command when it is taken away. SCRAM-SHA-1 does
+not work with them.
 
 ## The original ptt's layout
 

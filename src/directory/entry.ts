@@ -99,13 +99,14 @@ function failed(file: string, rule: string): Read {
 function userOf(
   localPart: string,
   domain: string,
-  { password, senders, targets, limits, suspended }: UserFile,
+  { password, app_passwords, senders, targets, limits, suspended }: UserFile,
   lines: Success<unknown>['lines'],
 ): Entry {
   const name = `${localPart}@${domain}`
   const own = senders.includes(name) ? senders : [name, ...senders]
   const user: User = {
     ...{ name, localPart, domain, ...password, senders: own, targets },
+    ...(app_passwords?.length ? { appPasswords: app_passwords } : {}),
     ...(limits === undefined ? {} : { limits }),
     ...(suspended === undefined ? {} : { suspended }),
   }

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { normalizeDomain } from '../smtp/domain.ts'
 import type { Mailbox } from '../smtp/path.ts'
-import type { UserLimits } from './directory.ts'
+import type { AppPassword, UserLimits } from './directory.ts'
 import { mailboxOf } from './layout.ts'
 import { foldMailbox } from './may-send.ts'
 import {
@@ -36,6 +36,47 @@ export function verifier(text: string, scheme: Verifier['scheme'], context: z.Re
     context,
     'weak hash: BLAKE2B-512 without salt is read in the original layout only; ptt user passwd writes another',
   )
+}
+
+/** More are too much work at each sign-in with SCRAM, and nobody knows any more which is which. */
+export const MAX_APP_PASSWORDS = 10
+
+const LABEL = /^[^\p{C}\p{Z}](?:[^\p{C}]{0,62}[^\p{C}\p{Z}])?$/u
+
+export const appPasswords = z
+  .record(z.string(), z.unknown())
+  .transform((table, context): AppPassword[] =>
+    Object.entries(table).map(([name, written]) => {
+      const refuse = (message: string) => context.addIssue({ code: 'custom', message, path: [name] })
+      if (!LABEL.test(name)) refuse('its name has 1 to 64 characters, none of them a control character')
+      try {
+        const verifier = parseVerifier(String(written))
+        if (verifier.scheme === 'SCRAM-SHA-256') return { name, verifier }
+        refuse('weak hash: ptt user app-password add makes another')
+      } catch (error) {
+        if (!(error instanceof VerifierError)) throw error
+        refuse(error.message)
+      }
+      return z.NEVER
+    }),
+  )
+  .refine(list => list.length <= MAX_APP_PASSWORDS, `more than ${MAX_APP_PASSWORDS}: remove those of no use`)
+
+/** All under one salt: whether a password is one of them is found out at once, and in the same time for everybody. */
+export function checkSalts(
+  { password, app_passwords = [] }: { password: Password; app_passwords?: AppPassword[] | undefined },
+  context: z.RefinementCtx,
+): void {
+  const { verifier } = password
+  for (const { name, verifier: other } of app_passwords) {
+    const same =
+      verifier.scheme === 'SCRAM-SHA-256' &&
+      verifier.iterations === other.iterations &&
+      Buffer.from(verifier.salt).equals(other.salt)
+    const message =
+      'its salt and iterations must be those of password: ptt user passwd keeps them, ptt user app-password add takes them'
+    if (!same) context.addIssue({ code: 'custom', message, path: ['app_passwords', name] })
+  }
 }
 
 function told<Value>(context: z.RefinementCtx, parse: () => Value): Value {

@@ -5,6 +5,7 @@ import {
   DEFAULT_ITERATIONS,
   formatVerifier,
   makeVerifier,
+  matchPassword,
   parseSha1Verifier,
   parseVerifier,
   prepareName,
@@ -146,4 +147,15 @@ test('unknown, legacy and known users take the same work', async () => {
     costs.push(user + system)
   }
   assert.ok(Math.max(...costs) < 2 * Math.min(...costs), `microseconds: ${costs.join(' ')}`)
+})
+
+test('several passwords under one salt: which one it is, after one derivation', async () => {
+  const own = await makeVerifier('pencil', { iterations: 4096 })
+  const others = await Promise.all(['phone', 'printer'].map(password => makeVerifier(password, own)))
+  assert.equal(await matchPassword(own, others, 'pencil'), 0)
+  assert.equal(await matchPassword(own, others, 'phone'), 1)
+  assert.equal(await matchPassword(own, others, 'printer'), 2)
+  assert.equal(await matchPassword(own, others, 'guess'), null)
+  assert.equal(await matchPassword(own, others, ''), null)
+  assert.equal(await matchPassword(null, [], 'pencil'), null)
 })

@@ -148,15 +148,28 @@ const NOBODY: ScramVerifier = {
  * users exist; only a verifier that was written with more iterations takes longer.
  */
 export async function verifyPassword(verifier: Verifier | null, password: string): Promise<boolean> {
+  return (await matchPassword(verifier, [], password)) === 0
+}
+
+/**
+ * Which password it is: 0 the one of `verifier`, from 1 on those of `others`, `null` none. `others` have the salt and the
+ * iterations of `verifier` (the schema sees to it): one derivation serves all, and a user with many costs no more time.
+ */
+export async function matchPassword(
+  verifier: Verifier | null,
+  others: readonly ScramVerifier[],
+  password: string,
+): Promise<number | null> {
   const prepared = prepare(password)
   const scram = verifier?.scheme === 'SCRAM-SHA-256' ? verifier : NOBODY
   const derived = await saltedPassword(prepared ?? '', scram.salt, scram.iterations)
   const missing = DEFAULT_ITERATIONS - scram.iterations
   if (missing > 0) await saltedPassword(prepared ?? '', scram.salt, missing)
-  const same = timingSafeEqual(keys(derived).storedKey, scram.storedKey)
+  const { storedKey } = keys(derived)
+  const same = [scram, ...others].map(each => timingSafeEqual(storedKey, each.storedKey)).indexOf(true)
   if (verifier?.scheme === 'BLAKE2B-512')
-    return octetsOf(password) && timingSafeEqual(blake2b(password), verifier.digest)
-  return same && prepared !== null && verifier !== null
+    return octetsOf(password) && timingSafeEqual(blake2b(password), verifier.digest) ? 0 : null
+  return same >= 0 && prepared !== null && verifier !== null ? same : null
 }
 
 /**

@@ -215,3 +215,34 @@ test('domain.toml', () => {
     assert.equal(!parsed.ok && parsed.problems[0]?.line, 2)
   }
 })
+
+test('app passwords: under the salt of the password', async () => {
+  const own = await makeVerifier('pencil', { iterations: 4096 })
+  const phone = formatVerifier(await makeVerifier('phone', own))
+  const stranger = formatVerifier(await makeVerifier('phone', { iterations: 4096 }))
+  const longer = formatVerifier(await makeVerifier('phone', { ...own, iterations: 4097 }))
+  const read = (...lines: string[]) => {
+    const parsed = schema.user('f', [`password = "${formatVerifier(own)}"`, ...lines].join('\n'))
+    return parsed.ok
+      ? parsed.value.app_passwords?.map(({ name }) => name)
+      : parsed.problems.map(({ line, rule }) => `${line} ${rule.slice(0, 56)}`)
+  }
+  const table = (name: string, verifier = phone) => ['', '[app_passwords]', `${name} = "${verifier}"`]
+  assert.deepEqual(read(...table('phone'), `"her printer" = "${phone}"`), ['phone', 'her printer'])
+  assert.deepEqual(read(...table('phone', stranger)), [
+    '4 app_passwords.phone: its salt and iterations must be tho',
+  ])
+  assert.deepEqual(read(...table('phone', longer)), [
+    '4 app_passwords.phone: its salt and iterations must be tho',
+  ])
+  assert.deepEqual(read(...table('phone', 'hunter2')), [
+    '4 app_passwords.phone: not a verifier (a password in clear',
+  ])
+  assert.deepEqual(read(...table('phone', blake2b)), [
+    '4 app_passwords.phone: weak hash: ptt user app-password ad',
+  ])
+  assert.match(String(read(...table('""'))), /its name has 1 to 64 characters/)
+  assert.match(String(read(...table('"a\\nb"'))), /its name has 1 to 64 characters/)
+  const eleven = Array.from({ length: 11 }, (_, index) => `p${index} = "${phone}"`)
+  assert.match(String(read('[app_passwords]', ...eleven)), /^2 app_passwords: more than 10: remove those/)
+})

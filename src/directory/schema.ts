@@ -8,12 +8,24 @@
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import type { Mailbox } from '../smtp/path.ts'
-import type { UserLimits } from './directory.ts'
-import { limits, members, type Password, passwords, reason, senders, targets, verifier } from './fields.ts'
+import type { AppPassword, UserLimits } from './directory.ts'
+import {
+  appPasswords,
+  checkSalts,
+  limits,
+  members,
+  type Password,
+  passwords,
+  reason,
+  senders,
+  targets,
+  verifier,
+} from './fields.ts'
 import { check, type Parsed } from './problem.ts'
 
 export interface UserFile {
   readonly password: Password
+  readonly app_passwords?: readonly AppPassword[] | undefined
   readonly senders: readonly string[]
   readonly targets: readonly Mailbox[]
   readonly limits?: UserLimits | undefined
@@ -36,37 +48,44 @@ export type { Parsed }
 /** Each file's keys, for a domain. */
 export function fileSchemas(domain: string) {
   return {
-    user: z.strictObject({
-      password: z
-        .unknown()
-        .transform(passwords)
-        .meta({
+    user: z
+      .strictObject({
+        password: z
+          .unknown()
+          .transform(passwords)
+          .meta({
+            description:
+              'A verifier, which ptt user passwd makes: it serves PLAIN, LOGIN and SCRAM-SHA-256, and the password cannot be read from it. A list has a second one, for SCRAM-SHA-1.',
+            examples: ['SCRAM-SHA-256$15000:<salt>$<StoredKey>:<ServerKey>'],
+          }),
+        app_passwords: appPasswords.optional().meta({
           description:
-            'A verifier, which ptt user passwd makes: it serves PLAIN, LOGIN and SCRAM-SHA-256, and the password cannot be read from it. A list has a second one, for SCRAM-SHA-1.',
-          examples: ['SCRAM-SHA-256$15000:<salt>$<StoredKey>:<ServerKey>'],
+            'More passwords, for one program each, by name: each can be taken away alone. ptt user app-password add makes one; at most 10.',
+          examples: [{ phone: 'SCRAM-SHA-256$…' }],
         }),
-      senders: senders(domain)
-        .default([])
-        .meta({
-          description:
-            "What the user may send as, beside the own address: alice, alice@example.com, or *@news.example.com for every address there; in the folder's domain or beneath it.",
-          examples: [['sales', '*@news.example.com']],
+        senders: senders(domain)
+          .default([])
+          .meta({
+            description:
+              "What the user may send as, beside the own address: alice, alice@example.com, or *@news.example.com for every address there; in the folder's domain or beneath it.",
+            examples: [['sales', '*@news.example.com']],
+          }),
+        targets: targets(domain)
+          .default([])
+          .meta({
+            description: 'Where mail for the user goes. None: where the MX of the domain leads.',
+            examples: [['alice@home.example']],
+          }),
+        limits: limits.optional().meta({
+          description: 'What the user may do at most; each key replaces the one of domain.toml.',
+          examples: [{ message_size: '10 MiB', recipients_per_message: 50 }],
         }),
-      targets: targets(domain)
-        .default([])
-        .meta({
-          description: 'Where mail for the user goes. None: where the MX of the domain leads.',
-          examples: [['alice@home.example']],
+        suspended: reason.optional().meta({
+          description: 'The user may not send, and is told this. Take the line out to let the user in again.',
+          examples: ['Your computer sends spam: call the help desk, 555-0100'],
         }),
-      limits: limits.optional().meta({
-        description: 'What the user may do at most; each key replaces the one of domain.toml.',
-        examples: [{ message_size: '10 MiB', recipients_per_message: 50 }],
-      }),
-      suspended: reason.optional().meta({
-        description: 'The user may not send, and is told this. Take the line out to let the user in again.',
-        examples: ['Your computer sends spam: call the help desk, 555-0100'],
-      }),
-    }),
+      })
+      .superRefine(checkSalts),
     group: z.strictObject({
       members: members(domain).meta({
         description: 'The users who may send as this address; those of other domains of the repository too.',

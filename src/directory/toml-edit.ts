@@ -20,9 +20,10 @@ export function setKey(text: string, path: KeyPath, value: TomlValue | undefined
   return canonical(tryParse(after)) === canonical(withKey(before, path, value)) ? after : null
 }
 
-/** The keys at the top. */
-export function keysIn(text: string): string[] {
-  return Object.keys(tryParse(text) ?? {})
+/** The keys at the top, or in a table there. */
+export function keysIn(text: string, table?: string): string[] {
+  const top = tryParse(text) ?? {}
+  return Object.keys(table === undefined ? top : ((top[table] ?? {}) as Table))
 }
 
 /** A list of strings as it is written; empty where there is none. */

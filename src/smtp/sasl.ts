@@ -29,7 +29,7 @@ export type {
   ServerMechanism,
   ServerStep,
 } from './sasl/mechanism.ts'
-export type { ScramClientCrypto, ScramCrypto, ScramHash, ScramVerifier } from './sasl/scram.ts'
+export type { ScramClientCrypto, ScramCrypto, ScramHash, ScramKeys, ScramVerifier } from './sasl/scram.ts'
 
 type ServerFactory = (context: ServerContext) => ServerMechanism
 type ClientFactory = (credentials: ClientCredentials, context: ClientContext) => ClientMechanism

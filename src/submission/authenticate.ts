@@ -1,18 +1,20 @@
 /** AUTH, RFC 4954: who the client is, by the directory that is in force now. */
 
 import type { Directory, User } from '../directory/directory.ts'
+import { MAX_APP_PASSWORDS } from '../directory/fields.ts'
 import { domainOf } from '../directory/layout.ts'
 import { foldLocalPart } from '../directory/may-send.ts'
-import { prepareName, verifyPassword } from '../directory/password.ts'
+import { matchPassword, prepareName } from '../directory/password.ts'
 import type { Decoys } from '../directory/scram.ts'
 import type { Client } from '../net/listener.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
-import type { Credentials, ScramHash, ScramVerifier } from '../smtp/sasl.ts'
+import type { Credentials, ScramHash, ScramKeys, ScramVerifier } from '../smtp/sasl.ts'
 import { usableMechanisms } from './mechanisms.ts'
 import type { TokenVerifier } from './oauth.ts'
 
 export type Authentication =
-  | { readonly user: User; readonly reply: Reply }
+  /** `appPassword`: which one it was, where it was not the user's own. */
+  | { readonly user: User; readonly reply: Reply; readonly appPassword?: string | undefined }
   | { readonly user: null; readonly reply: Reply; readonly reason: string }
 
 const ACCEPTED = reply(235, '2.7.0', 'Authentication successful')
@@ -24,7 +26,7 @@ type ClientFacts = Pick<Client, 'tls' | 'localAddress'>
 
 /** Who the credentials are of, before it is asked whom he may act for. */
 type Identity =
-  | { readonly user: User }
+  | { readonly user: User; readonly appPassword?: string | undefined }
   | { readonly user: null; readonly reason: string; readonly temporary?: true }
 
 export interface AuthenticatorOptions {
@@ -58,7 +60,7 @@ export class Authenticator {
     const hash: ScramHash = mechanism.startsWith('SCRAM-SHA-256') ? 'SHA-256' : 'SHA-1'
     // Made for everybody: time does not tell either.
     const decoy = this.#options.decoys.verifier(hash, this.#canonical(username))
-    return this.#kept(hash, username) ?? decoy
+    return { ...(this.#kept(hash, username) ?? decoy), others: this.#others(hash, username) }
   }
 
   async authenticate(credentials: Credentials, client: ClientFacts): Promise<Authentication> {
@@ -77,7 +79,7 @@ export class Authenticator {
     if (user.suspended !== undefined) {
       return { user: null, reply: reply(535, '5.7.13', user.suspended), reason: `${user.name} is suspended` }
     }
-    return { user, reply: ACCEPTED }
+    return { user, reply: ACCEPTED, appPassword: identity.appPassword }
   }
 
   async #identify(credentials: Credentials, client: ClientFacts): Promise<Identity> {
@@ -85,11 +87,12 @@ export class Authenticator {
       case 'password': {
         const user = this.#named(credentials.authenticationIdentity)
         // An unknown user costs as much time as a known one.
-        const right = await verifyPassword(user?.verifier ?? null, credentials.password)
-        return known(user, right ? null : 'wrong password')
+        const others = user?.appPasswords?.map(({ verifier }) => verifier) ?? []
+        const keys = await matchPassword(user?.verifier ?? null, others, credentials.password)
+        return known(user, keys === null ? 'wrong password' : null, keys)
       }
       case 'scram':
-        return known(this.#named(credentials.authenticationIdentity), credentials.failure)
+        return known(this.#named(credentials.authenticationIdentity), credentials.failure, credentials.keys)
       case 'token':
         return this.#ofToken(credentials.token, credentials.host, client)
       case 'external':
@@ -142,6 +145,14 @@ export class Authenticator {
     return user?.verifier.scheme === 'SCRAM-SHA-256' ? user.verifier : undefined
   }
 
+  /** App passwords; with decoys, for everybody as many: how long comparing takes tells nobody who has some. */
+  #others(hash: ScramHash, username: string): ScramKeys[] {
+    const kept = hash === 'SHA-256' ? (this.#named(username)?.appPasswords ?? []) : []
+    const decoy = this.#options.decoys.verifier(hash, 'app password')
+    const missing = Math.max(0, MAX_APP_PASSWORDS - kept.length)
+    return [...kept.map(({ verifier }) => verifier), ...Array<ScramKeys>(missing).fill(decoy)]
+  }
+
   /** As the directory finds users: a decoy must not tell `bob` from `BOB@example.com` where a user does not. */
   #canonical(username: string): string {
     const name = prepareName(username) ?? username
@@ -152,7 +163,9 @@ export class Authenticator {
   }
 }
 
-function known(user: User | undefined, failure: string | null): Identity {
+/** `keys`: from 1 on, which of the app passwords. */
+function known(user: User | undefined, failure: string | null, keys: number | null = 0): Identity {
   if (user === undefined) return { user: null, reason: 'no such user' }
-  return failure === null ? { user } : { user: null, reason: failure }
+  if (failure !== null) return { user: null, reason: failure }
+  return { user, appPassword: user.appPasswords?.[(keys ?? 0) - 1]?.name }
 }

@@ -49,6 +49,8 @@ interface Transaction {
 export class SubmissionSession implements SessionHandler {
   readonly #around: Surroundings
   #userName: string | null = null
+  /** With which of his passwords he signed in, where it was not his own. */
+  #appPassword: string | undefined
   /** The last one that was asked, and has the user. */
   #asked: Directory | null = null
   #transaction: Transaction | null = null
@@ -69,6 +71,8 @@ export class SubmissionSession implements SessionHandler {
     const user = directory.user(this.#userName)
     if (user === undefined) return reply(421, '4.7.0', 'This user may not send mail any more')
     if (user.suspended !== undefined) return reply(421, '4.7.0', user.suspended)
+    if (this.#appPassword !== undefined && !user.appPasswords?.some(({ name }) => name === this.#appPassword))
+      return reply(421, '4.7.0', 'This app password is not valid any more')
     this.#asked = directory
     return null
   }
@@ -93,7 +97,8 @@ export class SubmissionSession implements SessionHandler {
       )
     } else {
       this.#userName = result.user.name
-      log.event('authenticated', { ...facts, user: result.user.name })
+      this.#appPassword = result.appPassword
+      log.event('authenticated', { ...facts, user: result.user.name, app_password: result.appPassword })
     }
     return result.reply
   }

@@ -1,10 +1,14 @@
 /** What the directory says of a user, as a mail program sees it: suspension, groups, limits. */
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { addAppPassword, passwordParameters, removeAppPassword } from '../../src/directory/app-passwords.ts'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
+import { setPassword } from '../../src/directory/users.ts'
 import { type Deployment, DOMAIN, deploy, PASSWORD, USER } from '../e2e/deployment.ts'
 import { Dialog } from '../e2e/dialog.ts'
+import { gsasl } from '../peers/gsasl.ts'
 import { need } from '../peers/need.ts'
 
 const verifier = formatVerifier(await makeVerifier(PASSWORD, { iterations: 4096 }))
@@ -34,7 +38,10 @@ async function signIn(t: TestContext, deployment: Deployment): Promise<Dialog> {
 }
 
 async function push(deployment: Deployment, files: Record<string, string>): Promise<void> {
-  const commit = await deployment.repository.commit(files)
+  await inForce(deployment, await deployment.repository.commit(files))
+}
+
+async function inForce(deployment: Deployment, commit: string): Promise<void> {
   await deployment.event(
     'directory',
     ({ service, fields }) =>
@@ -114,4 +121,60 @@ test("a user's own limits: SIZE=, octets, recipients; the session goes on", asyn
   await push(deployment, { [ALICE]: file(limits) })
   assert.match(await send(900_000), /^552 5\.3\.4 /)
   assert.match(await send(600_000), /^250 2\.0\.0 /)
+})
+
+test('app passwords: by PLAIN, LOGIN and SCRAM, named in the log, each taken away alone', async t => {
+  if (!need(t, 'git', 'gsasl', 'openssl')) return
+  const deployment = await deploy(t, {
+    toml: { directory: ['interval = "100ms"'], submission: ['listen_starttls = "127.0.0.1:0"'] },
+  })
+  const { config, repository } = deployment
+  const options = { ...config.directory, domain: DOMAIN, temporary: deployment.folder }
+  const done = ({ commit }: { commit: string }) => inForce(deployment, commit)
+  const phone = await addAppPassword(options, 'alice', 'phone')
+  const printer = await addAppPassword(options, 'alice', 'her printer')
+  await done(printer)
+  assert.match(phone.password, /^([a-z2-9]{5}-){3}[a-z2-9]{5}$/)
+  assert.notEqual(phone.password, printer.password)
+  await assert.rejects(addAppPassword(options, 'alice', 'phone'), /has an app password phone already/)
+  const { starttls_port: port } = (
+    await deployment.event('started', ({ service }) => service === 'submission')
+  ).fields
+  const try_ = async (password: string, mechanism: string) => {
+    const ca = join(deployment.folder, 'hop/ca.pem')
+    const extra = mechanism.endsWith('PLUS') ? [] : ['--no-cb']
+    const before = deployment.events.length
+    const signIn = { port: Number(port), username: USER, password, ca }
+    const { code, output } = await gsasl(signIn, ['--mechanism', mechanism, ...extra])
+    if (code !== 0) return output.match(/^(535 5\.7\.8)/m)?.[1]
+    const { fields } = deployment.events.slice(before).find(({ name }) => name === 'authenticated') ?? {}
+    return fields?.app_password ?? 'the own'
+  }
+  for (const mechanism of ['PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS']) {
+    assert.equal(await try_(PASSWORD, mechanism), 'the own', mechanism)
+    assert.equal(await try_(phone.password, mechanism), 'phone', mechanism)
+    assert.equal(await try_(printer.password, mechanism), 'her printer', mechanism)
+    assert.equal(await try_(phone.password.slice(1), mechanism), '535 5.7.8', mechanism)
+  }
+
+  const dialog = await dial(t, deployment)
+  await dialog.say(plain(phone.password), 235)
+  await done(await removeAppPassword(options, 'alice', 'phone'))
+  assert.match(await dialog.say('NOOP'), /^421 4\.7\.0 This app password is not valid any more/)
+  assert.equal(await try_(phone.password, 'SCRAM-SHA-256'), '535 5.7.8')
+  assert.equal(await try_(printer.password, 'SCRAM-SHA-256'), 'her printer')
+  await assert.rejects(removeAppPassword(options, 'alice', 'phone'), /has no app password phone/)
+
+  // Another password: the app passwords stay, under the salt they have.
+  const parameters = await passwordParameters(options, 'alice')
+  await done(await setPassword(options, 'alice', await makeVerifier('another one', parameters)))
+  assert.equal(await try_('another one', 'SCRAM-SHA-256'), 'the own')
+  assert.equal(await try_(printer.password, 'PLAIN'), 'her printer')
+  assert.equal(await try_(PASSWORD, 'PLAIN'), '535 5.7.8')
+  await assert.rejects(
+    setPassword(options, 'alice', await makeVerifier('under another salt')),
+    /app_passwords\.her printer: its salt and iterations must be those of password/,
+  )
+  const log = await repository.git('log', '--format=%s', '-4')
+  assert.match(log, /^users: Change the password of alice.*\nusers: Remove the app password phone of alice/)
 })

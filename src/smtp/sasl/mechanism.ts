@@ -28,6 +28,8 @@ export interface ScramCredentials extends Shown {
   readonly authenticationIdentity: string
   /** `null`: the client knows the password. Else why not, for the log. */
   readonly failure: string | null
+  /** From 1 on, which of the verifier's `others` it was; not there: the verifier itself. */
+  readonly keys?: number
 }
 
 /** OAUTHBEARER, XOAUTH2. */

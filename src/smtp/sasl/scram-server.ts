@@ -98,6 +98,7 @@ export class ScramServer implements ServerMechanism {
 
   #judge(challenged: Challenged, final: ClientFinal): ServerStep {
     const { first } = challenged
+    const { failure, keys } = this.#compare(challenged, final)
     return {
       type: 'credentials',
       credentials: {
@@ -105,24 +106,39 @@ export class ScramServer implements ServerMechanism {
         mechanism: this.#name,
         authorizationIdentity: first.gs2.authorizationIdentity,
         authenticationIdentity: first.username,
-        failure: this.#failure(challenged, final),
+        failure,
+        ...(keys > 0 ? { keys } : {}),
       },
     }
   }
 
-  #failure({ first, verifier, nonce, serverFirst }: Challenged, final: ClientFinal): string | null {
+  #compare(
+    { first, verifier, nonce, serverFirst }: Challenged,
+    final: ClientFinal,
+  ): { failure: string | null; keys: number } {
     const message = authMessage(first.bare, serverFirst, final.withoutProof)
-    const signature = this.#crypto.hmac(this.#hash, verifier.storedKey, message)
-    const proved = sameOctets(this.#crypto.hash(this.#hash, xor(final.proof, signature)), verifier.storedKey)
-    if (final.nonce !== nonce) return 'the nonce is not the one of this exchange'
+    // Each is computed, whichever it is: time does not tell.
+    const candidates = [verifier, ...(verifier.others ?? [])]
+    const proved = candidates.map(({ storedKey }) => this.#proves(final.proof, storedKey, message))
+    const keys = Math.max(0, proved.indexOf(true))
+    if (final.nonce !== nonce) return { failure: 'the nonce is not the one of this exchange', keys }
     if (final.channelBinding !== this.#expectedBinding(first)) {
-      return this.#plus
+      const failure = this.#plus
         ? 'the channel bindings do not match: the TLS connection of the client does not end here'
         : 'the GS2 header is not the one it began with'
+      return { failure, keys }
     }
-    if (!proved || final.proof.length !== signature.length) return 'wrong password'
-    this.#serverFinal = `v=${encodeBase64(this.#crypto.hmac(this.#hash, verifier.serverKey, message))}`
-    return null
+    const known = proved[keys] ? candidates[keys] : undefined
+    if (known === undefined) return { failure: 'wrong password', keys }
+    this.#serverFinal = `v=${encodeBase64(this.#crypto.hmac(this.#hash, known.serverKey, message))}`
+    return { failure: null, keys }
+  }
+
+  // RFC 5802 §3: H(ClientProof XOR ClientSignature) = StoredKey.
+  #proves(proof: Uint8Array, storedKey: Uint8Array, message: string): boolean {
+    const signature = this.#crypto.hmac(this.#hash, storedKey, message)
+    const same = sameOctets(this.#crypto.hash(this.#hash, xor(proof, signature)), storedKey)
+    return same && proof.length === signature.length
   }
 
   #expectedBinding({ gs2 }: ClientFirst): string {

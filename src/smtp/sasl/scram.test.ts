@@ -466,3 +466,28 @@ test('server-first-message as a value', () => {
   assert.deepEqual(parseServerFirst(`r=x,s=${salt},i=4096`), { nonce: 'x', salt: SALT, iterations: 4096 })
   assert.equal(parseServerFirst('r=x'), null)
 })
+
+test('a user with several passwords under one salt: the proof tells which, and the server proves that one', () => {
+  const salt = Buffer.from('0123456789abcdef')
+  const [own, phone, printer] = ['pencil', 'phone-secret', 'printer-secret'].map(password =>
+    verifierOf('SHA-256', password, salt),
+  )
+  assert.ok(own && phone && printer)
+  const attempt = (password: string) => {
+    const scram = cryptoWith('nonce')
+    const server = new ScramServer('SHA-256', 'plain', { offered: [], channelBinding: null, scram })
+    const client = new ScramClient('SHA-256', 'plain', { username: 'user', password }, { scram })
+    server.start(client.initialResponse ?? assert.fail())
+    const challenge = server.verifier({ ...own, others: [phone, printer] })
+    const step = server.respond(client.respond(challenge) ?? assert.fail())
+    assert.ok(step.type === 'credentials' && step.credentials.type === 'scram')
+    const { failure, keys } = step.credentials
+    // RFC 5802 §3: the client checks the signature, which is of the password it has used.
+    if (failure === null) client.respond(server.conclude(YES) ?? assert.fail())
+    return [failure, keys, client.satisfied]
+  }
+  assert.deepEqual(attempt('pencil'), [null, undefined, true])
+  assert.deepEqual(attempt('phone-secret'), [null, 1, true])
+  assert.deepEqual(attempt('printer-secret'), [null, 2, true])
+  assert.deepEqual(attempt('guess'), ['wrong password', undefined, false])
+})

@@ -24,12 +24,17 @@ export interface ScramClientCrypto extends ScramCrypto {
   saltedPassword(name: ScramHash, password: string, salt: Uint8Array, iterations: number): Uint8Array
 }
 
-/** "Authentication information" of RFC 5802 §2.1: what a server keeps of a password. */
-export interface ScramVerifier {
-  readonly iterations: number
-  readonly salt: Uint8Array
+export interface ScramKeys {
   readonly storedKey: Uint8Array
   readonly serverKey: Uint8Array
+}
+
+/** "Authentication information" of RFC 5802 §2.1: what a server keeps of a password. */
+export interface ScramVerifier extends ScramKeys {
+  readonly iterations: number
+  readonly salt: Uint8Array
+  /** Of other passwords of the same user, under the same salt and iteration count: the proof tells which one it is. */
+  readonly others?: readonly ScramKeys[]
 }
 
 /** RFC 9266: the only channel binding type that there is here. */
