@@ -3,6 +3,7 @@
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
+import { reasonOf } from './reason.ts'
 
 export type Exchange<T> =
   | { readonly kind: 'reply'; readonly value: T }
@@ -131,5 +132,5 @@ function exchange<T>(
 }
 
 function networkFailure(server: Endpoint, error: Error): Exchange<never> {
-  return { kind: 'failure', code: 'NETWORK', reason: `${formatEndpoint(server)}: ${error.message}` }
+  return { kind: 'failure', code: 'NETWORK', reason: `${formatEndpoint(server)}: ${reasonOf(error)}` }
 }

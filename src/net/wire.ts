@@ -6,6 +6,7 @@
 
 import { connect as connectTcp, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls'
+import { reasonOf } from './reason.ts'
 import type { TlsAcceptor } from './tls.ts'
 
 export type WireErrorCode = 'connect' | 'timeout' | 'closed' | 'tls'
@@ -222,7 +223,7 @@ export class Wire {
       this.#ended = true
       this.#serve()
     })
-    socket.on('error', error => this.#fail(new WireError('closed', error.message, error)))
+    socket.on('error', error => this.#fail(new WireError('closed', reasonOf(error), error)))
     socket.on('close', () => {
       this.#fail(new WireError('closed', 'connection closed'))
       this.#disarm()
@@ -304,10 +305,4 @@ function factsOf(socket: TLSSocket): TlsFacts {
 /** `::ffff:192.0.2.1`, as a dual-stack socket calls an IPv4 peer, is `192.0.2.1`. */
 function unmapped(address: string | undefined): string {
   return (address ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
-}
-
-/** OpenSSL's own words (`no shared cipher`) rather than the line with its source file that Node makes the message of. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
 }
