@@ -241,17 +241,11 @@ export function pairOf(deployment: Deployment, role: Role): Promise<KeyPair> {
   return issue(deployment.authority, { role })
 }
 
-/** An event holds words and numbers: no password, no key, no octets of a message. */
+/** The log is read by more people than the secrets of a deployment. */
 function assertNoSecret({ name, fields }: Happening): void {
-  for (const [key, value] of Object.entries(fields)) {
-    for (const word of [value].flat()) {
-      assert.ok(typeof word !== 'object' || word === null, `${name} has an object: ${key}`)
-      const isSecret = [PASSWORD, TSIG.split(':')[2] ?? '', 'PRIVATE KEY'].some(secret =>
-        String(word).includes(secret),
-      )
-      assert.ok(!isSecret, `${name} has a secret: ${key}`)
-    }
-  }
+  const line = JSON.stringify(fields)
+  for (const secret of [PASSWORD, TSIG.split(':')[2] ?? '', 'PRIVATE KEY'])
+    assert.ok(!line.includes(secret), `${name} has a secret: ${line}`)
 }
 
 function logTo(hear: (happening: Happening) => void, service: string, always: Fields = {}): Log {
