@@ -13,6 +13,7 @@ import { parseRemote } from '../directory/remote.ts'
 import { status } from '../directory/status.ts'
 import { formatPath, parseReversePath, type ReversePath } from '../smtp/path.ts'
 import { formatExplanation, formatPlan, formatStatus } from './directory-format.ts'
+import { importCommand } from './directory-import.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { shortCommit } from './repository.ts'
 
@@ -36,6 +37,7 @@ export function directoryCommand(): Command {
     .addCommand(statusCommand())
     .addCommand(explainCommand())
     .addCommand(planCommand())
+    .addCommand(importCommand())
     .addCommand(acceptCommand())
     .addHelpText(
       'after',

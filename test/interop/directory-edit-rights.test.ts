@@ -324,3 +324,62 @@ test('the commands: what they say, and what a list shows', async t => {
   const bad = await run(process.execPath, [MAIN, 'user', 'limit', 'alice', 'much'], { cwd })
   assert.deepEqual([bad.code, /write message_size=10MiB/.test(bad.output)], [1, true])
 })
+
+test('ptt directory import: one commit, all of it or nothing', async t => {
+  if (!need(t, 'git')) return
+  const { repository, options } = await begin(t, {
+    [ALICE]: user(),
+    'example.com/aliases.toml': '# ours\nx = ["alice"]',
+  })
+  const cwd = mkdtempSync(join(folder, 'import-'))
+  const toml = `domain = "example.com"\n[directory]\nrepository = "${repository.path}"\n`
+  writeFileSync(join(cwd, 'ptt.toml'), toml)
+  const ptt = async (from: string, file: string, text?: string) => {
+    if (text !== undefined) writeFileSync(join(cwd, file), text)
+    const { code, output } = await run(
+      process.execPath,
+      [MAIN, 'directory', 'import', '--from', from, file],
+      { cwd },
+    )
+    return [code, output] as const
+  }
+  const subject = () => repository.git('log', '-1', '--format=%s')
+
+  const virtual = 'example.org anything\ninfo@example.org alice@example.com\npostmaster alice\n'
+  const [code, said] = await ptt('postfix-virtual', 'virtual', virtual)
+  assert.equal(code, 0, said)
+  assert.match(said, /^0 users and 2 aliases imported: commit [0-9a-f]{12} in /)
+  assert.equal(await subject(), 'directory: Import 0 users and 2 aliases from virtual')
+  assert.equal(
+    await repository.git('show', 'main:example.com/aliases.toml'),
+    '# ours\nx = ["alice"]\npostmaster = ["alice@example.com"]',
+  )
+  assert.equal(await repository.git('show', 'main:example.org/domain.toml'), '# example.org')
+  assert.match(
+    (await ptt('postfix-virtual', 'virtual'))[1],
+    /these aliases are there already: info@example\.org/,
+  )
+
+  const csv = 'user,password,senders\nbob,correct horse,sales\ncarol@example.net,battery staple,\n'
+  assert.equal((await ptt('csv', 'users.csv', csv))[0], 0)
+  assert.equal(await subject(), 'directory: Import 2 users and 0 aliases from users.csv')
+  const { users } = await readRepository(options)
+  assert.deepEqual([...users.keys()], ['alice@example.com', 'bob@example.com', 'carol@example.net'])
+  assert.ok(!(await repository.git('log', '-p')).includes('correct horse'))
+  const [again, there] = await ptt('csv', 'users.csv')
+  assert.equal(again, 1)
+  assert.match(there, /these users are there already: bob@example\.com, carol@example\.net/)
+  const outside = 'user,password,senders\ndora,correct horse,x@example.org\n'
+  assert.match(
+    (await ptt('csv', 'outside.csv', outside))[1],
+    /dora\.toml:3: senders: "x@example\.org" is outside/,
+  )
+
+  const theirs = await makeGitRepository()
+  t.after(() => theirs.remove())
+  await theirs.commit({ erin: JSON.stringify({ targets: [], password: 'a'.repeat(128) }), 'README.md': '' })
+  assert.equal((await ptt('original', theirs.path))[0], 0)
+  assert.equal((await readRepository(options)).user('erin')?.verifier.scheme, 'BLAKE2B-512')
+  assert.match((await ptt('csv', 'missing.csv'))[1], /ENOENT/)
+  assert.match((await ptt('passwd', 'missing.csv'))[1], /Allowed choices are original, postfix-virtual, csv/)
+})
