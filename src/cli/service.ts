@@ -47,7 +47,7 @@ const WORDS: Record<ServiceName, { alias: string; description: string; help: str
     alias: 'nec',
     description: 'sign mail with DKIM, publish the public key in DNS, pass mail to the relay',
     help: 'It keeps nothing on disk. What it cannot sign it defers; nothing leaves unsigned.',
-    reload: 'look at the record of the key in DNS again',
+    reload: 'read the users again and look at the record of the key in DNS',
   },
   relay: {
     alias: 'mti-gf',
