@@ -15,7 +15,8 @@ import type { TokenVerifier } from './oauth.ts'
 export type Authentication =
   /** `appPassword`: which one it was, where it was not the user's own. */
   | { readonly user: User; readonly reply: Reply; readonly appPassword?: string | undefined }
-  | { readonly user: null; readonly reply: Reply; readonly reason: string }
+  /** `guessed`: the credentials are of nobody. Not so for who may not sign in with what is right. */
+  | { readonly user: null; readonly reply: Reply; readonly reason: string; readonly guessed?: true }
 
 const ACCEPTED = reply(235, '2.7.0', 'Authentication successful')
 /** The same words whatever was wrong: a stranger must not learn which names exist. */
@@ -63,11 +64,20 @@ export class Authenticator {
     return { ...(this.#kept(hash, username) ?? decoy), others: this.#others(hash, username) }
   }
 
+  /** The name whose password is guessed at, one for all its forms; `null` where there is none to guess. */
+  nameOf(credentials: Credentials): string | null {
+    const { type } = credentials
+    return type === 'password' || type === 'scram'
+      ? this.#canonical(credentials.authenticationIdentity)
+      : null
+  }
+
   async authenticate(credentials: Credentials, client: ClientFacts): Promise<Authentication> {
     const identity = await this.#identify(credentials, client)
     if (identity.user === null) {
       const { reason, temporary } = identity
-      return { user: null, reply: temporary ? TEMPORARY : REFUSED, reason }
+      if (temporary) return { user: null, reply: TEMPORARY, reason }
+      return { user: null, reply: REFUSED, reason, guessed: true }
     }
     const { user } = identity
     // RFC 4422 §3.4.1: an authorization identity is the wish to act for somebody else. Nobody may.

@@ -20,6 +20,7 @@ import { LIMITS } from '../smtp/limits.ts'
 import type { Offers } from '../smtp/server.ts'
 import { SubmissionSession } from './session.ts'
 import { prepareSignIn } from './sign-in.ts'
+import { THROTTLE, Throttle } from './throttle.ts'
 
 /** What messages in flight may take together. */
 const BUDGET_OCTETS = 512 * 1024 * 1024
@@ -60,6 +61,12 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
   })
   const signIn = prepareSignIn(config, () => follower.current())
   const acceptor = TlsAcceptor.forClients(clientPair(), HANDSHAKE_MS, signIn.clientCa())
+  const throttle = new Throttle(Date.now, name => {
+    const user = follower.current().user(name)
+    if (user === undefined) return
+    const facts = { about: 'sign-in', user: user.name, failures: THROTTLE.attack }
+    log.event('alarm', { ...facts, reason: 'somebody guesses at his password' }, 'warn')
+  })
   const limits = {
     ...LIMITS,
     messageOctets: submission.maxMessageOctets,
@@ -74,6 +81,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     domain,
     directory: () => follower.current(),
     authenticator: signIn.authenticator,
+    throttle,
     signer,
     budget: new Budget(BUDGET_OCTETS),
     limits,

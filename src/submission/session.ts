@@ -13,9 +13,10 @@ import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { Credentials, ScramVerifier } from '../smtp/sasl.ts'
-import type { Authenticator } from './authenticate.ts'
+import type { Authentication, Authenticator } from './authenticate.ts'
 import { Passage } from './passage.ts'
 import { admitRecipient, refuseRecipient, refuseReversePath, refuseSize } from './policy.ts'
+import type { Throttle } from './throttle.ts'
 import { grant } from './wishes.ts'
 
 export interface Surroundings {
@@ -25,6 +26,7 @@ export interface Surroundings {
   /** The commit in force. */
   readonly directory: () => Directory
   readonly authenticator: Authenticator
+  readonly throttle: Throttle
   readonly signer: Peer
   readonly budget: Budget
   readonly limits: Pick<Limits, 'hops' | 'ownHops'>
@@ -86,8 +88,8 @@ export class SubmissionSession implements SessionHandler {
   }
 
   async auth(credentials: Credentials, client: Client): Promise<Reply> {
-    const { log, authenticator } = this.#around
-    const result = await authenticator.authenticate(credentials, client)
+    const { log } = this.#around
+    const result = await this.#authenticate(credentials, client)
     const facts = { client: client.address, mechanism: credentials.mechanism }
     if (result.user === null) {
       log.event(
@@ -101,6 +103,28 @@ export class SubmissionSession implements SessionHandler {
       log.event('authenticated', { ...facts, user: result.user.name, app_password: result.appPassword })
     }
     return result.reply
+  }
+
+  async #authenticate(credentials: Credentials, client: Client): Promise<Authentication> {
+    const { authenticator, throttle } = this.#around
+    const name = authenticator.nameOf(credentials)
+    // Nobody guesses at a token or a certificate.
+    if (name === null) return authenticator.authenticate(credentials, client)
+    const attempt = await throttle.admit(client.address, name)
+    if ('heldMs' in attempt) {
+      const seconds = Math.ceil(attempt.heldMs / 1000)
+      const text = `Too many failed attempts, try again in ${seconds} s`
+      return { user: null, reply: reply(454, '4.7.0', text), reason: 'too many failed attempts before' }
+    }
+    let outcome: 'right' | 'wrong' | 'unknown' = 'unknown'
+    try {
+      const result = await authenticator.authenticate(credentials, client)
+      if (result.user !== null) outcome = 'right'
+      else if (result.guessed) outcome = 'wrong'
+      return result
+    } finally {
+      attempt.end(outcome)
+    }
   }
 
   mail(reversePath: ReversePath, parameters: MailParameters): Reply {
