@@ -30,6 +30,21 @@ const stamps: [what: string, change: Partial<Stamp>, value: string][] = [
     `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID} for <bob@example.net> tls TLS_AES_256_GCM_SHA384 (TLSv1.3); ${DATE}`,
   ],
   [
+    'the commit that allowed it, abbreviated (SHA-1)',
+    { commit: '0123456789abcdef0123456789abcdef01234567' },
+    `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID} (commit 0123456789ab); ${DATE}`,
+  ],
+  [
+    'the same (SHA-256), with one recipient',
+    { commit: 'f'.repeat(64), for: { localPart: 'bob', domain: 'example.net' } },
+    `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID} (commit ffffffffffff) for <bob@example.net>; ${DATE}`,
+  ],
+  [
+    'what is no commit is not shown',
+    { commit: 'x) by evil.example (' },
+    `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID}; ${DATE}`,
+  ],
+  [
     'a priority (RFC 6710 §7)',
     { priority: -4 },
     `from client.example.com ([192.0.2.1]) by mail.example.org with ESMTPSA ${ID} priority -4; ${DATE}`,

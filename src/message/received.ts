@@ -18,6 +18,8 @@ export interface Stamp {
   /** ESMTPSA and the like, RFC 3848 and RFC 6531 §4.3. */
   readonly protocol: string
   readonly id: string
+  /** The commit of users that allowed it: its first digits are shown, so that whoever has the message can ask why. */
+  readonly commit?: string
   /** Only when the message has one recipient: another's address is nobody's business (RFC 5321 §7.2). */
   readonly for?: Mailbox
   /** MT-PRIORITY as the message goes on with it (RFC 6710 §4.1 (2)). */
@@ -30,6 +32,9 @@ export interface Stamp {
 // Domain or address-literal, RFC 5321 §4.1.2: anything else cannot stand in a FROM clause.
 const EXTENDED_DOMAIN = /^(?:[A-Za-z0-9_\u0080-\u{10ffff}]([\w.\u0080-\u{10ffff}-]*)|\[[A-Za-z0-9.:-]+\])$/u
 const TLS_CIPHER = /^[A-Za-z]\w*$/
+const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/
+/** What Git takes for the whole in any repository of users. */
+const COMMIT_DIGITS = 12
 const LINE_PREFERRED = 78
 
 /** The field with its CRLF, folded between its clauses to 78 characters. */
@@ -43,6 +48,8 @@ export function formatReceived(stamp: Stamp): Uint8Array {
     `with ${stamp.protocol}`,
     `id ${stamp.id}`,
   ]
+  if (stamp.commit && COMMIT.test(stamp.commit))
+    clauses.push(`(commit ${stamp.commit.slice(0, COMMIT_DIGITS)})`)
   if (stamp.for) clauses.push(`for ${formatPath(stamp.for)}`)
   // RFC 8314 §4.3: tls-cipher-clause; the version is a comment.
   if (stamp.tls && TLS_CIPHER.test(stamp.tls.cipher))

@@ -121,6 +121,7 @@ export class Passage {
       by: hostname,
       protocol: client.protocol,
       id,
+      ...(envelope.xptt?.commit === undefined ? {} : { commit: envelope.xptt.commit }),
       dateMs,
       ...(client.tls === null ? {} : { tls: client.tls }),
       ...(envelope.priority === undefined ? {} : { priority: envelope.priority }),
