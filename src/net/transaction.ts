@@ -67,15 +67,23 @@ export function deliverAtOnce(
     const { session } = connection
     const bdat = session.bdat(sizeOf(content), true)
     await connection.write('message', [...opening(connection, envelope), bdat, ...content])
-    return allReplies(connection, envelope, 1)
+    const replies = await openingReplies(connection, envelope)
+    return { ...replies, message: await connection.reply('message', connection.timeouts.dataTerminationMs) }
   })
 }
 
-/** Over a hop, content that comes in pieces: `begin`, `send` them, `finish`. Waits for room on the wire only. */
+/** Chunks on their way whose reply was not read. A reply that waits takes 0.8 KiB (measured), and a message has thousands. */
+const WINDOW = 32
+
+/** Over a hop, content that comes in pieces: `begin`, `send` them, `finish`. Waits for room on the wire and in the window. */
 export class PiecewiseDelivery {
   readonly #connection: Connection
   readonly #envelope: Envelope
+  /** Sent, and not answered yet. */
   #chunks = 0
+  #opening: Pick<TransactionReplies, 'mail' | 'recipients'> | null = null
+  /** The first chunk that was refused; until then the last reply. */
+  #message: Reply | null = null
 
   private constructor(connection: Connection, envelope: Envelope) {
     this.#connection = connection
@@ -90,21 +98,42 @@ export class PiecewiseDelivery {
 
   /** @throws ConnectionError */
   send(content: Content): Promise<void> {
-    return this.#chunk('BDAT', content, false)
+    return inStep(this.#connection, async () => {
+      await this.#chunk('BDAT', content, false)
+      if (this.#chunks > WINDOW) await this.#answered('BDAT', this.#connection.timeouts.dataBlockMs)
+    })
   }
 
   /** The last piece, and all the replies. @throws ConnectionError */
-  async finish(content: Content): Promise<TransactionReplies> {
-    await this.#chunk('message', content, true)
-    return inStep(this.#connection, () => allReplies(this.#connection, this.#envelope, this.#chunks))
+  finish(content: Content): Promise<TransactionReplies> {
+    return inStep(this.#connection, async () => {
+      await this.#chunk('message', content, true)
+      let opening = this.#opening
+      while (this.#chunks > 0) {
+        opening = await this.#answered('message', this.#connection.timeouts.dataTerminationMs)
+      }
+      if (opening === null) throw new Error('no chunk was sent')
+      return { ...opening, message: this.#message }
+    })
   }
 
   #chunk(phase: string, content: Content, last: boolean): Promise<void> {
     this.#chunks++
     const connection = this.#connection
-    return inStep(connection, () =>
-      connection.write(phase, [connection.session.bdat(sizeOf(content), last), ...content]),
-    )
+    return connection.write(phase, [connection.session.bdat(sizeOf(content), last), ...content])
+  }
+
+  /** Reads the reply to a chunk, and before the first of them those to MAIL and RCPT. */
+  async #answered(
+    phase: string,
+    timeoutMs: number,
+  ): Promise<Pick<TransactionReplies, 'mail' | 'recipients'>> {
+    const connection = this.#connection
+    this.#opening ??= await openingReplies(connection, this.#envelope)
+    const answer = await connection.reply(phase, timeoutMs)
+    if (this.#message === null || this.#message.code < 300) this.#message = answer
+    this.#chunks--
+    return this.#opening
   }
 }
 
@@ -173,21 +202,13 @@ function mailCommand(connection: Connection, envelope: Envelope): Uint8Array {
   return octets
 }
 
-/** To everything that was sent before the first was read. The first chunk that was refused is the answer. */
-async function allReplies(
+/** To MAIL and RCPT, where the content was sent with them. */
+async function openingReplies(
   connection: Connection,
   envelope: Envelope,
-  chunks: number,
-): Promise<TransactionReplies> {
-  const { timeouts } = connection
-  const mail = await connection.reply('message', timeouts.dataTerminationMs)
-  const recipients = await rcptReplies(connection, envelope, 'message')
-  let message: Reply | null = null
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const answer = await connection.reply('message', timeouts.dataTerminationMs)
-    if (message === null || message.code < 300) message = answer
-  }
-  return { mail, recipients, message }
+): Promise<Pick<TransactionReplies, 'mail' | 'recipients'>> {
+  const mail = await connection.reply('message', connection.timeouts.dataTerminationMs)
+  return { mail, recipients: await rcptReplies(connection, envelope, 'message') }
 }
 
 async function rcptReplies(connection: Connection, envelope: Envelope, phase: string): Promise<Reply[]> {

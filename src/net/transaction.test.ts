@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import type { Envelope } from '../smtp/envelope.ts'
+import { TIMEOUTS } from '../smtp/limits.ts'
+import { Connection } from './connection.ts'
+import { PiecewiseDelivery } from './transaction.ts'
+
+const ENVELOPE: Envelope = {
+  reversePath: { localPart: 'alice', domain: 'example.com' },
+  recipients: [
+    { forwardPath: { localPart: 'bob', domain: 'example.net' } },
+    { forwardPath: { localPart: 'carol', domain: 'example.net' } },
+  ],
+  body: '7BIT',
+  smtputf8: false,
+}
+const CHUNK = Buffer.from('0123456789')
+
+/** A server that answers nothing by itself after EHLO, and the connection to it. */
+async function connected(t: TestContext): Promise<{ connection: Connection; socket: Socket }> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const accepted = once(server, 'connection') as Promise<[Socket]>
+  const opening = Connection.open({
+    host: '127.0.0.1',
+    port,
+    hostname: 'client.example.com',
+    tls: { mode: 'none' },
+    connectMs: 5000,
+    timeouts: TIMEOUTS,
+  })
+  const [socket] = await accepted
+  socket.on('error', () => {})
+  socket.once('data', () => socket.write('250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n'))
+  socket.write('220 mx\r\n')
+  const connection = await opening
+  t.after(() => {
+    connection.destroy()
+    server.close()
+  })
+  return { connection, socket }
+}
+
+test('replies are read while content goes out, and no more is sent ahead of them than a window', async t => {
+  const { connection, socket } = await connected(t)
+  let heard = ''
+  let chunks = 0
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    heard += text
+    chunks = heard.split('BDAT').length - 1
+    socket.emit('heard')
+  })
+  const delivery = await PiecewiseDelivery.begin(connection, ENVELOPE)
+  let sent = 0
+  const sending = (async () => {
+    for (; sent < 200; sent++) await delivery.send([CHUNK])
+  })()
+  // What could be sent without a reply was sent when another connection has been opened.
+  await connected(t)
+  const ahead = sent
+  assert.ok(ahead < 100, `${ahead} chunks were sent without a reply`)
+  while (chunks < ahead) await once(socket, 'heard')
+  socket.write(`250 mail\r\n250 bob\r\n250 carol\r\n${'250 chunk\r\n'.repeat(chunks)}`)
+  let answered = chunks
+  socket.on('heard', () => {
+    for (; answered < chunks; answered++) socket.write('250 2.0.0 taken\r\n')
+  })
+  await sending
+  const { mail, recipients, message } = await delivery.finish([])
+  assert.equal(mail.lines[0], 'mail')
+  assert.deepEqual(
+    recipients.map(({ lines }) => lines[0]),
+    ['bob', 'carol'],
+  )
+  assert.deepEqual(message, { code: 250, status: '2.0.0', lines: ['taken'] })
+  assert.equal(connection.session.outstanding, 0)
+})
+
+test('the first chunk that is refused is the answer', async t => {
+  const { connection, socket } = await connected(t)
+  const delivery = await PiecewiseDelivery.begin(connection, ENVELOPE)
+  socket.write(
+    '250 mail\r\n250 bob\r\n250 carol\r\n250 chunk\r\n452 4.3.1 full\r\n503 5.5.1 no transaction\r\n',
+  )
+  await delivery.send([CHUNK])
+  await delivery.send([CHUNK])
+  const { message } = await delivery.finish([])
+  assert.deepEqual(message, { code: 452, status: '4.3.1', lines: ['full'] })
+})
