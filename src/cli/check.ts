@@ -4,6 +4,7 @@
  */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { FileError, readPem, readSecret } from '../config/file.ts'
 import type { Problem } from '../config/load.ts'
 import { locate } from '../config/locate.ts'
@@ -11,6 +12,7 @@ import { type Config, tomlKey } from '../config/schema.ts'
 import { isRemote } from '../config/value.ts'
 import { GitError, git } from '../directory/git.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
+import { formatEndpoint } from '../net/endpoint.ts'
 import { roleName } from '../net/tls.ts'
 import { loadKey } from '../signer/key-store.ts'
 import { keysOf } from '../submission/sign-in.ts'
@@ -61,6 +63,8 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
       }
     })
   }
+  check.doors(config, services)
+  if (services.includes('relay')) check.spool(config.relay.spool)
   if (config.send && options.services === undefined) {
     const { passwordFile, ca: trusted } = config.send
     check.run(['send', 'password_file'], () => readSecret(passwordFile))
@@ -87,6 +91,35 @@ class Check implements Findings {
 
   #problem(keys: readonly string[], message: string): Problem {
     return { file: this.#file, line: locate(this.#options.toml, keys), key: keys.join('.'), message }
+  }
+
+  /** Two services of this machine at one address and port: the second would not start. */
+  doors(config: Config, services: readonly ServiceName[]): void {
+    const taken = new Map<string, string>()
+    const doors = services.flatMap(name => [
+      { keys: [name, 'listen'], endpoint: config[name].listen },
+      ...(name === 'submission' && config.submission.listenStarttls !== undefined
+        ? [{ keys: [name, 'listen_starttls'], endpoint: config.submission.listenStarttls }]
+        : []),
+    ])
+    for (const { keys, endpoint } of doors) {
+      const door = formatEndpoint(endpoint)
+      const other = taken.get(door)
+      if (other !== undefined && endpoint.port !== 0)
+        this.error(keys, `${door} is taken by ${other}: write another port`)
+      taken.set(door, keys.join('.'))
+    }
+  }
+
+  /** The spool is a folder, or will be one. */
+  spool(path: string): void {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found !== undefined && !found.isDirectory()) {
+      this.error(
+        ['relay', 'spool'],
+        `${path}: is a file, and should be a folder: move it away, or write another path`,
+      )
+    }
   }
 
   /** What `look` returns, or `undefined` once what it throws about a file has been noted. */

@@ -125,7 +125,8 @@ test('the files of other ways to sign in are looked at', async t => {
     settings: { submission: { client_ca: 'clients.pem' }, 'submission.oauth': oauth },
   })
   const at = (name: string) => join(deployment.file, '..', name)
-  const remedy = 'there is no such file: make it with `ptt init`, or correct the path in ptt.toml'
+  const remedy =
+    'there is no such file: put it there (`ptt init` makes those of a new deployment) or correct the path in ptt.toml'
   assert.deepEqual(await findings(deployment), [
     `submission.client_ca: clients.pem: ${remedy}`,
     `submission.oauth.jwks: keys.json: ${remedy}`,
@@ -220,6 +221,11 @@ const damages: [what: string, damage: Damage, found: RegExp[]][] = [
       /^submission\.certificate: tls\/submission\.pem: holds a damaged certificate/,
       /^submission\.key: tls\/submission\.key: is not a private key in PEM/,
     ],
+  ],
+  [
+    'a spool that is a file',
+    ({ config }) => writeFileSync(config.relay.spool, ''),
+    [/^relay\.spool: .*spool: is a file, and should be a folder/],
   ],
   [
     'a certificate for another host',
@@ -388,3 +394,12 @@ ${snippet}
     }
   })
 }
+
+test('config check finds two services at one port', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make()
+  const { config } = deployment
+  const crossed = { ...config, relay: { ...config.relay, listen: config.signer.listen } }
+  const told = await findings({ ...deployment, config: crossed })
+  assert.deepEqual(told, ['relay.listen: 127.0.0.1:2525 is taken by signer.listen: write another port'])
+})

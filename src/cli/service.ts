@@ -147,11 +147,11 @@ function tellChanges(name: ServiceName, running: Config, log: Log): void {
 /** Of the keys a service reads, those that differ, as they are written in the file. */
 export function changedKeys(name: ServiceName, one: Config, other: Config): string[] {
   const own = name === 'relay' ? (['relay', 'timeouts'] as const) : [name]
-  const tables = ['hop', 'directory', ...own] as const
+  const tables = ['hop', 'directory', 'hooks', ...own] as const
   const top = (['domain', 'postmaster'] as const).filter(key => one[key] !== other[key])
   const below = tables.flatMap(table => {
-    const before: Record<string, unknown> = one[table]
-    const after: Record<string, unknown> = other[table]
+    const before: Record<string, unknown> = one[table] ?? {}
+    const after: Record<string, unknown> = other[table] ?? {}
     return Object.keys({ ...before, ...after })
       .filter(key => !isDeepStrictEqual(before[key], after[key]))
       .map(key => `${table}.${tomlKey(key)}`)

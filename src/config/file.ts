@@ -52,7 +52,7 @@ function read(path: string, complaint: (mode: number) => string | null): string 
 function reason(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'ENOENT')
-    return 'there is no such file: make it with `ptt init`, or correct the path in ptt.toml'
+    return 'there is no such file: put it there (`ptt init` makes those of a new deployment) or correct the path in ptt.toml'
   if (code === 'EACCES') return 'may not be read by this user'
   return error instanceof Error ? error.message : String(error)
 }

@@ -322,6 +322,22 @@ export function configSchema(domain: string, folder: string) {
     connectMs: text(kind.wait).prefault('30s').describe('How long to wait for a connection to one address.'),
   })
 
+  const hook = (service: string, port: number) =>
+    text(kind.endpoint(port, 0))
+      .exactOptional()
+      .meta({
+        description: `Where ${service} hears of a push. Not set: nowhere.`,
+        examples: [`127.0.0.1:${port}`],
+      })
+  const hooks = z.object({
+    secret: path
+      .prefault('hooks.secret')
+      .describe('The file with the secret that the Git host knows too: openssl rand -hex 32.'),
+    submission: hook('submission', 8418),
+    signer: hook('the signer', 8419),
+    relay: hook('the relay', 8420),
+  })
+
   const wait = (least: string, what: string) => text(kind.wait).prefault(least).describe(what)
   const timeouts = z.object({
     greetingMs: wait('5m', 'For the greeting (RFC 5321 §4.5.3.2.1: at least 5m).'),
@@ -364,6 +380,11 @@ export function configSchema(domain: string, folder: string) {
     signer: signer.prefault({}).describe('Signer (NEC): signs it with DKIM and keeps the public key in DNS.'),
     relay: relay.prefault({}).describe('Relay (MTI-GF): keeps it on disk until it is delivered.'),
     timeouts: timeouts.prefault({}).describe('How long the relay waits for another mail server.'),
+    hooks: hooks
+      .exactOptional()
+      .describe(
+        'POST /hooks/git of GitHub, Gitea or GitLab: a push is looked at when it comes. HTTP without TLS, for a reverse proxy.',
+      ),
     send: send.exactOptional().describe('What `ptt send` uses.'),
   })
 }

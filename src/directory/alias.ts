@@ -4,11 +4,21 @@ import type { Mailbox } from '../smtp/path.ts'
 import { foldMailbox } from './may-send.ts'
 import type { Problem } from './problem.ts'
 
-/** By folded address; a user without targets is here with none: his mail goes where the MX of his domain leads. */
-export type Targets = Map<
-  string,
-  { readonly to: readonly Mailbox[]; readonly file: string; readonly line: number }
->
+/** Of one address: a user without targets has none of them, and his mail goes where the MX of his domain leads. */
+export interface Target {
+  readonly to: readonly Mailbox[]
+  /** The same, as they are compared. */
+  readonly addresses: readonly string[]
+  readonly file: string
+  readonly line: number
+}
+
+/** By folded address. */
+export type Targets = Map<string, Target>
+
+export function targetAt(to: readonly Mailbox[], file: string, line: number): Target {
+  return { to, addresses: to.map(addressOf), file, line }
+}
 
 /** Deeper than anybody means; what is below it can be walked by plain recursion. */
 const MAX_DEPTH = 50
@@ -43,10 +53,11 @@ export function unendingTargets(targets: Targets): Problem[] {
       problems.push({ file: target.file, line: target.line, rule: `targets never end: ${way}` })
       return
     }
-    for (const mailbox of target.to) walk(addressOf(mailbox), [...trail, name])
+    for (const address of target.addresses) walk(address, [...trail, name])
     done.add(name)
   }
-  for (const name of targets.keys()) walk(name, [])
+  for (const [name, { addresses }] of targets)
+    if (addresses.some(address => targets.has(address))) walk(name, [])
   return problems
 }
 

@@ -1,7 +1,7 @@
 /** The files of a commit, each read alone → one directory, or what is wrong between them. */
 
 import type { Mailbox } from '../smtp/path.ts'
-import { type Targets, targetsOf, unendingTargets } from './alias.ts'
+import { type Target, type Targets, targetsOf, unendingTargets } from './alias.ts'
 import type { Directory, User, UserLimits } from './directory.ts'
 import type { Entry, GroupEntry } from './entry.ts'
 import { domainOf } from './layout.ts'
@@ -45,10 +45,11 @@ export async function assemble(
   const targets: Targets = new Map()
   const limits = new Map<string, UserLimits>()
   const grouped: { readonly file: string; readonly group: GroupEntry }[] = []
-  const add = (name: string, to: readonly Mailbox[], file: string, line: number) => {
+  const add = (name: string, target: Target) => {
     const other = targets.get(name)
+    const { file, line } = target
     if (other) problems.push({ file, line, rule: `${name} is already in ${other.file}:${other.line}` })
-    else targets.set(name, { to, file, line })
+    else targets.set(name, target)
   }
   let index = 0
   for (const [file, { entry }] of entries) {
@@ -56,17 +57,17 @@ export async function assemble(
     domains.add(entry.domain)
     switch (entry.kind) {
       case 'user':
-        add(entry.user.name, entry.user.targets, file, entry.line)
+        add(entry.user.name, entry.target)
         users.set(entry.user.name, entry.user)
         break
       case 'group':
-        add(entry.group.name, entry.group.targets, file, entry.group.line)
+        add(entry.group.name, entry.group.target)
         grouped.push({ file, group: entry.group })
         break
       case 'aliases':
-        for (const { name, to, line } of entry.aliases) {
-          add(name, to, file, line)
-          aliases.set(name, to)
+        for (const { name, target } of entry.aliases) {
+          add(name, target)
+          aliases.set(name, target.to)
         }
         break
       case 'domain':

@@ -26,6 +26,9 @@ export interface CloneOptions {
 const MARK = 'ptt-clone'
 /** Reading our own disk is quick; a fetch may wait for a network. */
 const LOCAL_TIMEOUT_MS = 30_000
+const MAINTENANCE_TIMEOUT_MS = 300_000
+/** Packing what came, now and then a matter of seconds, is not for somebody to wait for: see maintain(). */
+const FETCH = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance']
 const LEFT_OVER = /\.lock$|^tmp_|^gnupg-/
 const CORRUPT =
   /corrupt|bad object|bad tree|missing (blob|tree|commit)|unable to read|inflate|not a git repository: /i
@@ -125,6 +128,11 @@ export class Clone {
     this.#kept = commit
   }
 
+  /** What git does now and then so that a repository stays small and quick. */
+  async maintain(): Promise<void> {
+    await this.run(['maintenance', 'run', '--auto', '--quiet'], { timeoutMs: MAINTENANCE_TIMEOUT_MS })
+  }
+
   /** Every file of a commit. */
   files(commit: string): Promise<Map<string, Blob>> {
     return filesOf(this.#run, commit)
@@ -149,7 +157,7 @@ export class Clone {
   async #fetch(folder: string, timeoutMs: number): Promise<Fetched> {
     const { remote, branch } = this.#options
     const refspec = `+refs/heads/${branch}:${this.references.full('seen')}`
-    const args = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--', remote.url, refspec]
+    const args = [...FETCH, '--', remote.url, refspec]
     try {
       await this.run(args, { folder, remote, timeoutMs })
     } catch (error) {
@@ -198,7 +206,7 @@ export class Clone {
   /** Nothing where there is nothing, or nothing readable. */
   async #copy(from: string, to: string, name: 'good' | 'accepted'): Promise<void> {
     const ref = this.references.full(name)
-    const args = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--', from, `+${ref}:${ref}`]
+    const args = [...FETCH, '--', from, `+${ref}:${ref}`]
     await this.run(args, { folder: to }).catch(() => {})
   }
 

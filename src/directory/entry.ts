@@ -1,6 +1,7 @@
 /** One file of the repository, read: what it says of a user, a group, a domain or its aliases. */
 
 import type { Mailbox } from '../smtp/path.ts'
+import { type Target, targetAt } from './alias.ts'
 import type { User, UserLimits } from './directory.ts'
 import { localPartOf, placeOf } from './layout.ts'
 import { lineAt } from './lines.ts'
@@ -9,7 +10,7 @@ import { type GroupFile, Schema, type UserFile } from './schema.ts'
 
 export type Entry =
   /** As the file alone has him: without groups and the limits of the domain. */
-  | { readonly kind: 'user'; readonly domain: string; readonly user: User; readonly line: number }
+  | { readonly kind: 'user'; readonly domain: string; readonly user: User; readonly target: Target }
   | { readonly kind: 'group'; readonly domain: string; readonly group: GroupEntry }
   | { readonly kind: 'aliases'; readonly domain: string; readonly aliases: readonly Alias[] }
   | { readonly kind: 'domain'; readonly domain: string; readonly limits: UserLimits | undefined }
@@ -19,13 +20,12 @@ export interface GroupEntry extends GroupFile {
   /** `sales@example.com` */
   readonly name: string
   readonly memberLines: readonly number[]
-  readonly line: number
+  readonly target: Target
 }
 
 export interface Alias {
   readonly name: string
-  readonly to: readonly Mailbox[]
-  readonly line: number
+  readonly target: Target
 }
 
 /** A file that has no problem, or every problem of it. */
@@ -65,16 +65,21 @@ export class EntryParser {
           return {
             kind: 'group',
             domain,
-            group: { ...value, name, memberLines, line: lines.get('targets') ?? 1 },
+            group: {
+              ...value,
+              name,
+              memberLines,
+              target: targetAt(value.targets, path, lines.get('targets') ?? 1),
+            },
           }
         })
       case 'user':
         return made(schema.user(path, text), ({ value, lines }) =>
-          userOf(place.localPart, domain, value, lines),
+          userOf(path, place.localPart, domain, value, lines),
         )
       case 'original':
         return made(schema.original(path, text), ({ value, lines }) => {
-          return userOf(place.localPart, domain, value, lines)
+          return userOf(path, place.localPart, domain, value, lines)
         })
     }
   }
@@ -97,6 +102,7 @@ function failed(file: string, rule: string): Read {
 }
 
 function userOf(
+  file: string,
   localPart: string,
   domain: string,
   { password, app_passwords, senders, targets, limits, suspended }: UserFile,
@@ -110,7 +116,7 @@ function userOf(
     ...(limits === undefined ? {} : { limits }),
     ...(suspended === undefined ? {} : { suspended }),
   }
-  return { kind: 'user', domain, user, line: lines.get('targets') ?? 1 }
+  return { kind: 'user', domain, user, target: targetAt(targets, file, lines.get('targets') ?? 1) }
 }
 
 function aliasesOf(file: string, domain: string, read: Parsed<Record<string, Mailbox[]>>): Read {
@@ -121,7 +127,7 @@ function aliasesOf(file: string, domain: string, read: Parsed<Record<string, Mai
     const line = read.lines.get(key) ?? 1
     const localPart = localPartOf(key)
     if (localPart === null) problems.push({ file, line, rule: `${JSON.stringify(key)} is not a local-part` })
-    else aliases.push({ name: `${localPart}@${domain}`, to, line })
+    else aliases.push({ name: `${localPart}@${domain}`, target: targetAt(to, file, line) })
   }
   return problems.length > 0
     ? { ok: false, problems }

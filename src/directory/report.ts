@@ -35,7 +35,9 @@ export class Report {
       ...(signer === null ? {} : { signer }),
       ...(rewritten ? { rewritten } : {}),
       // From the committer's clock to ours, which need not agree.
-      ...(committedSeconds === null ? {} : { lagSeconds: this.#now() / 1000 - committedSeconds }),
+      ...(committedSeconds === null
+        ? {}
+        : { lag_seconds: Math.round(this.#now() / 1000 - committedSeconds) }),
       users: users.size,
       groups: groups.size,
       aliases: aliases.size,
@@ -54,7 +56,15 @@ export class Report {
     this.#reachable(commit)
     if (!this.#isNews(commit)) return
     for (const { file, line, rule } of problems.slice(0, MAX_PROBLEMS)) {
-      const fields = { state: 'broken', commit, file, line, rule, problems: problems.length, inForce }
+      const fields = {
+        state: 'broken',
+        commit,
+        file,
+        line,
+        rule,
+        problems: problems.length,
+        in_force: inForce,
+      }
       this.#log.event('directory', fields, 'error')
     }
   }
@@ -62,7 +72,11 @@ export class Report {
   refused(commit: string, { rule, reason, advice }: RefusedError, inForce: string | null): void {
     this.#reachable(commit)
     if (!this.#isNews(`${commit} ${reason}`)) return
-    this.#log.event('directory', { state: 'refused', commit, rule, reason, advice, inForce }, 'error')
+    this.#log.event(
+      'directory',
+      { state: 'refused', commit, rule, reason, advice, in_force: inForce },
+      'error',
+    )
   }
 
   /** To be called at each attempt that fails: the alarm comes with one of them. */
@@ -71,11 +85,11 @@ export class Report {
     const { sinceMs, alarmed } = this.#trouble ?? { sinceMs: nowMs, alarmed: false }
     const told = advice || undefined
     if (this.#trouble?.reason !== reason)
-      this.#log.event('directory', { state: 'unreachable', reason, advice: told, inForce }, 'error')
+      this.#log.event('directory', { state: 'unreachable', reason, advice: told, in_force: inForce }, 'error')
     const due = nowMs - sinceMs >= this.#alarmAfterMs
     if (due && !alarmed) {
       const minutes = Math.floor((nowMs - sinceMs) / 60_000)
-      const fields = { about: 'directory', minutes, reason, advice: told, inForce }
+      const fields = { about: 'directory', minutes, reason, advice: told, in_force: inForce }
       this.#log.event('alarm', fields, 'error')
     }
     this.#trouble = { reason, sinceMs, alarmed: alarmed || due }

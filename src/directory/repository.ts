@@ -5,7 +5,7 @@
  * `require` refuses or a remote that cannot be reached changes nothing but the log, at a restart as well: the commit is
  * kept in the clone. Whatever happens is an event `directory` with a `state`:
  *
- *   in force     a commit was read and is what counts from now on; `lagSeconds` since it was made
+ *   in force     a commit was read and is what counts from now on; `lag_seconds` since it was made
  *   weak hashes  it has users with the original ptt's hash
  *   broken       a commit was refused: one event a problem, with commit, file, line and rule
  *   refused      a commit was not read: its history was rewritten, or it is not signed as it must be
@@ -139,8 +139,11 @@ class RepositoryFollower implements Follower {
   /** Never rejects: the service goes on with what it has. */
   async #work(): Promise<void> {
     if (this.#stop.signal.aborted) return
+    const before = this.#current
     try {
       await this.#take(await this.#clone.fetch(this.#options.timeoutMs ?? FETCH_TIMEOUT_MS))
+      // What is wrong with the disk, the next fetch tells.
+      if (this.#current !== before) await this.#clone.maintain().catch(() => {})
     } catch (error) {
       this.#unreachable(String(error), 'this is a fault of ptt, or of the disk the clone is on')
     }

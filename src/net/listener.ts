@@ -83,6 +83,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     session.run().finally(() => sessions.delete(session))
   })
   await listening(server, options.address)
+  // ENFILE and the like: the connection is lost, those that are open are not.
+  server.on('error', error =>
+    options.log.event('alarm', { about: 'listener', error: error.message }, 'error'),
+  )
   const address = server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.address.port,

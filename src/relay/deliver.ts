@@ -167,7 +167,13 @@ function report(results: readonly Reported[], job: Job, delivery: Delivery, ms: 
     })
     const { status, diagnostic, remote } = first.evidence
     const due = first.action === 'deferred' ? new Date(first.dueMs).toISOString() : undefined
-    const facts = { id: job.message.id, recipients, remote, status, reply: diagnostic, due, ms }
-    delivery.log.event(EVENTS[first.action], facts)
+    // A notice goes by the id it will have; that the signer took it is no delivery yet.
+    const id = job.message.envelope.xptt?.id ?? job.message.id
+    const handed = job.destination === TO_SIGNER && first.action === 'delivered'
+    const facts = { id, recipients, remote, status, reply: diagnostic, due, ms }
+    delivery.log.event(
+      handed ? 'notice' : EVENTS[first.action],
+      handed ? { ...facts, state: 'handed on' } : facts,
+    )
   }
 }

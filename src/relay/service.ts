@@ -9,6 +9,7 @@
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
 import { follow } from '../directory/repository.ts'
+import { openHooks } from '../hooks/hooks.ts'
 import { hopSession } from '../net/hop.ts'
 import { listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
@@ -101,8 +102,10 @@ export async function startRelay(config: Config, log: Log) {
     handler: () => new RelaySession(around),
   })
   scheduler.start()
+  const hooks = await openHooks(config, 'relay', () => follower.refresh(), log)
   log.event('started', {
     port: listener.port,
+    hooks_port: hooks?.port,
     engine: relay.engine,
     queued: await queue.count(),
     directory: follower.current().commit,
@@ -117,6 +120,7 @@ export async function startRelay(config: Config, log: Log) {
     },
     async close() {
       log.event('stopping')
+      await hooks?.close()
       await listener.close(GRACE_MS)
       settler.close()
       await scheduler.close(GRACE_MS)

@@ -81,7 +81,8 @@ function wordsFor(entry: Entry): string[] | null {
     case 'bounced':
       return [said('recipients', 'to '), said('reply')]
     case 'notice':
-      return [said('about', 'about ')]
+      // That it was handed to the signer, the signer tells.
+      return fields.state === undefined ? [said('about', 'about ')] : null
     case 'refused':
       // What the pretend Internet refuses, the relay tells with the id of the message.
       return service === 'internet' ? null : [said('verb'), said('reply'), said('reason')]

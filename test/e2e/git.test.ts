@@ -61,7 +61,7 @@ test('a broken commit: the last good one stays in force, and file and line are t
   )
   assert.equal(level, 'error')
   assert.deepEqual(
-    [fields.commit, fields.inForce, fields.file, fields.line],
+    [fields.commit, fields.in_force, fields.file, fields.line],
     [broken, good, `${DOMAIN}/users/carol.toml`, 2],
   )
   assert.match(await send(deployment), /^250 /)

@@ -31,7 +31,7 @@ async function users(t: TestContext): Promise<GitRepository> {
 const refusals = (log: Listener) =>
   log.told
     .filter(({ state }) => state === 'refused')
-    .map(({ level, rule, commit, inForce }) => [level, rule, commit, inForce])
+    .map(({ level, rule, commit, in_force }) => [level, rule, commit, in_force])
 
 test('a rewritten history is refused, told once, also over a restart; what descends from the last heals', async t => {
   if (!need(t, 'git')) return
@@ -277,18 +277,18 @@ test('an alarm when the repository is out of reach for too long, once', async t 
   await follower.refresh()
   await follower.refresh()
   assert.deepEqual(log.states(), ['in force', 'unreachable', 'alarm'])
-  const { about, minutes, level, inForce } = log.last()
-  assert.deepEqual([about, minutes, level, inForce], ['directory', 1, 'error', follower.current().commit])
+  const { about, minutes, level, in_force } = log.last()
+  assert.deepEqual([about, minutes, level, in_force], ['directory', 1, 'error', follower.current().commit])
 })
 
 test('how long a commit took to be in force is told', async t => {
   if (!need(t, 'git')) return
   const repository = await users(t)
   const { follower, log } = await started(t, repository.path)
-  assert.equal(log.last().lagSeconds, undefined)
+  assert.equal(log.last().lag_seconds, undefined)
   await repository.commit(user('bob'))
   const committed = Number(await repository.git('log', '-1', '--format=%ct', 'main'))
   t.mock.timers.enable({ apis: ['Date'], now: (committed + 7) * 1000 })
   await follower.refresh()
-  assert.equal(log.last().lagSeconds, 7)
+  assert.equal(log.last().lag_seconds, 7)
 })

@@ -127,7 +127,7 @@ for (const transport of ['path', 'http'] as const)
       await follower.refresh()
       await follower.refresh()
       assert.equal(follower.current().commit, first)
-      assert.deepEqual([log.last().state, log.last().inForce], ['unreachable', first])
+      assert.deepEqual([log.last().state, log.last().in_force], ['unreachable', first])
       assert.deepEqual(leftOver(clone), [])
     }
     assert.equal(statSync(join(clone, 'ptt-clone')).ino, made, 'it is not our clone that has to be made anew')

@@ -107,7 +107,7 @@ test('a remote that goes away and comes back', async t => {
   await follower.refresh()
   assert.deepEqual(log.states(), ['in force', 'unreachable'])
   assert.equal(log.told[1]?.level, 'error')
-  assert.equal(log.told[1]?.inForce, first)
+  assert.equal(log.told[1]?.in_force, first)
   assert.match(String(log.told[1]?.reason), /refused|connect/i)
   assert.equal(follower.current().commit, first)
 
@@ -190,7 +190,7 @@ test('a broken commit changes nothing, is told once, and heals', async t => {
   assert.deepEqual(
     log.told
       .slice(1)
-      .map(({ level, state, commit, file, line, inForce }) => [level, state, commit, file, line, inForce]),
+      .map(({ level, state, commit, file, line, in_force }) => [level, state, commit, file, line, in_force]),
     [
       ['error', 'broken', broken, 'example.com/users/bob.toml', 3, first],
       ['error', 'broken', broken, 'example.com/users/carol.toml', 2, first],
