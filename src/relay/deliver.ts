@@ -171,9 +171,6 @@ function report(results: readonly Reported[], job: Job, delivery: Delivery, ms: 
     const id = job.message.envelope.xptt?.id ?? job.message.id
     const handed = job.destination === TO_SIGNER && first.action === 'delivered'
     const facts = { id, recipients, remote, status, reply: diagnostic, due, ms }
-    delivery.log.event(
-      handed ? 'notice' : EVENTS[first.action],
-      handed ? { ...facts, state: 'handed on' } : facts,
-    )
+    delivery.log.event(handed ? 'attempt' : EVENTS[first.action], facts)
   }
 }

@@ -81,8 +81,7 @@ function wordsFor(entry: Entry): string[] | null {
     case 'bounced':
       return [said('recipients', 'to '), said('reply')]
     case 'notice':
-      // That it was handed to the signer, the signer tells.
-      return fields.state === undefined ? [said('about', 'about ')] : null
+      return [said('about', 'about ')]
     case 'refused':
       // What the pretend Internet refuses, the relay tells with the id of the message.
       return service === 'internet' ? null : [said('verb'), said('reply'), said('reason')]
