@@ -7,7 +7,7 @@ import { test } from 'node:test'
 
 const ANY = '*'
 const services = ['submission', 'signer', 'relay']
-const below = ['smtp', 'message', 'dkim', 'dns', 'net', 'directory', 'queue', 'observe', 'config']
+const below = ['smtp', 'message', 'dkim', 'dns', 'net', 'hooks', 'directory', 'queue', 'observe', 'config']
 
 /** folder → [folders it may import beside itself, builtins it may name]. */
 const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
@@ -32,12 +32,16 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
     ['smtp', 'dns', 'observe'],
     ['net', 'tls', 'dgram'],
   ],
-  submission: [['smtp', 'message', 'queue', 'directory', 'net', 'observe', 'config'], []],
+  hooks: [
+    ['observe', 'config'],
+    ['http', 'crypto', 'events'],
+  ],
+  submission: [['smtp', 'message', 'queue', 'directory', 'net', 'hooks', 'observe', 'config'], []],
   signer: [
-    ['smtp', 'message', 'dkim', 'dns', 'directory', 'net', 'observe', 'config'],
+    ['smtp', 'message', 'dkim', 'dns', 'directory', 'net', 'hooks', 'observe', 'config'],
     ['fs', 'crypto'],
   ],
-  relay: [['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'observe', 'config'], []],
+  relay: [['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'hooks', 'observe', 'config'], []],
   sandbox: [[...below, ...services], [ANY]],
   cli: [[...below, ...services, 'sandbox'], [ANY]],
 }

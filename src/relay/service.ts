@@ -40,6 +40,7 @@ export async function startRelay(config: Config, log: Log) {
   const { relay, domain, directory, hop } = config
   const hopPair = { certificate: readPem(relay.hopCertificate), key: readSecret(relay.hopKey) }
   const follower = await follow({ ...directory, clone: relay.clone, domain, log })
+  const hooks = await openHooks(config, 'relay', () => follower.refresh(), log)
   const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
   const resolver = new Resolver({ servers: relay.resolver })
   const sites = new Sites(relay.concurrency)
@@ -102,7 +103,6 @@ export async function startRelay(config: Config, log: Log) {
     handler: () => new RelaySession(around),
   })
   scheduler.start()
-  const hooks = await openHooks(config, 'relay', () => follower.refresh(), log)
   log.event('started', {
     port: listener.port,
     hooks_port: hooks?.port,

@@ -12,6 +12,7 @@ import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
 import { follow } from '../directory/repository.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
+import { openHooks } from '../hooks/hooks.ts'
 import { hopSession } from '../net/hop.ts'
 import { listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
@@ -41,6 +42,7 @@ export async function startSigner(config: Config, log: Log) {
   const { key, record } = loadKey(config)
   const tsigKey = parseTsigKey(readSecret(signer.tsigKey).trim())
   const follower = await follow({ ...directory, clone: signer.clone, domain, log })
+  const hooks = await openHooks(config, 'signer', () => follower.refresh(), log)
   const resolver = signer.resolver.length === 0 ? undefined : new Resolver({ servers: signer.resolver })
   const lifeCycle = new LifeCycle({
     log,
@@ -97,6 +99,7 @@ export async function startSigner(config: Config, log: Log) {
   })
   log.event('started', {
     port: listener.port,
+    hooks_port: hooks?.port,
     selector: signer.selector,
     domain,
     directory: follower.current().commit,
@@ -111,6 +114,7 @@ export async function startSigner(config: Config, log: Log) {
     },
     async close() {
       log.event('stopping')
+      await hooks?.close()
       lifeCycle.close()
       await listener.close(GRACE_MS)
       relay.close()

@@ -10,6 +10,7 @@
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
 import { follow } from '../directory/repository.ts'
+import { openHooks } from '../hooks/hooks.ts'
 import type { Endpoint } from '../net/endpoint.ts'
 import { type Listener, listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
@@ -48,6 +49,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     domain,
     log,
   })
+  const hooks = await openHooks(config, 'submission', () => follower.refresh(), log)
   const signer = new Peer({
     endpoint: submission.signer,
     role: 'signer',
@@ -116,6 +118,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
   const starttls = listenStarttls === undefined ? null : await door(listenStarttls, 'starttls')
   log.event('started', {
     port: listener.port,
+    hooks_port: hooks?.port,
     starttls_port: starttls?.port,
     directory: follower.current().commit,
   })
@@ -129,6 +132,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     },
     async close() {
       log.event('stopping')
+      await hooks?.close()
       await Promise.all([listener.close(GRACE_MS), starttls?.close(GRACE_MS)])
       signer.close()
       await follower.close()
