@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatMailbox } from '../smtp/path.ts'
-import { contentOf, envelopeOf, readInput, recipientsOf } from './send-input.ts'
+import { contentOf, envelopeOf, qualified, readInput, recipientsOf } from './send-input.ts'
 
 const alice = { localPart: 'alice', domain: 'example.test' }
 
@@ -86,3 +86,22 @@ test('Latin-1 in a field needs no SMTPUTF8', () => {
   )
   assert.equal(envelopeOf(alice, [alice], content).smtputf8, false)
 })
+
+const names: [field: string, qualified: string][] = [
+  // What cron writes.
+  ['From: root (Cron Daemon)', 'From: root@example.test (Cron Daemon)'],
+  ['To: root', 'To: root@example.test'],
+  ['Cc: root, www-data,a@b.c', 'Cc: root@example.test, www-data@example.test,a@b.c'],
+  ['To: Root <root>', 'To: Root <root@example.test>'],
+  ['To: a@b.c (root)', 'To: a@b.c (root)'],
+  ['To: "root, alice" <a@b.c>', 'To: "root, alice" <a@b.c>'],
+  ['To: friends: a@b.c;', 'To: friends: a@b.c;'],
+  ['To:\r\n\troot', 'To: root@example.test'],
+  ['Subject: root', 'Subject: root'],
+]
+for (const [written, whole] of names)
+  test(`names of this machine get the domain: ${written}`, () => {
+    const input = readInput(Buffer.from(`${written}\r\n\r\n`), { ignoreDots: false })
+    const { header } = qualified(input, 'example.test')
+    assert.equal(Buffer.concat(header.map(({ octets }) => octets)).toString(), `${whole}\r\n`)
+  })

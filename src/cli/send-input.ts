@@ -49,6 +49,24 @@ function headerEnd(text: string): number {
   return at
 }
 
+const ADDRESS_FIELD = /^(?:resent-)?(?:from|sender|reply-to|to|cc|bcc)$/i
+/** A name of this machine where a mailbox should be: `root`, `root (Cron Daemon)`, `Root <root>`. */
+const BARE = /(^|,\s*)([\w.+-]+)(?=\s*(?:\([^()]*\)\s*)?(?:,|$))/g
+const BARE_IN_ANGLES = /<([\w.+-]+)>/g
+
+/** As sendmail does: a local-part alone gets the domain. Fields that have none stay octet for octet. */
+export function qualified({ header, body }: Input, domain: string): Input {
+  const qualify = (one: Field): Field => {
+    if (!ADDRESS_FIELD.test(one.name)) return one
+    const value = fieldBody(one)
+    // A comma between quotes is no separator: names with quotes are for their writer to qualify.
+    if (value.includes('"')) return one
+    const whole = value.replace(BARE, `$1$2@${domain}`).replace(BARE_IN_ANGLES, `<$1@${domain}>`)
+    return whole === value ? one : field(one.name, whole)
+  }
+  return { header: header.map(qualify), body }
+}
+
 /**
  * Who the message says it is for (sendmail -t): To, Cc and Bcc; when it is resent, those who get it now (RFC 5322 §3.6.6).
  * @throws SmtpError 554 5.6.0 when one of the fields is malformed.

@@ -23,7 +23,7 @@ import { TIMEOUTS } from '../smtp/limits.ts'
 import { formatMailbox, type Mailbox, type ReversePath } from '../smtp/path.ts'
 import { formatReply, isPositive, isTransient, type Reply } from '../smtp/reply.ts'
 import { type ConfigOption, configOption } from './options.ts'
-import { contentOf, distinct, envelopeOf, readInput, recipientsOf } from './send-input.ts'
+import { contentOf, distinct, envelopeOf, qualified, readInput, recipientsOf } from './send-input.ts'
 
 const EX_OK = 0
 const EX_USAGE = 64
@@ -121,7 +121,8 @@ async function attempt(
     throw new SendError(EX_USAGE, 'who gets it? Name recipients, or have them read from the message with -t')
   }
   const ignoreDots = options.ignoreDots === true || options.o === 'i'
-  const input = readInput(await buffer(standardInput), { ignoreDots })
+  const read = readInput(await buffer(standardInput), { ignoreDots })
+  const input = domain === null ? read : qualified(read, domain)
   const listed = options.readRecipients === true ? recipientsOf(input) : []
   const recipients = distinct([...named, ...listed])
   if (recipients.length === 0) throw new SendError(EX_DATAERR, 'To, Cc and Bcc of the message name nobody')
