@@ -12,6 +12,7 @@ import { type Config, tomlKey } from '../config/schema.ts'
 import { isRemote } from '../config/value.ts'
 import { GitError, git } from '../directory/git.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
+import { readHookSecret } from '../hooks/hooks.ts'
 import { formatEndpoint } from '../net/endpoint.ts'
 import { roleName } from '../net/tls.ts'
 import { loadKey } from '../signer/key-store.ts'
@@ -63,6 +64,9 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
       }
     })
   }
+  const { hooks } = config
+  if (hooks !== undefined && services.some(name => hooks[name] !== undefined))
+    check.run(['hooks', 'secret'], () => readHookSecret(hooks.secret))
   check.doors(config, services)
   if (services.includes('relay')) check.spool(config.relay.spool)
   if (config.send && options.services === undefined) {
@@ -101,6 +105,7 @@ class Check implements Findings {
       ...(name === 'submission' && config.submission.listenStarttls !== undefined
         ? [{ keys: [name, 'listen_starttls'], endpoint: config.submission.listenStarttls }]
         : []),
+      ...[config.hooks?.[name] ?? []].flat().map(endpoint => ({ keys: ['hooks', name], endpoint })),
     ])
     for (const { keys, endpoint } of doors) {
       const door = formatEndpoint(endpoint)

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { startDnsPeer } from '../../test/peers/dns.ts'
 import { need, which } from '../../test/peers/need.ts'
@@ -402,4 +402,10 @@ test('config check finds two services at one port', async t => {
   const crossed = { ...config, relay: { ...config.relay, listen: config.signer.listen } }
   const told = await findings({ ...deployment, config: crossed })
   assert.deepEqual(told, ['relay.listen: 127.0.0.1:2525 is taken by signer.listen: write another port'])
+  const secret = join(dirname(deployment.file), 'hooks.secret')
+  const hooked = { ...config, hooks: { secret, relay: config.signer.listen } }
+  writeFileSync(secret, 'short', { mode: 0o600 })
+  const [short, ...others] = await findings({ ...deployment, config: hooked })
+  assert.match(short ?? '', /^hooks\.secret: .*is shorter than 32 characters/)
+  assert.deepEqual(others, ['hooks.relay: 127.0.0.1:2525 is taken by signer.listen: write another port'])
 })

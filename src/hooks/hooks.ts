@@ -43,10 +43,14 @@ export async function openHooks(
 ): Promise<Hooks | null> {
   const address = hooks?.[service]
   if (hooks === undefined || address === undefined) return null
-  const secret = readSecret(hooks.secret).trim()
-  if (secret.length < LEAST_SECRET)
-    throw new FileError(`${hooks.secret}: is shorter than ${LEAST_SECRET} characters: openssl rand -hex 32`)
-  return listenForHooks({ address, secret, refresh, log })
+  return listenForHooks({ address, secret: readHookSecret(hooks.secret), refresh, log })
+}
+
+/** @throws FileError */
+export function readHookSecret(path: string): string {
+  const secret = readSecret(path).trim()
+  if (secret.length >= LEAST_SECRET) return secret
+  throw new FileError(`${path}: is shorter than ${LEAST_SECRET} characters: openssl rand -hex 32`)
 }
 
 export async function listenForHooks(options: HooksOptions): Promise<Hooks> {
