@@ -94,6 +94,9 @@ test('a repository over ssh; a key that is not let in, a host that is not known'
   await story(t, repository, url)
 })
 
+/** Without repetitions. */
+const changes = (states: readonly unknown[]) => states.filter((state, at) => state !== states[at - 1])
+
 test('a remote that goes away and comes back', async t => {
   if (!need(t, 'git')) return
   const repository = await users(t)
@@ -105,10 +108,11 @@ test('a remote that goes away and comes back', async t => {
 
   await follower.refresh()
   await follower.refresh()
-  assert.deepEqual(log.states(), ['in force', 'unreachable'])
+  // Told again when the reason changes: the first may be a connection that broke, and then none is to be had.
+  assert.deepEqual(changes(log.states()), ['in force', 'unreachable'])
   assert.equal(log.told[1]?.level, 'error')
   assert.equal(log.told[1]?.in_force, first)
-  assert.match(String(log.told[1]?.reason), /refused|connect/i)
+  assert.match(String(log.last().reason), /refused|connect/i)
   assert.equal(follower.current().commit, first)
 
   // A restart meanwhile.
@@ -120,7 +124,7 @@ test('a remote that goes away and comes back', async t => {
   server = await startGitHttp(repository.path, { port: server.port })
   const second = await repository.commit({ 'example.com/users/bob.toml': user })
   await follower.refresh()
-  assert.deepEqual(log.states(), ['in force', 'unreachable', 'in force', 'reachable'])
+  assert.deepEqual(changes(log.states()), ['in force', 'unreachable', 'in force', 'reachable'])
   assert.equal(follower.current().commit, second)
 })
 
