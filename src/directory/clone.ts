@@ -6,12 +6,14 @@
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { GitError, type GitOptions, git } from './git.ts'
-import { type Blob, contentsOf, filesAfter, filesOf } from './objects.ts'
+import { ObjectReader } from './object-reader.ts'
+import { type Blob, contentsOf, filesAfter, filesOf, type Later } from './objects.ts'
 import { References, type Resolved } from './references.ts'
 import { advice, type Remote } from './remote.ts'
 
 export type Fetched =
-  | ({ readonly kind: 'fetched' } & Resolved)
+  /** Its `parents` as far as they are known. */
+  | ({ readonly kind: 'fetched'; readonly parents: readonly string[] } & Resolved)
   /** The remote answers, and has no such branch. */
   | { readonly kind: 'no-branch'; readonly empty: boolean; readonly reason: string; readonly advice: string }
   | { readonly kind: 'failure'; readonly reason: string; readonly advice: string }
@@ -38,12 +40,14 @@ export class Clone {
   readonly references: References
   readonly #options: CloneOptions
   readonly #run = this.run.bind(this)
+  readonly #objects: ObjectReader
   #kept: string | null = null
 
   private constructor(folder: string, options: CloneOptions) {
     this.folder = folder
     this.#options = options
     this.references = this.#referencesOf(folder)
+    this.#objects = new ObjectReader(folder)
   }
 
   /** Opens the clone at `folder`, or makes an empty one there. Never touches a folder that is not a clone of ours. */
@@ -101,6 +105,7 @@ export class Clone {
             reason: `the clone is damaged, and the repository does not have ${good}, which was in force last`,
             advice: `if its history was rewritten on purpose, delete ${this.folder}`,
           }
+        this.#objects.close()
         const old = `${fresh}.old`
         await rename(this.folder, old)
         await rename(fresh, this.folder)
@@ -139,13 +144,18 @@ export class Clone {
   }
 
   /** The files of `to`, made of those of `from`. */
-  filesAfter(from: string, files: ReadonlyMap<string, Blob>, to: string): Promise<Map<string, Blob>> {
-    return filesAfter(this.#run, from, files, to)
+  filesAfter(from: string, files: ReadonlyMap<string, Blob>, to: string): Promise<Later> {
+    return filesAfter(this.#objects, this.#run, from, files, to)
   }
 
   /** The contents of blobs, in the order asked for. */
   contents(oids: readonly string[]): Promise<Buffer[]> {
     return contentsOf(this.#run, oids)
+  }
+
+  /** No process stays. */
+  close(): void {
+    this.#objects.close()
   }
 
   /** Any other command in the clone. */
@@ -166,9 +176,22 @@ export class Clone {
         return this.#noBranch(timeoutMs)
       throw error
     }
-    const seen = await this.#referencesOf(folder).resolve('seen')
+    const seen = await this.#seen(folder)
     if (seen === null) throw new GitError('FAILED', `${branch} does not name a commit`)
     return { kind: 'fetched', ...seen }
+  }
+
+  async #seen(folder: string): Promise<(Resolved & { parents: readonly string[] }) | null> {
+    if (folder !== this.folder) {
+      const seen = await this.#referencesOf(folder).resolve('seen')
+      return seen && { ...seen, parents: [] }
+    }
+    const [commit] = await this.#objects.read([`${this.references.full('seen')}^{commit}`])
+    if (!commit) return null
+    const [header = ''] = commit.octets.toString('latin1').split('\n\n', 1)
+    const parents = [...header.matchAll(/^parent ([0-9a-f]+)$/gm)].map(([, oid = '']) => oid)
+    const seconds = /^committer .* (\d+) [+-]\d{4}$/m.exec(header)?.[1]
+    return { commit: commit.oid, committedSeconds: Number(seconds), parents }
   }
 
   async #noBranch(timeoutMs: number): Promise<Fetched> {

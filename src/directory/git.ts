@@ -4,10 +4,10 @@
  * REACHES what the repository's URL names, over file, https or ssh; http only on this machine.
  */
 
-import { spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { Remote } from './remote.ts'
 
-export type GitErrorCode = 'MISSING' | 'TIMEOUT' | 'CANCELLED' | 'FAILED'
+export type GitErrorCode = 'MISSING' | 'TIMEOUT' | 'CANCELLED' | 'TOO_MUCH' | 'FAILED'
 
 export class GitError extends Error {
   override readonly name = 'GitError'
@@ -71,6 +71,14 @@ const MAX_OUTPUT_OCTETS = 256 * 1024 * 1024
 /** After SIGTERM git removes its lock files; after this it is not asked any more. */
 const KILL_AFTER_MS = 5000
 
+/** A git that stays: the same settings, and what goes in and out is the caller's. It ends when its input does. */
+export function startGit(args: readonly string[], folder: string): ChildProcessWithoutNullStreams {
+  const env = environment(folder, undefined, {})
+  const child = spawn('git', [...SETTINGS, ...args], { detached: true, env })
+  child.stderr.resume()
+  return child
+}
+
 /** What git wrote to its standard output. Rejects with a GitError. */
 export function git(args: readonly string[], options: GitOptions): Promise<Buffer> {
   const { folder, timeoutMs, input = '', signal, remote, settings = [] } = options
@@ -110,7 +118,7 @@ export function git(args: readonly string[], options: GitOptions): Promise<Buffe
     child.stdout.on('data', (chunk: Buffer) => {
       outputOctets += chunk.length
       if (outputOctets > MAX_OUTPUT_OCTETS)
-        end(new GitError('FAILED', `git ${args[0]} gives too much output`))
+        end(new GitError('TOO_MUCH', `git ${args[0]} gives too much output`))
       else output.push(chunk)
     })
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {

@@ -28,9 +28,12 @@ export async function inPassingClone<Result>(
   const remote = parseRemote(options.repository)
   if (!isBranch(options.branch)) throw new EditError(`"${options.branch}" is not the name of a branch`)
   const folder = await mkdtemp(join(options.temporary, 'ptt-user-'))
+  let clone: Clone | null = null
   try {
-    return await use(await Clone.open(join(folder, 'users.git'), { remote, branch: options.branch }), remote)
+    clone = await Clone.open(join(folder, 'users.git'), { remote, branch: options.branch })
+    return await use(clone, remote)
   } finally {
+    clone?.close()
     await rm(folder, { recursive: true, force: true })
   }
 }

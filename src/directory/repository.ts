@@ -23,7 +23,6 @@ import { CommitReader } from './commit-reader.ts'
 import type { Directory, Follower } from './directory.ts'
 import { GitError } from './git.ts'
 import { DirectoryError } from './problem.ts'
-import type { Resolved } from './references.ts'
 import { isBranch, parseRemote } from './remote.ts'
 import { Report } from './report.ts'
 import { type Allowed, judge, RefusedError, type Requirement } from './requirement.ts'
@@ -62,9 +61,16 @@ export async function follow(options: FollowOptions): Promise<Follower> {
     signal: stop.signal,
   })
   const follower = new RepositoryFollower(clone, stop, options)
-  await follower.start()
-  return follower
+  try {
+    await follower.start()
+    return follower
+  } catch (error) {
+    await follower.close()
+    throw error
+  }
 }
+
+type Found = Extract<Fetched, { kind: 'fetched' }>
 
 class RepositoryFollower implements Follower {
   readonly #clone: Clone
@@ -127,6 +133,7 @@ class RepositoryFollower implements Follower {
     this.#stop.abort()
     clearTimeout(this.#timer)
     await (this.#next ?? this.#working)
+    this.#clone.close()
   }
 
   #schedule(): void {
@@ -185,9 +192,10 @@ class RepositoryFollower implements Follower {
     }
   }
 
-  async #admit({ commit, committedSeconds }: Resolved): Promise<Error | null> {
+  async #admit({ commit, committedSeconds, parents }: Found): Promise<Error | null> {
     const inForce = this.#current?.commit ?? null
-    const allowed = await judge(this.#clone, commit, inForce ?? (await this.#clone.good()), this.#options)
+    const good = inForce ?? (await this.#clone.good())
+    const allowed = await judge(this.#clone, commit, good, this.#options, parents)
     if (allowed instanceof RefusedError) {
       this.#report.refused(commit, allowed, inForce)
       return allowed

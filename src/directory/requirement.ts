@@ -39,15 +39,21 @@ export class RefusedError extends Error {
   }
 }
 
-/** `good` is the last commit that was in force, `null` at the very first. */
+/** `good` is the last commit that was in force, `null` at the very first; `parents` as far as they are known. */
 export async function judge(
   clone: Clone,
   commit: string,
   good: string | null,
   requirement: Requirement,
+  parents: readonly string[] = [],
 ): Promise<Allowed | RefusedError> {
   let rewritten = false
-  if (good !== null && commit !== good && !(await clone.references.descends(commit, good))) {
+  const forward =
+    good === null ||
+    commit === good ||
+    parents.includes(good) ||
+    (await clone.references.descends(commit, good))
+  if (!forward) {
     rewritten = (await clone.references.resolve('accepted'))?.commit === commit
     if (!rewritten)
       return new RefusedError(
