@@ -96,11 +96,13 @@ export class PiecewiseDelivery {
     return new PiecewiseDelivery(connection, envelope)
   }
 
-  /** @throws ConnectionError */
+  /** A chunk for each piece: what is written at once is copied at once, by TLS and for TLS. @throws ConnectionError */
   send(content: Content): Promise<void> {
     return inStep(this.#connection, async () => {
-      await this.#chunk('BDAT', content, false)
-      if (this.#chunks > WINDOW) await this.#answered('BDAT', this.#connection.timeouts.dataBlockMs)
+      for (const piece of content) {
+        await this.#chunk('BDAT', [piece], false)
+        if (this.#chunks > WINDOW) await this.#answered('BDAT', this.#connection.timeouts.dataBlockMs)
+      }
     })
   }
 
