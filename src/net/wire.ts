@@ -37,8 +37,8 @@ export interface TlsFacts {
   readonly servername: string | null
 }
 
-/** Read ahead of the reader at most this much; two TLS records and some. */
-const HIGH_WATER_OCTETS = 64 * 1024
+/** Read ahead of the reader at most this much: two TLS records. Node's stream holds as much again. */
+const HIGH_WATER_OCTETS = 32 * 1024
 
 /** Who waits for octets. */
 interface Reader {
