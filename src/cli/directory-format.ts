@@ -10,7 +10,7 @@ import { shortCommit } from './repository.ts'
 
 export function formatStatus({ repository, branch, inForce, head }: Status): string {
   return [
-    ...row('In force', inForceLines(inForce)),
+    ...Object.entries(inForce).flatMap(([service, found]) => row(service, inForceLines(found))),
     ...row('Repository', [`${repository} (${branch})`]),
     ...row('Its head', headLines(head)),
   ].join('')

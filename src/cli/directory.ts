@@ -57,12 +57,12 @@ function statusCommand(): Command {
     .addHelpText(
       'after',
       `
-Reads the clone of the submission service and the repository as they are; changes nothing.
+Reads the clones of the services of this machine, and the repository, as they are; changes nothing.
 Exit status: 0 the head of the repository is in force or will be, 1 it is refused or cannot be reached.`,
     )
     .action(async ({ config: file, json }: JsonOption) => {
       const config = loadConfig(file)
-      const options = { ...repositoryOf(config), ...config.directory, clone: config.submission.clone }
+      const options = { ...repositoryOf(config), ...config.directory, clones: clonesOf(config) }
       const found = await status(options)
       print(json, found, formatStatus(found))
       process.exitCode = found.head.kind === 'in force' || found.head.kind === 'waiting' ? 0 : 1
@@ -136,21 +136,31 @@ function acceptCommand(): Command {
     .argument('<commit>', 'its head, as the log and ptt directory status name it')
     .addOption(configOption())
     .action(async (commit: string, { config: file }: ConfigOption) => {
-      const { directory, submission } = loadConfig(file)
-      const { branch, repository } = directory
-      const clone = await Clone.look(resolve(submission.clone), { remote: parseRemote(repository), branch })
-      if (clone === null)
-        throw new Error(`${submission.clone} is not there: nothing is in force that could be lost`)
-      const seen = await clone.references.resolve('seen')
-      if (seen === null || commit.length < 7 || !seen.commit.startsWith(commit.toLowerCase()))
+      const config = loadConfig(file)
+      const { branch, repository } = config.directory
+      let seen: string | null = null
+      const accepted: string[] = []
+      for (const [service, folder] of Object.entries(clonesOf(config))) {
+        const clone = await Clone.look(resolve(folder), { remote: parseRemote(repository), branch })
+        const head = (await clone?.references.resolve('seen'))?.commit
+        seen = head ?? seen
+        if (clone === null || commit.length < 7 || !head?.startsWith(commit.toLowerCase())) continue
+        await clone.references.accept(head)
+        accepted.push(service)
+      }
+      if (accepted.length === 0)
         throw new Error(
-          `${commit} is not what the service saw last${seen === null ? '' : `, ${seen.commit}`}: see ptt directory status`,
+          `${commit} is not what the services saw last${seen === null ? '' : `, ${seen}`}: see ptt directory status`,
         )
-      await clone.references.accept(seen.commit)
       console.log(
-        `${shortCommit(seen.commit)} is in force when the service next looks, unless something else is wrong.`,
+        `${shortCommit(commit)} is in force for ${accepted.join(', ')} at the next look, unless something else is wrong.`,
       )
     })
+}
+
+/** A service that runs on another machine has none here. */
+function clonesOf({ submission, signer, relay }: Config): Record<string, string> {
+  return { submission: submission.clone, signer: signer.clone, relay: relay.clone }
 }
 
 function repositoryOf({ directory, domain }: Config): RepositoryOptions {

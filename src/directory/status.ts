@@ -11,8 +11,8 @@ import { parseRemote } from './remote.ts'
 import { judge, RefusedError, type Requirement } from './requirement.ts'
 
 export interface StatusOptions extends RepositoryOptions, Requirement {
-  /** The service's. */
-  readonly clone: string
+  /** By service, the folder of its own. */
+  readonly clones: Readonly<Record<string, string>>
 }
 
 export type InForce =
@@ -45,48 +45,61 @@ export type Head =
 export interface Status {
   readonly repository: string
   readonly branch: string
-  readonly inForce: InForce
+  /** By service. */
+  readonly inForce: Readonly<Record<string, InForce>>
   readonly head: Head
 }
 
 export async function status(options: StatusOptions): Promise<Status> {
   const { repository, branch } = options
   const remote = parseRemote(repository)
-  const service = await Clone.look(resolve(options.clone), { remote, branch })
-  const inForce = await inForceOf(service, options)
+  const inForce: Record<string, InForce> = {}
+  const started: { clone: Clone; commit: string }[] = []
+  for (const [service, folder] of Object.entries(options.clones)) {
+    const clone = await Clone.look(resolve(folder), { remote, branch })
+    const found = await inForceOf(clone, folder, options.domain)
+    inForce[service] = found
+    if (clone === null || found.kind !== 'in force') continue
+    started.push({ clone, commit: found.commit })
+  }
   const head = await inPassingClone(options, async clone => {
     const fetched = await clone.fetch(TIMEOUT_MS)
     if (fetched.kind !== 'fetched')
       return { kind: 'unreachable' as const, reason: fetched.reason, advice: fetched.advice }
-    return headOf(clone, fetched.commit, service, inForce, options)
+    // It is held against what a service has that does not have it yet.
+    const behind = started.find(({ commit }) => commit !== fetched.commit) ?? null
+    return headOf(clone, fetched.commit, behind, started.length > 0 && behind === null, options)
   })
   return { repository, branch, inForce, head }
 }
 
-async function inForceOf(clone: Clone | null, { clone: folder, domain }: StatusOptions): Promise<InForce> {
+async function inForceOf(clone: Clone | null, folder: string, domain: string): Promise<InForce> {
   if (clone === null)
     return { kind: 'nothing', reason: `${folder} is not there: the service was not started yet` }
-  const commit = await clone.good()
-  if (commit === null)
-    return { kind: 'nothing', reason: `${folder} has no commit of this repository and branch` }
-  const directory = await new CommitReader(clone, domain).read(commit)
-  const info = await commitInfo(clone, commit)
-  const sinceSeconds = await clone.references.keptSeconds()
-  return { kind: 'in force', sinceSeconds, ...info, ...countsOf(directory) }
+  try {
+    const commit = await clone.good()
+    if (commit === null)
+      return { kind: 'nothing', reason: `${folder} has no commit of this repository and branch` }
+    const directory = await new CommitReader(clone, domain).read(commit)
+    const info = await commitInfo(clone, commit)
+    const sinceSeconds = await clone.references.keptSeconds()
+    return { kind: 'in force', sinceSeconds, ...info, ...countsOf(directory) }
+  } finally {
+    clone.close()
+  }
 }
 
 async function headOf(
   clone: Clone,
   commit: string,
-  service: Clone | null,
-  inForce: InForce,
+  behind: { readonly clone: Clone; readonly commit: string } | null,
+  everywhere: boolean,
   options: StatusOptions,
 ): Promise<Head> {
   const info = await commitInfo(clone, commit)
-  const good = inForce.kind === 'in force' ? inForce.commit : null
-  if (commit === good) return { kind: 'in force', ...info }
-  if (service !== null) await clone.borrow(service)
-  const allowed = await judge(clone, commit, good, options)
+  if (everywhere) return { kind: 'in force', ...info }
+  if (behind !== null) await clone.borrow(behind.clone)
+  const allowed = await judge(clone, commit, behind?.commit ?? null, options)
   if (allowed instanceof RefusedError) {
     const { rule, reason, advice } = allowed
     return { kind: 'refused', rule, reason, advice, ...info }

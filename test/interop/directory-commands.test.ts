@@ -60,7 +60,7 @@ test('status: before the first start, in force, waiting, broken, rewritten, unre
   const first = await repository.git('rev-parse', 'main')
   const before = await ptt('status')
   assert.equal(before[0], 0)
-  assert.match(before[1], /^In force {5}nothing: .*clones\/submission\.git is not there/)
+  assert.match(before[1], /^submission {3}nothing: .*clones\/submission\.git is not there/)
   assert.match(before[1], /has nothing wrong: in force when the service next looks/)
 
   const { follower } = await started(t, repository.path, { clone })
@@ -68,11 +68,13 @@ test('status: before the first start, in force, waiting, broken, rewritten, unre
   assert.equal(code, 0)
   assert.match(
     now,
-    new RegExp(`^In force +${short(first)} "test" by Test <test@example.com>, \\d{4}-.* UTC\n`),
+    new RegExp(`^submission +${short(first)} "test" by Test <test@example.com>, \\d{4}-.* UTC\n`),
   )
   assert.match(now, /\n +since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n/)
   assert.match(now, /\n +2 users \(1 suspended\), 0 groups, 1 alias, 1 domain\n/)
-  assert.match(now, /\nIts head +is in force\n$/)
+  assert.match(now, /\nsigner +nothing: .*\nrelay +nothing: .*\nRepository .*\nIts head +is in force\n$/)
+  // Another service that is behind.
+  const signer = await started(t, repository.path, { clone: join(clone, '../signer.git') })
 
   await repository.commit({ 'example.com/users/carol.toml': file() })
   assert.match((await ptt('status'))[1], /3 users .*\n +has nothing wrong/)
@@ -89,30 +91,41 @@ test('status: before the first start, in force, waiting, broken, rewritten, unre
   await repository.git('update-ref', '-d', 'refs/heads/main')
   const other = await repository.commit({ 'example.com/users/erin.toml': file() })
   await follower.refresh()
+  await signer.follower.refresh()
   const [refused, why] = await ptt('status')
   assert.equal(refused, 1)
   assert.match(why, /REFUSED \(require = "fast-forward"\): the history was rewritten/)
   assert.match(why, new RegExp(`ptt directory accept ${other}`))
   const json = JSON.parse((await ptt('status', '--json'))[1])
   assert.deepEqual(
-    [json.inForce.kind, json.inForce.commit, json.head.kind, json.head.rule, json.head.commit],
+    [
+      json.inForce.submission.kind,
+      json.inForce.submission.commit,
+      json.head.kind,
+      json.head.rule,
+      json.head.commit,
+    ],
     ['in force', first, 'refused', 'fast-forward', other],
   )
 
   // The service goes on with what it has, until somebody agrees.
-  assert.match((await ptt('accept', first))[1], /is not what the service saw last/)
+  assert.match((await ptt('accept', first))[1], /is not what the services saw last/)
   assert.deepEqual(await ptt('accept', short(other)), [
     0,
-    `${short(other)} is in force when the service next looks, unless something else is wrong.\n`,
+    `${short(other)} is in force for submission, signer at the next look, unless something else is wrong.\n`,
   ])
   assert.match((await ptt('status'))[1], /has nothing wrong: in force when the service next looks/)
   await follower.refresh()
+  const [, half] = await ptt('status')
+  assert.match(half, new RegExp(`^submission +${short(other)}.*\n(.*\n)*signer +${short(first)}`))
+  assert.match(half, /has nothing wrong: in force when the service next looks/)
+  await signer.follower.refresh()
   assert.match((await ptt('status'))[1], /Its head +is in force/)
 
   await repository.remove()
   const [gone, unreachable] = await ptt('status')
   assert.equal(gone, 1)
-  assert.match(unreachable, new RegExp(`^In force +${short(other)}`))
+  assert.match(unreachable, new RegExp(`^submission +${short(other)}`))
   assert.match(unreachable, /Its head +UNREACHABLE: .*\n +make one with: git init --bare/)
 })
 
