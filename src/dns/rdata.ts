@@ -4,7 +4,7 @@
  */
 
 import dnsPacket from 'dns-packet'
-import { canonicalName } from './name.ts'
+import { canonicalName, NameError } from './name.ts'
 
 declare module 'dns-packet' {
   /** Offsets are those of RDLENGTH; `bytes` is what the last call read or wrote, RDLENGTH included. */
@@ -105,7 +105,12 @@ export function typeName(number: number): AnyType {
  */
 export function encodeData(type: AnyType, data: unknown): Buffer {
   if (!isKnownType(type)) return withLength(data as Uint8Array)
-  return dnsPacket.record(type).encode(forCodec(type, data))
+  const codec = dnsPacket.record(type)
+  const octets = codec.encode(forCodec(type, data))
+  // dns-packet reads a dot within a label as `\\.` and writes it as nothing that can be read again: shorter than it counted.
+  if (codec.encode.bytes !== octets.length)
+    throw new NameError(`the data of ${type} has a name that cannot be written`)
+  return octets
 }
 
 /**
