@@ -65,6 +65,24 @@ test('a repository over smart HTTP', async t => {
   assert.ok(server.requests.some(request => request.includes('service=git-receive-pack')))
 })
 
+test('a repository over smart HTTP with a password, by a credential helper of git', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const server = await startGitHttp(repository.path, { credentials: 'ptt:open sesame' })
+  cleanUp(t, () => server.stop())
+  await assert.rejects(started(t, server.url), /set up a credential helper or ~\/\.netrc/)
+  const helper = (password: string) => `!f() { echo username=ptt; echo password='${password}'; }; f`
+  cleanUp(t, () => {
+    for (const name of ['COUNT', 'KEY_0', 'VALUE_0']) delete process.env[`GIT_CONFIG_${name}`]
+  })
+  process.env.GIT_CONFIG_COUNT = '1'
+  process.env.GIT_CONFIG_KEY_0 = 'credential.helper'
+  process.env.GIT_CONFIG_VALUE_0 = helper('guess')
+  await assert.rejects(started(t, server.url), /Authentication failed/)
+  process.env.GIT_CONFIG_VALUE_0 = helper('open sesame')
+  await story(t, repository, server.url)
+})
+
 test('a repository over HTTPS; a certificate that is not trusted is told', async t => {
   if (!need(t, 'git', 'openssl')) return
   const repository = await users(t)

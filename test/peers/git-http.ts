@@ -24,6 +24,8 @@ export interface GitHttpOptions {
   readonly port?: number
   /** Requests are taken and never answered. */
   readonly silent?: boolean
+  /** `user:password` (RFC 7617); without them, 401. */
+  readonly credentials?: string
   /** After so many octets of a pack the server is dead; asked each time. */
   readonly dieAfter?: () => number | null
 }
@@ -35,7 +37,11 @@ export async function startGitHttp(path: string, options: GitHttpOptions = {}): 
   const requests: string[] = []
   const listener: RequestListener = (request, response) => {
     requests.push(`${request.method} ${request.url}`)
-    if (options.silent !== true)
+    const { credentials } = options
+    const basic = credentials === undefined ? null : `Basic ${Buffer.from(credentials).toString('base64')}`
+    if (basic !== null && request.headers.authorization !== basic)
+      response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="users"' }).end()
+    else if (options.silent !== true)
       answer(backend, dirname(path), request, response, options.dieAfter?.() ?? null)
   }
   const pair = options.tls ? await certificate(folder.path) : null
