@@ -47,7 +47,9 @@ async function work(leased: Job, delivery: Delivery): Promise<void> {
   const job = leased.destination === EXPANDED ? leased : await tellDeadline(leased, delivery)
   const judgements = await judge(job, delivery)
   const nowMs = delivery.now()
-  const decided = judgements.map(judgement => decide(judgement, job, delivery, nowMs))
+  // One jitter for all of them: recipients that were deferred together stay one job, and one notice.
+  const jitter = delivery.random()
+  const decided = judgements.map(judgement => decide(judgement, job, delivery, nowMs, jitter))
   const notices = noticesAfter(job.message, decided, { nowMs, warnMs: delivery.warnMs })
   report(decided, job, delivery, nowMs - startedMs)
   for (const notice of notices) await tell(notice, job.message, delivery)
@@ -116,7 +118,7 @@ async function toSigner(job: Job, delivery: Delivery): Promise<Judgement[]> {
 }
 
 /** When a deferred recipient is due again, or that its time is over (RFC 5321 §4.5.4.1). */
-function decide(judgement: Judgement, job: Job, delivery: Delivery, nowMs: number): Reported {
+function decide(judgement: Judgement, job: Job, delivery: Delivery, nowMs: number, jitter: number): Reported {
   const { action, ...said } = judgement
   if (action !== 'deferred') return { action, ...said }
   const { index, evidence } = judgement
@@ -125,7 +127,7 @@ function decide(judgement: Judgement, job: Job, delivery: Delivery, nowMs: numbe
   if (mustReturn(message, nowMs) || nowMs >= expiresMs)
     return { index, action: 'failed', evidence: { ...evidence, status: '5.4.7' } }
   const recipient = message.recipients[index]
-  const regularMs = nextDue((recipient?.attempts ?? 0) + 1, nowMs, delivery.random, delivery.retryMs)
+  const regularMs = nextDue((recipient?.attempts ?? 0) + 1, nowMs, () => jitter, delivery.retryMs)
   // The sender is told of a delay when it has lasted as long as was said, not at the attempt after that.
   const warnMs = recipient === undefined ? null : warnAtMs(message, recipient, delivery.warnMs)
   const marks = [expiresMs, deliverByMs(message), warnMs].flatMap(ms => (ms !== null && ms > nowMs ? ms : []))
