@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { MECHANISMS } from '../config/schema.ts'
+import { MECHANISMS } from '../config/tables/submission.ts'
 import { scramCrypto } from '../directory/scram.ts'
 import { SmtpError } from './error.ts'
 import { reply } from './reply.ts'

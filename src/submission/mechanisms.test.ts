@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig } from '../config/load.ts'
-import { MECHANISMS } from '../config/schema.ts'
+import { MECHANISMS } from '../config/tables/submission.ts'
 import type { TlsFacts } from '../net/wire.ts'
 import { usableMechanisms } from './mechanisms.ts'
 
