@@ -19,6 +19,8 @@ export type FailureCode =
   | 'TIMEOUT'
   /** No server could be reached. */
   | 'NETWORK'
+  /** This machine has no way to addresses of that kind: no IPv6. */
+  | 'NOROUTE'
   /** The server does not recurse, and sent us on to another. */
   | 'REFERRAL'
   /** More than 8 CNAMEs, or a loop of them. */

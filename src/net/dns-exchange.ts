@@ -7,7 +7,10 @@ import { reasonOf } from './reason.ts'
 
 export type Exchange<T> =
   | { readonly kind: 'reply'; readonly value: T }
-  | { readonly kind: 'failure'; readonly code: 'TIMEOUT' | 'NETWORK' | 'CLOSED'; readonly reason: string }
+  | { readonly kind: 'failure'; readonly code: ExchangeFailureCode; readonly reason: string }
+
+/** NOROUTE: this machine cannot reach any address of that kind, as where it has no IPv6. */
+export type ExchangeFailureCode = 'TIMEOUT' | 'NETWORK' | 'NOROUTE' | 'CLOSED'
 
 export interface ExchangeOptions {
   /** For the whole exchange. */
@@ -131,6 +134,10 @@ function exchange<T>(
   })
 }
 
-function networkFailure(server: Endpoint, error: Error): Exchange<never> {
-  return { kind: 'failure', code: 'NETWORK', reason: `${formatEndpoint(server)}: ${reasonOf(error)}` }
+/** There is no network, or no address of ours, for an address of that kind. */
+const NO_ROUTE = new Set(['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'])
+
+function networkFailure(server: Endpoint, error: NodeJS.ErrnoException): Exchange<never> {
+  const code = NO_ROUTE.has(error.code ?? '') ? 'NOROUTE' : 'NETWORK'
+  return { kind: 'failure', code, reason: `${formatEndpoint(server)}: ${reasonOf(error)}` }
 }

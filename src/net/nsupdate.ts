@@ -2,8 +2,8 @@
  * The primary server of a zone: asked for what it has (RFC 1035), told what to change (RFC 2136, RFC 8945).
  */
 
-import { answersQuestion, type Interpretation, interpret } from '../dns/answer.ts'
-import { decodeMessage, encodeMessage, type Message, OPCODE, type Rcode } from '../dns/message.ts'
+import { type Interpretation, interpret } from '../dns/answer.ts'
+import { decodeMessage, OPCODE, type Rcode } from '../dns/message.ts'
 import type { KnownData, RecordType } from '../dns/rdata.ts'
 import {
   serverTime,
@@ -15,9 +15,10 @@ import {
   verifyTsig,
 } from '../dns/tsig.ts'
 import { encodeUpdate, type Update } from '../dns/update.ts'
-import { exchangeTcp, exchangeUdp } from './dns-exchange.ts'
+import { type ExchangeFailureCode, exchangeTcp, exchangeUdp } from './dns-exchange.ts'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
 import { explain } from './nsupdate-explain.ts'
+import { ask, secureRandom } from './resolver-exchange.ts'
 
 /** RCODEs other than NOERROR, and the TSIG errors that come with NOTAUTH. */
 export type RefusalCode = Exclude<Rcode, 'NOERROR'> | TsigError
@@ -38,7 +39,7 @@ export type UpdateOutcome =
   /** Whether the change was made is not known: ask before telling again. */
   | {
       readonly kind: 'failure'
-      readonly code: 'TIMEOUT' | 'NETWORK' | 'CLOSED' | 'BADREPLY'
+      readonly code: ExchangeFailureCode | 'BADREPLY'
       readonly reason: string
     }
 
@@ -52,6 +53,8 @@ export interface UpdateOptions {
   readonly signal?: AbortSignal
 }
 
+export type AskOptions = Pick<UpdateOptions, 'transport' | 'timeoutMs' | 'random' | 'signal'>
+
 const TIMEOUT_MS = 10_000
 
 /** Sends the update once: a repetition could meet its own effect in the prerequisites. */
@@ -62,7 +65,7 @@ export async function sendUpdate(
   options: UpdateOptions = {},
 ): Promise<UpdateOutcome> {
   const now = options.now ?? Date.now
-  const id = messageId(options.random)
+  const id = Math.floor((options.random ?? secureRandom)() * 0x10000)
   const request = signMessage(encodeUpdate(id, update), key, { timeSeconds: Math.floor(now() / 1000) })
   const udp = options.transport === 'udp'
   const sent = { server, update, key, requestMac: request.mac, timeSeconds: () => Math.floor(now() / 1000) }
@@ -171,27 +174,21 @@ function isReply(octets: Buffer, id: number): boolean {
 }
 
 /**
- * Asks a server for what it has itself, over TCP, without recursion. `alias`: the name is a CNAME that leads
+ * Asks a server for what it has itself, without recursion; over TCP where nothing else is said. `alias`: the name is a CNAME that leads
  * out of what this server has.
  */
 export async function askPrimary<T extends RecordType>(
   server: Endpoint,
   name: string,
   type: T,
-  options: Pick<UpdateOptions, 'timeoutMs' | 'random' | 'signal'> = {},
+  options: AskOptions = {},
 ): Promise<Interpretation<KnownData[T]>> {
-  const id = messageId(options.random)
   const question = { name, type, class: 'IN' as const }
-  const accept = (octets: Buffer): Message | undefined => {
-    try {
-      const message = decodeMessage(octets)
-      return answersQuestion(message, id, question) ? message : undefined
-    } catch {
-      return undefined
-    }
-  }
-  const exchange = await exchangeTcp(server, encodeMessage({ id, questions: [question] }), accept, {
+  const exchange = await ask(server, question, {
+    transport: options.transport ?? 'tcp',
+    recursive: false,
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    random: options.random ?? secureRandom,
     signal: options.signal,
   })
   if (exchange.kind === 'failure') return exchange
@@ -204,9 +201,4 @@ export async function askPrimary<T extends RecordType>(
     code: 'NOTAUTH',
     reason: `${from} is not authoritative for ${name}: is it the primary?`,
   }
-}
-
-function messageId(random: (() => number) | undefined): number {
-  if (random !== undefined) return Math.floor(random() * 0x10000)
-  return crypto.getRandomValues(new Uint16Array(1))[0] ?? 0
 }

@@ -4,20 +4,13 @@
  * RFC 1034 §5.3.1, RFC 2308, RFC 4035 §4.9, RFC 5452, RFC 6891, RFC 7766, RFC 9520.
  */
 
-import {
-  answersQuestion,
-  type DnsAnswer,
-  type DnsFailure,
-  type Interpretation,
-  interpret,
-} from '../dns/answer.ts'
+import { type DnsAnswer, type DnsFailure, type Interpretation, interpret } from '../dns/answer.ts'
 import { AnswerCache } from '../dns/cache.ts'
-import { decodeMessage, encodeMessage, type Message, type Question } from '../dns/message.ts'
+import type { Question } from '../dns/message.ts'
 import { canonicalName } from '../dns/name.ts'
 import { type KnownData, type Mx, type RecordType, txtText } from '../dns/rdata.ts'
-import { FLAG } from '../dns/wire.ts'
-import { type Accept, type Exchange, exchangeTcp, exchangeUdp } from './dns-exchange.ts'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
+import { ask, secureRandom } from './resolver-exchange.ts'
 import { Gate, ServerOrder } from './resolver-servers.ts'
 
 export type { DnsAnswer, DnsFailure, FailureCode } from '../dns/answer.ts'
@@ -47,8 +40,6 @@ export interface QueryOptions {
   readonly fresh?: boolean
 }
 
-/** What fits a datagram everywhere: 1280 octets of IPv6 less headers, the value of DNS flag day 2020. */
-const UDP_PAYLOAD_OCTETS = 1232
 const MAX_IN_FLIGHT = 256
 
 export class Resolver {
@@ -182,7 +173,7 @@ export class Resolver {
       for (const server of candidates) {
         const found = await this.#gate.run(() => this.#askServer(server, question, followed))
         if (found.kind !== 'failure' || found.code === 'CNAME' || found.code === 'CLOSED') return found
-        if (found.code === 'TIMEOUT' || found.code === 'NETWORK') silent.push(server)
+        if (isSilence(found)) silent.push(server)
         if (failure === undefined || weight(found) > weight(failure)) failure = found
       }
       candidates = silent
@@ -195,10 +186,13 @@ export class Resolver {
     question: Question & { readonly type: T },
     followed: number,
   ): Promise<Interpretation<KnownData[T]>> {
-    let exchange = await this.#exchange(server, question, true)
-    // RFC 6891 §7: a server that does not know EDNS says FORMERR or NOTIMP; ask without.
-    if (exchange.kind === 'reply' && refusesEdns(exchange.value))
-      exchange = await this.#exchange(server, question, false)
+    const exchange = await ask(server, question, {
+      transport: 'udp',
+      recursive: true,
+      timeoutMs: this.#timeoutMs,
+      random: this.#random,
+      signal: this.#closing.signal,
+    })
     if (exchange.kind === 'failure') {
       if (exchange.code !== 'CLOSED') this.#servers.silent(server, this.#now())
       return exchange
@@ -209,59 +203,14 @@ export class Resolver {
       ? { ...found, reason: `${formatEndpoint(server)}: ${found.reason}` }
       : found
   }
-
-  async #exchange(server: Endpoint, question: Question, withEdns: boolean): Promise<Exchange<Message>> {
-    const id = Math.floor(this.#random() * 0x10000)
-    const octets = encodeMessage({
-      id,
-      recursionDesired: true,
-      // RFC 6840 §5.7: AD in a query asks for AD in the response; DO does as well, for servers older than
-      // that.
-      authenticData: true,
-      questions: [question],
-      edns: withEdns ? { udpPayloadOctets: UDP_PAYLOAD_OCTETS, dnssecOk: true, version: 0 } : null,
-    })
-    const options = { timeoutMs: this.#timeoutMs, signal: this.#closing.signal }
-    const udp = await exchangeUdp(server, octets, acceptUdp(id, question), options)
-    if (udp.kind === 'failure') return udp
-    if (udp.value !== 'truncated' && !udp.value.truncated) return { kind: 'reply', value: udp.value }
-    // RFC 7766 §5: what did not fit is asked for over TCP.
-    return exchangeTcp(server, octets, acceptMessage(id, question), options)
-  }
 }
 
-function acceptMessage(id: number, question: Question): Accept<Message> {
-  return octets => {
-    try {
-      const message = decodeMessage(octets)
-      return answersQuestion(message, id, question) ? message : undefined
-    } catch {
-      return undefined
-    }
-  }
-}
-
-/** A truncated response may have been cut in the middle of a record: its header is enough. */
-function acceptUdp(id: number, question: Question): Accept<Message | 'truncated'> {
-  const accept = acceptMessage(id, question)
-  const wanted = FLAG.response | FLAG.truncated
-  return octets => {
-    const message = accept(octets)
-    if (message !== undefined || octets.length < 4 || octets.readUInt16BE(0) !== id) return message
-    return (octets.readUInt16BE(2) & wanted) === wanted ? 'truncated' : undefined
-  }
-}
-
-function refusesEdns(message: Message): boolean {
-  return (message.rcode === 'FORMERR' || message.rcode === 'NOTIMP') && message.edns === null
+function isSilence({ code }: DnsFailure): boolean {
+  return code === 'TIMEOUT' || code === 'NETWORK' || code === 'NOROUTE'
 }
 
 /** Of several failures the one that says most is reported: an RCODE, then silence, then no way there. */
 function weight(failure: DnsFailure): number {
-  if (failure.code === 'NETWORK') return 0
+  if (failure.code === 'NETWORK' || failure.code === 'NOROUTE') return 0
   return failure.code === 'TIMEOUT' ? 1 : 2
-}
-
-function secureRandom(): number {
-  return (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32
 }
