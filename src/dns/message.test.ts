@@ -98,6 +98,50 @@ test('compressed names are read (RFC 1035 §4.1.4)', () => {
   assert.deepEqual(mx, { ...expected, name: 'example.com', ttlSeconds: 60 })
 })
 
+/** As they are on the wire, and as RFC 1035 §5.1 writes them in text. */
+const odd: [label: Buffer, text: string][] = [
+  [Buffer.from('a.b'), 'a\\.b'],
+  [Buffer.from('co.'), 'co\\.'],
+  [Buffer.from('.'), '\\.'],
+  [Buffer.from('a\\'), 'a\\\\'],
+  [Buffer.from('a b'), 'a\\032b'],
+  [Buffer.from('a\r\nb'), 'a\\013\\010b'],
+  [Buffer.from([0xff, 0x00]), '\\255\\000'],
+  [Buffer.from('é'), '\\195\\169'],
+]
+for (const [label, text] of odd) {
+  test(`a label that is ${JSON.stringify(label.toString('latin1'))} comes and goes as it is`, () => {
+    const length = Buffer.from([label.length])
+    const name = Buffer.concat([length, label, Buffer.from('076578616d706c6500', 'hex')])
+    const numbers = Buffer.alloc(20, 1)
+    const headOf = (type: number, data: Buffer) => {
+      const fixed = Buffer.from([0, type, 0, 1, 0, 0, 0, 60, data.length >> 8, data.length & 0xff])
+      return Buffer.concat([name, fixed, data])
+    }
+    const octets = Buffer.concat([
+      Buffer.from('000184000001000600000000', 'hex'),
+      name,
+      Buffer.from([0, 2, 0, 1]),
+      ...[2, 5, 12].map(type => headOf(type, name)),
+      headOf(6, Buffer.concat([name, name, numbers])),
+      headOf(15, Buffer.concat([Buffer.from([0, 10]), name])),
+      headOf(33, Buffer.concat([Buffer.from([0, 1, 0, 2, 0, 3]), name])),
+    ])
+    const message = decodeMessage(octets)
+    assert.equal(message.questions[0]?.name, `${text}.example`)
+    assert.equal(message.answers[3]?.type === 'SOA' && message.answers[3].data?.rname, `${text}.example`)
+    assert.deepEqual(encodeMessage(message), octets)
+  })
+}
+
+test('a name that could not be read is not written elsewhere: its pointer would lead to another one', () => {
+  const octets = Buffer.from(`00018400000000010000000001610000020001000000${'3c0002'}c0ff`, 'hex')
+  const [kept] = decodeMessage(octets).answers
+  assert.equal(kept?.type, 'TYPE2')
+  assert.ok(kept !== undefined)
+  assert.throws(() => encodeRecord(kept), { name: 'NameError' })
+})
+
 const malformed: [what: string, hex: string][] = [
   ['nothing', ''],
   ['half a header', '00018400'],

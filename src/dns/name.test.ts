@@ -8,6 +8,15 @@ const canonical: [name: string, expected: string][] = [
   ['.', '.'],
   ['_dmarc.example.com', '_dmarc.example.com'],
   [`${'a'.repeat(63)}.example`, `${'a'.repeat(63)}.example`], // RFC 1035 §2.3.4
+  // RFC 1035 §5.1, RFC 4343 §2.1
+  ['A\\.B.example', 'a\\.b.example'],
+  ['\\065.example', 'a.example'],
+  ['a\\b.example', 'ab.example'],
+  ['a\\\\.example', 'a\\\\.example'],
+  ['co\\.', 'co\\.'],
+  ['co\\..', 'co\\.'],
+  ['é.example', '\\195\\169.example'],
+  ['a b.example', 'a\\032b.example'],
   [`${`${'a'.repeat(49)}.`.repeat(5)}abc`, `${`${'a'.repeat(49)}.`.repeat(5)}abc`], // 255 octets on the wire
 ]
 for (const [name, expected] of canonical) {
@@ -22,6 +31,10 @@ const malformed = [
   `${'a'.repeat(64)}.example`, // RFC 1035 §2.3.4
   `${`${'a'.repeat(49)}.`.repeat(5)}abcd`, // 256 octets on the wire
   `${'é'.repeat(32)}.example`, // 64 octets
+  `${'\\001'.repeat(64)}.example`,
+  'a\\',
+  'a\\256.example',
+  'a\\12.example',
 ]
 for (const name of malformed) {
   test(`malformed name: '${name.slice(0, 40)}'`, () => {
@@ -34,6 +47,8 @@ test('names are compared without case, in ASCII only (RFC 4343 §3)', () => {
   assert.ok(sameName('.', '.'))
   assert.ok(!sameName('É.example', 'é.example'))
   assert.ok(!sameName('a.example', 'b.example'))
+  assert.ok(sameName('\\065.example', 'a.example'))
+  assert.ok(!sameName('a\\.example', 'a.example'))
 })
 
 const zones: [name: string, zone: string, inside: boolean][] = [
@@ -43,6 +58,9 @@ const zones: [name: string, zone: string, inside: boolean][] = [
   ['notexample.com', 'example.com', false],
   ['com', 'example.com', false],
   ['anything.test', '.', true],
+  ['a\\.example.com', 'example.com', false],
+  ['a\\.example.com', 'com', true],
+  ['a\\\\.example.com', 'example.com', true],
 ]
 for (const [name, zone, inside] of zones) {
   test(`${name} is ${inside ? '' : 'not '}in zone ${zone}`, () => assert.equal(isInZone(name, zone), inside))

@@ -1,4 +1,8 @@
-/** Domain names as text: no final dot, `.` for the root. RFC 1035 §2.3.1, §3.1. */
+/**
+ * Domain names as text: no final dot, `.` for the root. RFC 1035 §2.3.1, §3.1. A label may hold any octet; one that is no
+ * visible ASCII, and a dot or a backslash within a label, is escaped as RFC 1035 §5.1 and RFC 4343 §2.1 have it, so that two
+ * names are the same text only if they are the same labels. What is not ASCII in text is its UTF-8.
+ */
 
 /** The name cannot be written on the wire. */
 export class NameError extends Error {
@@ -6,46 +10,78 @@ export class NameError extends Error {
 }
 
 /** RFC 1035 §2.3.4. */
-const MAX_LABEL_OCTETS = 63
-const MAX_NAME_OCTETS = 255
+export const MAX_LABEL_OCTETS = 63
+export const MAX_NAME_OCTETS = 255
 
 /**
  * Lower case in ASCII, no final dot: what names are compared and cached by (RFC 1035 §2.3.3, RFC 4343 §3).
  *
- * @throws NameError a label is empty or too long, or the whole is
+ * @throws NameError a label is empty or too long, or the whole is, or an escape is none
  */
 export function canonicalName(name: string): string {
-  const bare = name.endsWith('.') ? name.slice(0, -1) : name
-  if (bare === '') {
-    if (name === '.') return '.'
-    throw new NameError('a domain name is empty')
-  }
-  let wireOctets = 1
-  for (const label of bare.split('.')) {
-    const octets = Buffer.byteLength(label)
-    if (octets === 0) throw new NameError(`domain name '${name}' has an empty label`)
-    if (octets > MAX_LABEL_OCTETS) throw new NameError(`domain name '${name}' has a label over 63 octets`)
-    wireOctets += octets + 1
-  }
-  if (wireOctets > MAX_NAME_OCTETS) throw new NameError(`domain name '${name}' is over 255 octets`)
-  return bare.replace(/[A-Z]+/g, upper => upper.toLowerCase())
+  return formatLabels(labelsOf(name).map(lowerCase))
 }
 
-/** For names off the wire, which are well-formed. */
+/** @throws NameError one of them is not well-formed, as names off the wire are */
 export function sameName(a: string, b: string): boolean {
-  return a === b || fold(a) === fold(b)
+  return a === b || canonicalName(a) === canonicalName(b)
 }
 
-/** True for the zone's own name too. */
+/** True for the zone's own name too. @throws NameError one of them is not well-formed, as names off the wire are */
 export function isInZone(name: string, zone: string): boolean {
-  const child = fold(name)
-  const parent = fold(zone)
-  return parent === '.' || child === parent || child.endsWith(`.${parent}`)
+  const child = labelsOf(name).map(lowerCase)
+  const parent = labelsOf(zone).map(lowerCase)
+  const above = child.length - parent.length
+  return above >= 0 && parent.every((label, at) => label === child[above + at])
 }
 
-function fold(name: string): string {
-  const bare = name.length > 1 && name.endsWith('.') ? name.slice(0, -1) : name
-  return bare.replace(/[A-Z]+/g, upper => upper.toLowerCase())
+/** A dot between labels, an escape, what stands for itself, or what should have been an escape. */
+const TOKEN = /\.|\\(?:(\d{3})|(\D))|[^.\\]+|\\/gs
+
+/**
+ * The labels, each octet a character up to U+00FF.
+ *
+ * @throws NameError a label is empty or too long, or the whole is, or an escape is none
+ */
+export function labelsOf(name: string): string[] {
+  if (name === '.') return []
+  const labels: string[] = []
+  let label = ''
+  let wireOctets = 1
+  const end = (): void => {
+    if (label === '') throw new NameError(`domain name '${name}' has an empty label`)
+    if (label.length > MAX_LABEL_OCTETS)
+      throw new NameError(`domain name '${name}' has a label over 63 octets`)
+    wireOctets += label.length + 1
+    labels.push(label)
+    label = ''
+  }
+  for (const [token, number, octet] of Buffer.from(name).toString('latin1').matchAll(TOKEN)) {
+    if (token === '.') end()
+    else if (token === '\\' || Number(number) > 255)
+      throw new NameError(
+        `domain name '${name}' has a backslash with neither a character nor a number up to 255`,
+      )
+    else if (number !== undefined) label += String.fromCharCode(Number(number))
+    else label += octet ?? token
+  }
+  if (label !== '') end()
+  if (labels.length === 0) throw new NameError('a domain name is empty')
+  if (wireOctets > MAX_NAME_OCTETS) throw new NameError(`domain name '${name}' is over 255 octets`)
+  return labels
+}
+
+/** The inverse of `labelsOf`. */
+export function formatLabels(labels: readonly string[]): string {
+  return labels.map(label => label.replace(/[^!-~]|[.\\]/g, escaped)).join('.') || '.'
+}
+
+function escaped(octet: string): string {
+  return octet === '.' || octet === '\\' ? `\\${octet}` : `\\${String(octet.charCodeAt(0)).padStart(3, '0')}`
+}
+
+function lowerCase(label: string): string {
+  return label.replace(/[A-Z]+/g, upper => upper.toLowerCase())
 }
 
 const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/i

@@ -1,10 +1,11 @@
 /**
- * RDATA of the types ptt reads or writes, over dns-packet's codecs. Other types stay octets, named as RFC
- * 3597 §5 names them, so that a record nobody asked for cannot make a whole answer unreadable.
+ * RDATA of the types ptt reads or writes: that with names here, addresses, TXT and TLSA by dns-packet's codecs. Other types
+ * stay octets, named as RFC 3597 §5 names them, so that a record nobody asked for cannot make a whole answer unreadable.
  */
 
 import dnsPacket from 'dns-packet'
-import { canonicalName, NameError } from './name.ts'
+import { NameError } from './name.ts'
+import { readName, writeName } from './wire.ts'
 
 declare module 'dns-packet' {
   /** Offsets are those of RDLENGTH; `bytes` is what the last call read or wrote, RDLENGTH included. */
@@ -12,12 +13,7 @@ declare module 'dns-packet' {
     encode: { (data: unknown): Buffer; bytes: number }
     decode: { (octets: Buffer, offset: number): unknown; bytes: number }
   }
-  interface NameCodec {
-    encode: { (name: string): Buffer; bytes: number }
-    decode: { (octets: Buffer, offset: number): string; bytes: number }
-  }
   export function record(type: string): RdataCodec
-  export const name: NameCodec
 }
 
 /** RFC 1035 §3.3.13. */
@@ -98,19 +94,87 @@ export function typeName(number: number): AnyType {
   return NAMES.get(number) ?? `TYPE${number}`
 }
 
+/** Data whose names may be compressed: a pointer in it means something only where it was read. */
+interface NamedCodec {
+  encode(data: unknown): Buffer
+  /** RDATA is `octets[start, octets.length)`. @throws FormatError, RangeError */
+  decode(octets: Buffer, start: number): { readonly data: unknown; readonly end: number }
+}
+
+const NAME: NamedCodec = {
+  encode: data => writeName(data as string),
+  decode(octets, start) {
+    const { text, end } = readName(octets, start)
+    return { data: text, end }
+  },
+}
+
+/** RFC 1035 §3.3.9. */
+const MX: NamedCodec = {
+  encode(data) {
+    const { preference, exchange } = data as Mx
+    return Buffer.concat([numbers16(preference), writeName(exchange)])
+  },
+  decode(octets, start) {
+    const { text: exchange, end } = readName(octets, start + 2)
+    return { data: { preference: octets.readUInt16BE(start), exchange }, end }
+  },
+}
+
+/** RFC 2782. */
+const SRV: NamedCodec = {
+  encode(data) {
+    const { priority, weight, port, target } = data as Srv
+    return Buffer.concat([numbers16(priority, weight, port), writeName(target)])
+  },
+  decode(octets, start) {
+    const { text: target, end } = readName(octets, start + 6)
+    const [priority, weight, port] = [0, 2, 4].map(at => octets.readUInt16BE(start + at))
+    return { data: { priority, weight, port, target }, end }
+  },
+}
+
+/** RFC 1035 §3.3.13. */
+const SOA: NamedCodec = {
+  encode(data) {
+    const { mname, rname, serial, refresh, retry, expire, minimum } = data as Soa
+    const numbers = Buffer.alloc(20)
+    for (const [at, number] of [serial, refresh, retry, expire, minimum].entries())
+      numbers.writeUInt32BE(number, 4 * at)
+    return Buffer.concat([writeName(mname), writeName(rname), numbers])
+  },
+  decode(octets, start) {
+    const { text: mname, end: behind } = readName(octets, start)
+    const { text: rname, end: at } = readName(octets, behind)
+    const [serial, refresh, retry, expire, minimum] = [0, 4, 8, 12, 16].map(each =>
+      octets.readUInt32BE(at + each),
+    )
+    return { data: { mname, rname, serial, refresh, retry, expire, minimum }, end: at + 20 }
+  },
+}
+
+const NAMED: ReadonlyMap<AnyType, NamedCodec> = new Map([
+  ['CNAME', NAME],
+  ['MX', MX],
+  ['NS', NAME],
+  ['PTR', NAME],
+  ['SOA', SOA],
+  ['SRV', SRV],
+] as const)
+
 /**
  * RDLENGTH and RDATA.
  *
  * @throws NameError, RangeError
  */
 export function encodeData(type: AnyType, data: unknown): Buffer {
-  if (!isKnownType(type)) return withLength(data as Uint8Array)
-  const codec = dnsPacket.record(type)
-  const octets = codec.encode(forCodec(type, data))
-  // dns-packet reads a dot within a label as `\\.` and writes it as nothing that can be read again: shorter than it counted.
-  if (codec.encode.bytes !== octets.length)
-    throw new NameError(`the data of ${type} has a name that cannot be written`)
-  return octets
+  const named = NAMED.get(type)
+  if (named !== undefined) return withLength(named.encode(data))
+  if (isKnownType(type)) return dnsPacket.record(type).encode(forCodec(type, data))
+  const known = NAMES.get(typeNumber(type))
+  if (known !== undefined && NAMED.has(known))
+    throw new NameError(`the data of ${known} has a name that could not be read and cannot be written`)
+  return withLength(data as Uint8Array)
 }
 
 /**
@@ -119,9 +183,15 @@ export function encodeData(type: AnyType, data: unknown): Buffer {
  */
 export function decodeData(type: AnyType, octets: Buffer, start: number, end: number): unknown {
   if (!isKnownType(type)) return octets.subarray(start + 2, end)
-  const codec = dnsPacket.record(type)
+  const whole = octets.subarray(0, end)
   try {
-    const data = codec.decode(octets.subarray(0, end), start)
+    const named = NAMED.get(type)
+    if (named !== undefined) {
+      const { data, end: reached } = named.decode(whole, start + 2)
+      return reached === end ? data : undefined
+    }
+    const codec = dnsPacket.record(type)
+    const data = codec.decode(whole, start)
     return codec.decode.bytes === end - start ? data : undefined
   } catch {
     return undefined
@@ -141,39 +211,23 @@ export function txtText(strings: readonly Uint8Array[]): string {
   return Buffer.concat(strings).toString()
 }
 
-/**
- * dns-packet wants Buffers and replaces elements of the array it is given; it writes a string over 255 octets
- * or a label over 63 with a wrong length, so both are refused here.
- */
+/** dns-packet wants Buffers and replaces elements of the array it is given; it writes a string over 255 octets with a wrong length. */
 function forCodec(type: RecordType, data: unknown): unknown {
-  switch (type) {
-    case 'TXT':
-      return (data as KnownData['TXT']).map(string => {
-        if (string.length > 255) throw new RangeError('a TXT string is over 255 octets')
-        return Buffer.from(string)
-      })
-    case 'TLSA': {
-      const tlsa = data as Tlsa
-      return { ...tlsa, certificate: Buffer.from(tlsa.certificate) }
-    }
-    case 'CNAME':
-    case 'NS':
-    case 'PTR':
-      canonicalName(data as string)
-      return data
-    case 'MX':
-      canonicalName((data as Mx).exchange)
-      return data
-    case 'SRV':
-      canonicalName((data as Srv).target)
-      return data
-    case 'SOA':
-      canonicalName((data as Soa).mname)
-      canonicalName((data as Soa).rname)
-      return data
-    default:
-      return data
+  if (type === 'TXT') {
+    return (data as KnownData['TXT']).map(string => {
+      if (string.length > 255) throw new RangeError('a TXT string is over 255 octets')
+      return Buffer.from(string)
+    })
   }
+  if (type !== 'TLSA') return data
+  const tlsa = data as Tlsa
+  return { ...tlsa, certificate: Buffer.from(tlsa.certificate) }
+}
+
+function numbers16(...numbers: readonly number[]): Buffer {
+  const octets = Buffer.alloc(2 * numbers.length)
+  for (const [at, number] of numbers.entries()) octets.writeUInt16BE(number, 2 * at)
+  return octets
 }
 
 function withLength(data: Uint8Array): Buffer {

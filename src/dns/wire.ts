@@ -1,12 +1,10 @@
 /**
- * The frame of a DNS message, RFC 1035 §4.1: header, questions, and records as far as their RDATA. It is ours
- * because dns-packet cannot write class NONE (RFC 2136 §2.4), misreads the empty RDATA that UPDATE is full
- * of, and does not say where a record starts, which TSIG needs; names and RDATA are its.
+ * The frame of a DNS message, RFC 1035 §4.1: header, names, questions, and records as far as their RDATA. It is ours
+ * because dns-packet cannot write class NONE (RFC 2136 §2.4), misreads the empty RDATA that UPDATE is full of, does not
+ * say where a record starts, which TSIG needs, and reads a label with a dot in it as two.
  */
 
-import dnsPacket from 'dns-packet'
-import { canonicalName } from './name.ts'
-import type {} from './rdata.ts'
+import { formatLabels, labelsOf, MAX_LABEL_OCTETS, MAX_NAME_OCTETS } from './name.ts'
 
 /** The octets are no DNS message: RCODE 1. */
 export class FormatError extends Error {
@@ -60,13 +58,9 @@ export function readFrame(octets: Buffer): Frame {
   let at = HEADER_OCTETS
 
   const name = (): string => {
-    try {
-      const text = dnsPacket.name.decode(octets, at)
-      at += dnsPacket.name.decode.bytes
-      return text
-    } catch (cause) {
-      throw new FormatError(`malformed name at octet ${at}`, { cause })
-    }
+    const { text, end } = readName(octets, at)
+    at = end
+    return text
   }
   const need = (count: number): number => {
     if (at + count > octets.length) throw new FormatError(`cut short at octet ${octets.length}`)
@@ -155,8 +149,46 @@ export function writeRecord(
   return Buffer.concat([writeName(name), fixed, data])
 }
 
-/** @throws NameError dns-packet would write a label over 63 octets as a pointer. */
-export function writeName(name: string): Buffer {
-  canonicalName(name)
-  return dnsPacket.name.encode(name)
+/**
+ * The name at `start`, and the octet behind it there.
+ *
+ * @throws FormatError it is cut short, longer than 255 octets, or its pointers do not lead back (RFC 1035 §4.1.4)
+ */
+export function readName(octets: Buffer, start: number): { readonly text: string; readonly end: number } {
+  const malformed = (): FormatError => new FormatError(`malformed name at octet ${start}`)
+  const labels: string[] = []
+  let at = start
+  /** Behind the first pointer. */
+  let end: number | null = null
+  // A pointer leads to before what it is in: there is an end to them.
+  let before = start
+  let wireOctets = 1
+  for (;;) {
+    const length = octets[at]
+    if (length === undefined) throw malformed()
+    if (length === 0) return { text: formatLabels(labels), end: end ?? at + 1 }
+    if (length >= POINTER) {
+      const low = octets[at + 1]
+      if (low === undefined) throw malformed()
+      end ??= at + 2
+      at = (length - POINTER) * 256 + low
+      if (at >= before) throw malformed()
+      before = at
+      continue
+    }
+    const next = at + 1 + length
+    wireOctets += length + 1
+    if (length > MAX_LABEL_OCTETS || next > octets.length || wireOctets > MAX_NAME_OCTETS) throw malformed()
+    labels.push(octets.toString('latin1', at + 1, next))
+    at = next
+  }
 }
+
+/** Not compressed. @throws NameError */
+export function writeName(name: string): Buffer {
+  const labels = labelsOf(name).map(label => `${String.fromCharCode(label.length)}${label}`)
+  return Buffer.from(`${labels.join('')}\0`, 'latin1')
+}
+
+/** The two highest bits of a length: an offset from the start of the message follows, RFC 1035 §4.1.4. */
+const POINTER = 0xc0
