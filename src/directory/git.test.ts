@@ -126,6 +126,17 @@ test('no git', async t => {
   )
 })
 
+test('a reason does not change with the milliseconds it took', async t => {
+  insteadOfGit(
+    t,
+    `echo "fatal: unable to access 'http://h/': Failed to connect to h port 9 after $$ ms: Couldn't connect" >&2; exit 128`,
+  )
+  await assert.rejects(
+    git(['fetch'], { folder: root, timeoutMs: 10_000 }),
+    is('FAILED', /^unable to access 'http:\/\/h\/': Failed to connect to h port 9: Couldn't connect$/),
+  )
+})
+
 test('git asks nobody: no terminal, no prompt', async t => {
   insteadOfGit(
     t,

@@ -175,9 +175,12 @@ function environment(folder: string, remote: Remote | undefined, more: GitOption
   }
 }
 
+/** curl's, with which the same trouble would be news at each attempt: `Failed to connect to host port 443 after 12 ms: …` */
+const HOW_LONG = / after \d+ ms\b/
+
 /** The line that says most, and what other machines said. */
 function summary(said: string): string {
-  const lines = said.split(/[\r\n]+/).map(line => line.trim())
+  const lines = said.split(/[\r\n]+/).map(line => line.trim().replace(HOW_LONG, ''))
   const told = lines.filter(line => /^(fatal|error|ssh|remote|Host key|.*: Permission denied)\b/.test(line))
   return [...new Set((told.length > 0 ? told : lines).map(line => line.replace(/^(fatal|error): /, '')))]
     .filter(line => line !== '')
