@@ -1,25 +1,47 @@
 import assert from 'node:assert/strict'
-import { createHmac, createPublicKey, createSecretKey, generateKeyPairSync, verify } from 'node:crypto'
+import {
+  createHash,
+  createHmac,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  verify,
+} from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { endOfHeader, MAX_HEADER_OCTETS, parseHeader } from '../message/header.ts'
 import { SmtpError } from '../smtp/error.ts'
 import { BodyHash } from './body-hash.ts'
+import type { Canonicalization } from './canonicalization.ts'
 import { MessageSigner, type SignerOptions, type SigningKey } from './sign.ts'
-import { headerHashInput } from './signature.ts'
+import { canonicalizeFields, headerHashInput } from './signature.ts'
 import { parseTagList } from './tag-list.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const key: SigningKey = { signingDomain: 'example.com', selector: 'ptt', algorithm: 'rsa-sha256', privateKey }
+const ed25519: SigningKey = {
+  signingDomain: 'example.com',
+  selector: 'ptt-ed',
+  algorithm: 'ed25519-sha256',
+  privateKey: generateKeyPairSync('ed25519').privateKey,
+}
 const TIME = { timestampSeconds: 1_757_000_000 }
 
-async function signature(
+async function signatures(
+  keys: readonly SigningKey[],
   chunks: readonly (string | Buffer)[],
   options: SignerOptions = TIME,
-): Promise<string> {
-  const signer = new MessageSigner(key, options)
+): Promise<string[]> {
+  const signer = new MessageSigner(keys, options)
   for (const chunk of chunks) signer.update(Buffer.from(chunk))
-  return Buffer.from(await signer.finish()).toString('latin1')
+  const text = Buffer.from(await signer.finish()).toString('latin1')
+  return text.split(/(?<=\r\n)(?=DKIM-Signature:)/)
+}
+
+async function signature(chunks: readonly (string | Buffer)[], options?: SignerOptions): Promise<string> {
+  const [field = '', ...others] = await signatures([key], chunks, options)
+  assert.deepEqual(others, [])
+  return field
 }
 
 function tags(field: string): Record<string, string> {
@@ -29,19 +51,20 @@ function tags(field: string): Record<string, string> {
 }
 
 /** A small verifier: RFC 6376 §6.1.3, for what we sign. */
-function verifies(field: string, message: Buffer): boolean {
-  const { h = '', bh, b = '' } = tags(field)
+function verifies(field: string, message: Buffer, by = key): boolean {
+  const { a, c, h = '', bh, b = '' } = tags(field)
+  assert.equal(a, by.algorithm)
+  const [ofHeader, ofBody] = (c ?? '').split('/') as [Canonicalization, Canonicalization]
   const end = endOfHeader(message)
-  const body = new BodyHash('relaxed')
+  const body = new BodyHash(ofBody)
   body.update(end < 0 ? Buffer.alloc(0) : message.subarray(end))
   const unsigned = field.slice(0, field.lastIndexOf('b=') + 2)
-  const input = headerHashInput(parseHeader(message), h.split(':'), 'relaxed', unsigned)
-  const good = verify(
-    'sha256',
-    Buffer.from(input, 'latin1'),
-    createPublicKey(privateKey),
-    Buffer.from(b, 'base64'),
-  )
+  const fields = canonicalizeFields(parseHeader(message), h.split(':'), ofHeader)
+  const input = Buffer.from(headerHashInput(fields, unsigned, ofHeader), 'latin1')
+  // RFC 8463 §3: Ed25519 signs the hash.
+  const [digest, data] =
+    a === 'rsa-sha256' ? ['sha256', input] : [null, createHash('sha256').update(input).digest()]
+  const good = verify(digest, data, createPublicKey(by.privateKey), Buffer.from(b, 'base64'))
   return good && bh === body.finish()
 }
 
@@ -63,6 +86,42 @@ test('the signature verifies, and does not with another body or header', async (
     verifies(field, Buffer.concat([Buffer.from('Received: by x\r\n'), MESSAGE])),
     'trace fields come later',
   )
+})
+
+test('a signature of each key, the first key first, over the same message', async () => {
+  const [rsa = '', ed = '', ...others] = await signatures([key, ed25519], [MESSAGE])
+  assert.deepEqual(others, [])
+  assert.deepEqual([tags(rsa).a, tags(rsa).s], ['rsa-sha256', 'ptt'])
+  assert.deepEqual([tags(ed).a, tags(ed).s], ['ed25519-sha256', 'ptt-ed'])
+  assert.ok(verifies(rsa, MESSAGE) && verifies(ed, MESSAGE, ed25519))
+  assert.equal(tags(ed).bh, tags(rsa).bh)
+  assert.equal(Buffer.from(tags(ed).b ?? '', 'base64').length, 64)
+  assert.ok(!verifies(ed, Buffer.concat([MESSAGE, Buffer.from('x\r\n')]), ed25519))
+  // RFC 8463 §6: they are independent of each other, so neither signs the other.
+  assert.ok(verifies(rsa, Buffer.concat([Buffer.from(ed), MESSAGE])))
+})
+
+for (const c of ['simple/simple', 'simple/relaxed', 'relaxed/simple', 'relaxed/relaxed'])
+  test(`c=${c}`, async () => {
+    const canonicalization = c.split('/') as [Canonicalization, Canonicalization]
+    const [rsa = '', ed = ''] = await signatures([key, ed25519], [MESSAGE], { ...TIME, canonicalization })
+    assert.equal(tags(rsa).c, c)
+    assert.ok(verifies(rsa, MESSAGE) && verifies(ed, MESSAGE, ed25519))
+    const [ofHeader, ofBody] = canonicalization
+    const folded = Buffer.from(MESSAGE.toString().replace('From: ', 'from:\t'))
+    const spaced = Buffer.from(MESSAGE.toString().replace('Hi  there \r\n', 'Hi there\r\n'))
+    assert.equal(verifies(rsa, folded), ofHeader === 'relaxed')
+    assert.equal(verifies(rsa, spaced), ofBody === 'relaxed')
+  })
+
+test('i= when it is given, and of d= or below it', async () => {
+  const identity = { localPart: 'joe', domain: 'mail.example.com' }
+  const field = await signature([MESSAGE], { ...TIME, identity })
+  assert.equal(tags(field).i, 'joe@mail.example.com')
+  assert.ok(verifies(field, MESSAGE))
+  assert.equal(tags(await signature([MESSAGE])).i, undefined)
+  const elsewhere = { localPart: 'joe', domain: 'example.net' }
+  assert.throws(() => new MessageSigner([key], { ...TIME, identity: elsewhere }), RangeError)
 })
 
 test('h= has every instance of what is signed, and one more of what is oversigned', async () => {
@@ -92,8 +151,8 @@ test('never signed by h=: Return-Path, Received, DKIM-Signature', async () => {
 test('fields may be chosen; From is among them in any case', async () => {
   const { h } = tags(await signature([MESSAGE], { ...TIME, fields: ['x', 'FROM', 'to'] }))
   assert.equal(h, 'From:From:x:to:to:to')
-  assert.throws(() => new MessageSigner(key, { ...TIME, fields: ['DKIM-Signature'] }), RangeError)
-  assert.throws(() => new MessageSigner(key, { ...TIME, fields: ['a;b'] }), RangeError)
+  assert.throws(() => new MessageSigner([key], { ...TIME, fields: ['DKIM-Signature'] }), RangeError)
+  assert.throws(() => new MessageSigner([key], { ...TIME, fields: ['a;b'] }), RangeError)
 })
 
 test('t= and x= are as given, and there is no l=', async () => {
@@ -141,9 +200,23 @@ for (const [what, chunks, error] of refused)
     )
   })
 
-test('a key that cannot sign rejects: never a message without a signature', async () => {
-  const wrong = createSecretKey(createHmac('sha256', 'x').digest())
-  const signer = new MessageSigner({ ...key, privateKey: wrong }, TIME)
-  signer.update(MESSAGE)
-  await assert.rejects(signer.finish())
+/** Node signs something with some of these; no verifier would take it. */
+const useless: [what: string, key: SigningKey][] = [
+  ['a secret', { ...key, privateKey: createSecretKey(createHmac('sha256', 'x').digest()) }],
+  ['an RSA key as Ed25519', { ...ed25519, privateKey }],
+  ['an Ed25519 key as RSA', { ...key, privateKey: ed25519.privateKey }],
+  ['a public key', { ...key, privateKey: createPublicKey(privateKey) }],
+]
+
+for (const [what, wrong] of useless)
+  test(`${what} rejects, also beside a good key: all signatures or none`, async () => {
+    await assert.rejects(signatures([wrong], [MESSAGE]))
+    await assert.rejects(signatures([key, wrong], [MESSAGE]))
+    await assert.rejects(signatures([wrong, key], [MESSAGE]))
+  })
+
+test('no key, and x= that is over when it begins, are refused at once', () => {
+  assert.throws(() => new MessageSigner([], TIME), RangeError)
+  const expirationSeconds = TIME.timestampSeconds
+  assert.throws(() => new MessageSigner([key], { ...TIME, expirationSeconds }), RangeError)
 })

@@ -1,23 +1,41 @@
-/** Signing a message as it streams by: rsa-sha256, relaxed/relaxed (RFC 6376 §5, RFC 8301). Sign or defer, never pass. */
+/**
+ * Signing a message as it streams by (RFC 6376 §5, RFC 8301, RFC 8463): with every key it is to have a signature of, in one
+ * pass. Sign or defer, never pass: there are all signatures or none.
+ */
 
-import { constants, type KeyObject, sign } from 'node:crypto'
+import { constants, createHash, type KeyObject, sign } from 'node:crypto'
 import { endOfHeader, type Field, MAX_HEADER_OCTETS, parseHeader } from '../message/header.ts'
 import { SmtpError } from '../smtp/error.ts'
+import type { Mailbox } from '../smtp/path.ts'
 import { BodyHash } from './body-hash.ts'
-import { foldBase64, formatUnsigned, headerHashInput } from './signature.ts'
+import type { Canonicalization } from './canonicalization.ts'
+import {
+  type Algorithm,
+  canonicalizeFields,
+  foldBase64,
+  formatIdentity,
+  formatUnsigned,
+  headerHashInput,
+  isWithin,
+} from './signature.ts'
 
 export interface SigningKey {
   /** d=: A-labels, lower case. */
   readonly signingDomain: string
   readonly selector: string
-  readonly algorithm: 'rsa-sha256'
+  readonly algorithm: Algorithm
   readonly privateKey: KeyObject
 }
 
 export interface SignerOptions {
+  /** t= */
   readonly timestampSeconds: number
   /** x=: an absolute time, later than the message may stay queued. */
   readonly expirationSeconds?: number
+  /** c=, of the header and of the body. Not given: relaxed/relaxed. */
+  readonly canonicalization?: readonly [header: Canonicalization, body: Canonicalization]
+  /** i=, of the domain of every key or below it. Not given: the domain alone answers for the message. */
+  readonly identity?: Mailbox
   /** Instead of `SIGNED_FIELDS`; From is signed in any case. */
   readonly fields?: readonly string[]
 }
@@ -74,20 +92,28 @@ export const SIGNED_FIELDS: readonly string[] = [
 
 /** One per message: `update` with its octets as they come, then `finish`. */
 export class MessageSigner {
-  readonly #key: SigningKey
+  readonly #keys: readonly SigningKey[]
   readonly #options: SignerOptions
-  readonly #body = new BodyHash('relaxed')
+  readonly #body: BodyHash
   /** The header section in a buffer that doubles, and how much of it has come; then `#inBody`. */
   #header: Buffer = Buffer.alloc(0)
   #length = 0
   #inBody = false
 
-  constructor(key: SigningKey, options: SignerOptions) {
+  /** @throws RangeError for options that would make a signature no verifier takes, or none at all */
+  constructor(keys: readonly SigningKey[], options: SignerOptions) {
+    const { fields, identity, timestampSeconds, expirationSeconds } = options
+    if (keys.length === 0) throw new RangeError('no key to sign with')
     // RFC 6376 §3.5: the signature itself is always signed, and never by h=.
-    if (options.fields?.some(name => !/^[!-9<-~]+$/.test(name) || name.toLowerCase() === 'dkim-signature'))
-      throw new RangeError(`not fields to sign: ${options.fields.join(' ')}`)
-    this.#key = key
+    if (fields?.some(name => !/^[!-9<-~]+$/.test(name) || name.toLowerCase() === 'dkim-signature'))
+      throw new RangeError(`not fields to sign: ${fields.join(' ')}`)
+    if (identity !== undefined && !keys.every(key => isWithin(identity.domain, key.signingDomain)))
+      throw new RangeError(`i= of ${identity.domain} is not within d= (RFC 6376 section 3.5)`)
+    if (expirationSeconds !== undefined && expirationSeconds <= timestampSeconds)
+      throw new RangeError('x= is not later than t= (RFC 6376 section 3.5)')
+    this.#keys = keys
     this.#options = options
+    this.#body = new BodyHash(options.canonicalization?.[1] ?? 'relaxed')
   }
 
   update(chunk: Uint8Array): void {
@@ -121,10 +147,37 @@ export class MessageSigner {
   }
 
   /**
-   * The DKIM-Signature field with its CRLF, to be put before the message as it is. Rejects when there is no good signature
-   * to be had: the message must then be refused or deferred, never passed on.
+   * The DKIM-Signature fields in the order of the keys, each with its CRLF, to be put before the message as it is. Rejects
+   * when there is no good signature to be had of one of the keys: the message must then be refused or deferred, never
+   * passed on.
    */
   async finish(): Promise<Uint8Array> {
+    const { fields, identity, timestampSeconds, expirationSeconds } = this.#options
+    const canonicalization = this.#options.canonicalization ?? (['relaxed', 'relaxed'] as const)
+    const header = this.#parseHeader()
+    const signedFields = namesToSign(header, fields)
+    const canonicalFields = canonicalizeFields(header, signedFields, canonicalization[0])
+    const bodyHash = this.#body.finish()
+    const signatures = this.#keys.map(async key => {
+      const unsigned = formatUnsigned({
+        algorithm: key.algorithm,
+        signingDomain: key.signingDomain,
+        selector: key.selector,
+        canonicalization,
+        signedFields,
+        bodyHash,
+        timestampSeconds,
+        ...(identity !== undefined && { identity: formatIdentity(identity) }),
+        ...(expirationSeconds !== undefined && { expirationSeconds }),
+      })
+      const input = headerHashInput(canonicalFields, unsigned, canonicalization[0])
+      const signature = await signatureOf(key, Buffer.from(input, 'latin1'))
+      return `${unsigned}${foldBase64(signature.toString('base64'))}\r\n`
+    })
+    return Buffer.from((await Promise.all(signatures)).join(''), 'latin1')
+  }
+
+  #parseHeader(): Field[] {
     // A message may be a header section alone (RFC 5322 §3.5).
     const section = this.#header.subarray(0, this.#length)
     if (section.length > MAX_HEADER_OCTETS)
@@ -134,22 +187,7 @@ export class MessageSigner {
     // RFC 6376 §5.4: From must be signed. RFC 5322 §3.6: there is exactly one.
     if (from !== 1)
       throw new SmtpError(554, '5.6.0', `The message has ${from === 0 ? 'no' : 'more than one'} From field`)
-    const signedFields = namesToSign(header, this.#options.fields)
-    const unsigned = formatUnsigned({
-      algorithm: this.#key.algorithm,
-      signingDomain: this.#key.signingDomain,
-      selector: this.#key.selector,
-      canonicalization: ['relaxed', 'relaxed'],
-      signedFields,
-      bodyHash: this.#body.finish(),
-      timestampSeconds: this.#options.timestampSeconds,
-      ...(this.#options.expirationSeconds !== undefined && {
-        expirationSeconds: this.#options.expirationSeconds,
-      }),
-    })
-    const input = Buffer.from(headerHashInput(header, signedFields, 'relaxed', unsigned), 'latin1')
-    const signature = await rsaSha256(this.#key.privateKey, input)
-    return Buffer.from(`${unsigned}${foldBase64(signature.toString('base64'))}\r\n`, 'latin1')
+    return header
   }
 }
 
@@ -172,10 +210,26 @@ function namesToSign(header: readonly Field[], fields: readonly string[] = SIGNE
   return names
 }
 
+const KEY_TYPES: Readonly<Record<Algorithm, string>> = { 'rsa-sha256': 'rsa', 'ed25519-sha256': 'ed25519' }
+
 /** On the thread pool: a signature takes as long as 30 messages take to be read. */
-function rsaSha256(privateKey: KeyObject, input: Uint8Array): Promise<Buffer> {
+async function signatureOf({ algorithm, privateKey }: SigningKey, input: Uint8Array): Promise<Buffer> {
+  // Node would sign with what the key is, whatever a= says of it.
+  if (privateKey.asymmetricKeyType !== KEY_TYPES[algorithm])
+    throw new TypeError(`${algorithm} with a key for ${privateKey.asymmetricKeyType ?? privateKey.type}`)
+  return algorithm === 'rsa-sha256'
+    ? signAsync('sha256', input, { key: privateKey, padding: constants.RSA_PKCS1_PADDING })
+    : // RFC 8463 §3: PureEdDSA of the hash.
+      signAsync(null, createHash('sha256').update(input).digest(), { key: privateKey })
+}
+
+function signAsync(
+  digest: string | null,
+  data: Uint8Array,
+  key: { key: KeyObject; padding?: number },
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    sign('sha256', input, { key: privateKey, padding: constants.RSA_PKCS1_PADDING }, (error, signature) => {
+    sign(digest, data, key, (error, signature) => {
       if (error) reject(error)
       else resolve(signature)
     })

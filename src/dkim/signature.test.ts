@@ -1,44 +1,17 @@
 import assert from 'node:assert/strict'
-import { createPublicKey, verify } from 'node:crypto'
 import { test } from 'node:test'
 import { parseHeader } from '../message/header.ts'
-import { foldBase64, formatUnsigned, headerHashInput, type Signature } from './signature.ts'
+import type { Mailbox } from '../smtp/path.ts'
+import {
+  canonicalizeFields,
+  foldBase64,
+  formatIdentity,
+  formatUnsigned,
+  headerHashInput,
+  isWithin,
+  type Signature,
+} from './signature.ts'
 import { parseTagList } from './tag-list.ts'
-
-test('the signature of RFC 6376 App. A.2 verifies with the key of App. C', () => {
-  const message = [
-    'Received: from client1.football.example.com  [192.0.2.1]',
-    '      by submitserver.example.com with SUBMISSION;',
-    '      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)',
-    'From: Joe SixPack <joe@football.example.com>',
-    'To: Suzie Q <suzie@shopping.example.net>',
-    'Subject: Is dinner ready?',
-    'Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)',
-    'Message-ID: <20030712040037.46341.5F8J@football.example.com>',
-    '',
-    '',
-  ].join('\r\n')
-  const unsigned = [
-    'DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;',
-    '      c=simple/simple; q=dns/txt; i=joe@football.example.com;',
-    '      h=Received : From : To : Subject : Date : Message-ID;',
-    '      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;',
-    '      b=;',
-  ].join('\r\n')
-  const signature =
-    'AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut' +
-    'KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV4bmp/YzhwvcubU4='
-  const publicKey = createPublicKey(
-    `-----BEGIN PUBLIC KEY-----
-MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq
-631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB
------END PUBLIC KEY-----`,
-  )
-  const names = (parseTagList(unsigned.slice(unsigned.indexOf(':') + 1))?.get('h') ?? '').split(/ : /)
-  assert.equal(names.length, 6)
-  const input = headerHashInput(parseHeader(Buffer.from(message)), names, 'simple', unsigned)
-  assert.ok(verify('sha256', Buffer.from(input, 'latin1'), publicKey, Buffer.from(signature, 'base64')))
-})
 
 const header = parseHeader(
   Buffer.from('Received: <A>\r\nReceived: <B>\r\nFrom:  a@example.com\r\nReceived: <C>\r\nX:\r\n 1\r\n\r\n'),
@@ -55,7 +28,8 @@ const inputs: [names: string[], input: string][] = [
 for (const [names, input] of inputs)
   test(`header hash input of h=${names.join(':')}`, () => {
     const own = 'dkim-signature:v=1; b='
-    assert.equal(headerHashInput(header, names, 'relaxed', 'DKIM-Signature: v=1;\r\n\tb='), input + own)
+    const fields = canonicalizeFields(header, names, 'relaxed')
+    assert.equal(headerHashInput(fields, 'DKIM-Signature: v=1;\r\n\tb=', 'relaxed'), input + own)
   })
 
 const signature: Signature = {
@@ -101,4 +75,34 @@ test('lines of at most 78 characters, folded only where FWS may stand', () => {
   const tags = parseTagList(text.slice('DKIM-Signature:'.length))
   assert.deepEqual(tags?.get('h')?.split(/:\r\n\t|:/), names)
   assert.equal(tags?.get('b')?.replaceAll('\r\n\t', ''), 'x'.repeat(684))
+})
+
+const identities: [mailbox: Mailbox, identity: string][] = [
+  [{ localPart: 'joe', domain: 'Football.Example.com' }, 'joe@football.example.com'],
+  [{ localPart: 'joe+a=b', domain: 'example.com' }, 'joe+a=3Db@example.com'],
+  // RFC 6376 §2.11: semicolon and white space must be encoded; RFC 5321 §4.1.2: where they stand in quotes.
+  [{ localPart: 'a b;c', domain: 'example.com' }, '"a=20b=3Bc"@example.com'],
+  [{ localPart: 'jörg', domain: 'bücher.example' }, 'j=C3=B6rg@xn--bcher-kva.example'],
+]
+
+for (const [mailbox, identity] of identities)
+  test(`i=${identity}`, () => {
+    assert.equal(formatIdentity(mailbox), identity)
+    const tags = parseTagList(formatUnsigned({ ...signature, identity }).slice('DKIM-Signature:'.length))
+    assert.equal(tags?.get('i'), identity)
+  })
+
+const domains: [domain: string, within: boolean][] = [
+  ['example.com', true],
+  ['EXAMPLE.com', true],
+  ['a.b.example.com', true],
+  ['badexample.com', false],
+  ['com', false],
+  ['example.com.example.net', false],
+  ['[192.0.2.1]', false],
+]
+
+test('within the signing domain: itself, or below it', () => {
+  for (const [domain, within] of domains) assert.equal(isWithin(domain, 'example.com'), within, domain)
+  assert.ok(isWithin('bücher.example', 'xn--bcher-kva.example'))
 })

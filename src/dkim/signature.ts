@@ -1,13 +1,20 @@
 /** The DKIM-Signature field, RFC 6376 §3.5, and the data its header hash is computed over, §3.7. */
 
 import type { Field } from '../message/header.ts'
+import { normalizeDomain } from '../smtp/domain.ts'
+import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import { type Canonicalization, canonicalizeField } from './canonicalization.ts'
 import { formatTagList } from './tag-list.ts'
 
+/** RFC 6376 §3.3.2 and RFC 8463 §3. rsa-sha1 must not be signed with (RFC 8301 §3.1). */
+export type Algorithm = 'rsa-sha256' | 'ed25519-sha256'
+
 export interface Signature {
-  readonly algorithm: 'rsa-sha256'
+  readonly algorithm: Algorithm
   readonly signingDomain: string
   readonly selector: string
+  /** i=, where it is not `@` and the signing domain: as `formatIdentity` writes it. */
+  readonly identity?: string
   /** Header and body. */
   readonly canonicalization: readonly [Canonicalization, Canonicalization]
   /** The names of h=, in order. */
@@ -32,11 +39,31 @@ export function formatUnsigned(signature: Signature): string {
     ['s', signature.selector],
     ['t', String(signature.timestampSeconds)],
   ]
+  if (signature.identity !== undefined) tags.splice(5, 0, ['i', signature.identity])
   if (signature.expirationSeconds !== undefined) tags.push(['x', String(signature.expirationSeconds)])
   const lines = foldWords(`DKIM-Signature: ${formatTagList(tags)};`.split(' '), ' ')
   const names = signature.signedFields.map((name, i) => (i === 0 ? `h=${name}` : name))
   const h = foldWords(names, ':')
   return `${lines}\r\n\t${h};\r\n\tbh=${signature.bodyHash};\r\n\tb=`
+}
+
+/**
+ * i=, the agent or user identifier (AUID): dkim-quoted-printable (RFC 6376 §2.11), its domain as A-labels. All of it is
+ * ASCII, also where RFC 8616 §5 would let more stand: that is valid in every message.
+ */
+export function formatIdentity({ localPart, domain }: Mailbox): string {
+  const text = formatMailbox({ localPart, domain: normalizeDomain(domain) })
+  return text.replace(/[^!-:<>-~]/gu, character =>
+    [...Buffer.from(character)]
+      .map(octet => `=${octet.toString(16).toUpperCase().padStart(2, '0')}`)
+      .join(''),
+  )
+}
+
+/** Whether `domain` is `signingDomain` or below it: what i= must be (RFC 6376 §3.5), and From, for DMARC to be content. */
+export function isWithin(domain: string, signingDomain: string): boolean {
+  const name = normalizeDomain(domain)
+  return name === signingDomain || name.endsWith(`.${signingDomain}`)
 }
 
 /** b= of RFC 6376 §3.5: base64 on lines of its own. */
@@ -58,14 +85,23 @@ function foldWords(words: readonly string[], separator: string): string {
 }
 
 /**
- * The data of the header hash: each name of h= takes the last field of that name not yet taken, or nothing (§5.4.2);
- * then the signature itself with an empty b= and without its CRLF. latin1: a character is an octet.
+ * The data of the header hash: what is signed of the message, then the signature itself with an empty b= and without its
+ * CRLF. latin1: a character is an octet.
  */
 export function headerHashInput(
+  fields: string,
+  unsigned: string,
+  canonicalization: Canonicalization,
+): string {
+  const own = canonicalizeField(canonicalization, unsigned)
+  return fields + (own.endsWith('\r\n') ? own.slice(0, -2) : own)
+}
+
+/** Each name of h= takes the last field of that name not yet taken, or nothing (RFC 6376 §5.4.2). latin1. */
+export function canonicalizeFields(
   header: readonly Field[],
   signedFields: readonly string[],
   canonicalization: Canonicalization,
-  unsigned: string,
 ): string {
   const waiting = new Map<string, Field[]>()
   for (const field of header) {
@@ -79,8 +115,7 @@ export function headerHashInput(
     const field = waiting.get(name.toLowerCase())?.pop()
     if (field) input += canonicalizeField(canonicalization, latin1(field.octets))
   }
-  const own = canonicalizeField(canonicalization, unsigned)
-  return input + (own.endsWith('\r\n') ? own.slice(0, -2) : own)
+  return input
 }
 
 function latin1(octets: Uint8Array): string {

@@ -67,7 +67,7 @@ const MESSAGE = [
 
 async function signature(selector: string): Promise<string> {
   const key = { signingDomain: 'example.test', selector, algorithm: 'rsa-sha256', privateKey } as const
-  const signer = new MessageSigner(key, { timestampSeconds: Math.floor(Date.now() / 1000) })
+  const signer = new MessageSigner([key], { timestampSeconds: Math.floor(Date.now() / 1000) })
   signer.update(Buffer.from(MESSAGE))
   return Buffer.from(await signer.finish()).toString()
 }

@@ -59,10 +59,11 @@ export class SignerSession extends HopSession {
     const startedMs = now()
     let signature: Uint8Array
     try {
-      const refusal = await this.#refuse(message, authorsFor(key, content))
+      const { authors } = authorsFor([key.signingDomain], content)
+      const refusal = await this.#refuse(message, authors)
       if (refusal !== null) return refusal
       const timestampSeconds = Math.floor(now() / 1000)
-      signature = await signMessage(key, content, {
+      signature = await signMessage([key], content, {
         timestampSeconds,
         ...(expirationMs === undefined
           ? {}

@@ -1,42 +1,95 @@
-/** One message gets its signature, or a reply that says why not. Sign or defer, never pass (design decision 2). */
+/** One message gets its signatures, or a reply that says why not. Sign or defer, never pass (design decision 2). */
 
-import { MessageSigner, type SigningKey } from '../dkim/sign.ts'
+import { foldMailbox } from '../directory/may-send.ts'
+import { MessageSigner, type SignerOptions, type SigningKey } from '../dkim/sign.ts'
+import { isWithin } from '../dkim/signature.ts'
 import { authorsOf } from '../message/address.ts'
 import { parseHeader } from '../message/header.ts'
 import { headerSection } from '../message/section.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import { SmtpError } from '../smtp/error.ts'
-import type { Mailbox } from '../smtp/path.ts'
+import { type Mailbox, parseMailbox, sameMailbox } from '../smtp/path.ts'
 
-/**
- * The authors of a message, who must be of the key's domain.
- * @throws SmtpError when there is none, or one of another domain
- */
-export function authorsFor({ signingDomain }: SigningKey, content: readonly Uint8Array[]): Mailbox[] {
-  return authorsOf(parseHeader(headerSection(content))).map(({ mailbox }) => {
-    if (isWithin(mailbox.domain, signingDomain)) return mailbox
-    // A signature of another domain than the author's is worth nothing to DMARC (RFC 9989, identifier alignment).
-    const text = `From is ${mailbox.domain}, and the signer has a key for ${signingDomain} only`
-    throw new SmtpError(550, '5.7.1', text)
-  })
+/** Who has written a message, and which domains have to answer for it. */
+export interface Authors {
+  readonly authors: readonly Mailbox[]
+  /** Of each author the closest of our domains, each once: d= of the signatures the message must have. */
+  readonly signingDomains: readonly string[]
 }
 
 /**
+ * The authors of a message, each of whom must be of one of our domains or below it.
+ * @param domains those there are keys for: A-labels, lower case
+ * @throws SmtpError when there is no author, or one of another domain
+ */
+export function authorsFor(domains: Iterable<string>, content: readonly Uint8Array[]): Authors {
+  const ours = new Set(domains)
+  const signingDomains = new Set<string>()
+  const authors = authorsOf(parseHeader(headerSection(content))).map(({ mailbox }) => {
+    const closest = closestOf(ours, mailbox.domain)
+    if (closest !== undefined) {
+      signingDomains.add(closest)
+      return mailbox
+    }
+    // A signature of another domain than the author's is worth nothing to DMARC (RFC 9989, identifier alignment).
+    const todo = 'write from an address of a domain that has one, or have its administrator make one'
+    throw new SmtpError(
+      550,
+      '5.7.1',
+      `From is of ${mailbox.domain}, and the signer has no key for it: ${todo}`,
+    )
+  })
+  return { authors, signingDomains: [...signingDomains] }
+}
+
+/** Of `a.b.example.com` itself, then `b.example.com`, and so on: the first that is there. */
+function closestOf(domains: ReadonlySet<string>, domain: string): string | undefined {
+  for (let name = normalizeDomain(domain); ; ) {
+    if (domains.has(name)) return name
+    const dot = name.indexOf('.')
+    if (dot < 0) return undefined
+    name = name.slice(dot + 1)
+  }
+}
+
+/**
+ * i= (RFC 6376 §3.5): the user who has signed in, when he is also the one author. Then the signer knows that the author
+ * named is the author, and a receiver may hold users of one domain apart. In every other case (an alias, several authors, a
+ * notice) the domain alone answers for the message: which account stands behind an alias is not for recipients to read.
+ * @param authenticatedAs AUTH= (RFC 4954 §5)
+ */
+export function identityOf(
+  authenticatedAs: string | null | undefined,
+  { authors, signingDomains }: Authors,
+): Mailbox | undefined {
+  const [author, ...others] = authors
+  if (authenticatedAs == null || author === undefined || others.length > 0) return undefined
+  const user = mailboxOf(authenticatedAs)
+  if (user === null || !sameMailbox(user, foldMailbox(author))) return undefined
+  return signingDomains.every(domain => isWithin(user.domain, domain)) ? user : undefined
+}
+
+/** Folded: one user has one AUID, however he writes himself. `null`: a name that is no mailbox. */
+function mailboxOf(name: string): Mailbox | null {
+  try {
+    return foldMailbox(parseMailbox(name, { utf8: true }))
+  } catch {
+    return null
+  }
+}
+
+/**
+ * @param keys those of the author's domain: the message gets a signature of each, or none
  * @param content the message, in pieces; it is not changed, only preceded by what is returned
- * @returns the DKIM-Signature field, with its CRLF
+ * @returns the DKIM-Signature fields, each with its CRLF, in the order of the keys
  * @throws SmtpError when this message cannot be signed; any other error is ours, and the answer is temporary
  */
 export function signMessage(
-  key: SigningKey,
+  keys: readonly SigningKey[],
   content: readonly Uint8Array[],
-  times: { readonly timestampSeconds: number; readonly expirationSeconds?: number },
+  options: SignerOptions,
 ): Promise<Uint8Array> {
-  const signer = new MessageSigner(key, times)
+  const signer = new MessageSigner(keys, options)
   for (const piece of content) signer.update(piece)
   return signer.finish()
-}
-
-function isWithin(domain: string, signingDomain: string): boolean {
-  const name = normalizeDomain(domain)
-  return name === signingDomain || name.endsWith(`.${signingDomain}`)
 }

@@ -25,7 +25,7 @@ const signed = await Promise.all(samples.map(sign))
 
 /** In pieces of a prime number of octets: what the network does to a message must make no difference. */
 async function sign({ octets }: Sample): Promise<Buffer> {
-  const signer = new MessageSigner(key, { timestampSeconds: 1_757_000_000 })
+  const signer = new MessageSigner([key], { timestampSeconds: 1_757_000_000 })
   for (let at = 0; at < octets.length; at += 4099) signer.update(octets.subarray(at, at + 4099))
   return Buffer.concat([await signer.finish(), octets])
 }
