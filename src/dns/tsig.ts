@@ -6,18 +6,18 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { TYPE_TSIG } from './message.ts'
-import { canonicalName, type NameError, sameName } from './name.ts'
+import { canonicalName, sameName } from './name.ts'
+import type { TsigKey } from './tsig-key.ts'
 import { ARCOUNT_OFFSET, FormatError, readFrame, writeName, writeRecord } from './wire.ts'
 
-export const TSIG_ALGORITHMS = ['hmac-sha256', 'hmac-sha384', 'hmac-sha512'] as const
-export type TsigAlgorithm = (typeof TSIG_ALGORITHMS)[number]
-
-export interface TsigKey {
-  /** A domain name, lower case. */
-  readonly name: string
-  readonly algorithm: TsigAlgorithm
-  readonly secret: Uint8Array
-}
+export {
+  formatTsigKey,
+  parseTsigKey,
+  TSIG_ALGORITHMS,
+  type TsigAlgorithm,
+  type TsigKey,
+  TsigKeyError,
+} from './tsig-key.ts'
 
 /** RFC 8945 §3; zero is no error. */
 export const TSIG_ERROR = { BADSIG: 16, BADKEY: 17, BADTIME: 18, BADTRUNC: 22 } as const
@@ -36,41 +36,6 @@ export interface Tsig {
   readonly originalId: number
   readonly error: number
   readonly other: Uint8Array
-}
-
-/** Is not a TSIG key; the message says what to write and never quotes the secret. */
-export class TsigKeyError extends Error {
-  override readonly name = 'TsigKeyError'
-}
-
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-
-/**
- * `NAME:ALGORITHM:BASE64`, the name being a domain name such as `x._update.example.com`.
- *
- * @throws TsigKeyError
- */
-export function parseTsigKey(text: string): TsigKey {
-  const [name, algorithm, secret, ...rest] = text.trim().split(':')
-  if (!name || !algorithm || !secret || rest.length > 0) {
-    throw new TsigKeyError(
-      'a TSIG key is written NAME:ALGORITHM:BASE64, for example update.example.com:hmac-sha256:…',
-    )
-  }
-  const known = TSIG_ALGORITHMS.find(candidate => candidate === algorithm.toLowerCase().replace(/\.$/, ''))
-  if (known === undefined) {
-    throw new TsigKeyError(`TSIG key ${name}: '${algorithm}' is not one of ${TSIG_ALGORITHMS.join(', ')}`)
-  }
-  if (!BASE64.test(secret)) throw new TsigKeyError(`TSIG key ${name}: the secret is not Base64`)
-  try {
-    return { name: canonicalName(name), algorithm: known, secret: Buffer.from(secret, 'base64') }
-  } catch (cause) {
-    throw new TsigKeyError(`TSIG key ${name}: ${(cause as NameError).message}`, { cause })
-  }
-}
-
-export function formatTsigKey(key: TsigKey): string {
-  return `${key.name}:${key.algorithm}:${Buffer.from(key.secret).toString('base64')}`
 }
 
 export interface SignOptions {
