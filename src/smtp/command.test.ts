@@ -99,6 +99,7 @@ const lenient: [line: string, same: string][] = [
   ['RSET  \t', 'RSET'], // RFC 5321 §4.1.1: trailing white space
   ['MAIL   FROM:<>   SIZE=5  ', 'MAIL FROM:<> SIZE=5'],
   ['MAIL FROM:<> size=5 body=7bit', 'MAIL FROM:<> SIZE=5'],
+  ['MAIL FROM:<> SIZE=99999999999999999999', `MAIL FROM:<> SIZE=${Number.MAX_SAFE_INTEGER}`],
   ['bdat 5 last', 'BDAT 5 LAST'],
   ['auth plain', 'AUTH PLAIN'],
 ]

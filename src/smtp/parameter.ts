@@ -58,10 +58,10 @@ export function noValue({ keyword, value }: Parameter): true {
   return true
 }
 
-// size-value ::= 1*20DIGIT, RFC 1870 §3.
+// size-value ::= 1*20DIGIT, RFC 1870 §3. What no number holds exactly is too large for any message, and stays in 20 digits.
 export function parseSize(value: string): number {
   if (!/^\d{1,20}$/.test(value)) throw new SmtpError(501, '5.5.4', 'SIZE is not a number of octets')
-  return Number(value)
+  return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
 }
 
 // body-value ::= "7BIT" / "8BITMIME", RFC 6152 §2; "BINARYMIME", RFC 3030 §3.
