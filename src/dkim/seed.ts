@@ -1,36 +1,63 @@
 /**
- * An RSA key from a seed: the same seed, signing domain and size give the same key, on every machine and in every release,
- * so that one line to keep safe is all a signer has. Nothing here may ever change for a `v1` key.
+ * Keys from a seed: the same seed, signing domain, kind and (where one is given) selector give the same key, on every
+ * machine and in every release, so that one line to keep safe is all a signer has. Nothing here may ever change for a `v1`
+ * key.
  *
- *   generator   HMAC_DRBG of NIST SP 800-90A §10.1.2 with SHA-256: entropy input = the seed, nonce empty,
- *               personalization string = "ptt dkim rsa v1" NUL signing domain NUL bits in decimal
- *   primes      FIPS 186-5 §A.1.3: a candidate is bits/2 bits of the generator with the two highest and the lowest
+ *   generator   HMAC_DRBG of NIST SP 800-90A §10.1.2 with SHA-256: entropy input = the seed, nonce empty, personalization
+ *               string = the words below with NUL between them
+ *                 RSA      "ptt dkim rsa v1", signing domain, bits in decimal [, selector]
+ *                 Ed25519  "ptt dkim ed25519 v1", signing domain [, selector]
+ *               With a selector each rotation has a key of its own; without one there is one key a domain, for ever.
+ *   RSA primes  FIPS 186-5 §A.1.3: a candidate is bits/2 bits of the generator with the two highest and the lowest
  *               set (hence ≥ √2·2^(bits/2-1)); it is taken when gcd(candidate - 1, e) = 1 and it is probably prime
  *               (Miller-Rabin, error below 2^-64 for these), q also when |p - q| > 2^(bits/2-100)
- *   key         e = 65537, p > q, d = e^-1 mod lcm(p-1, q-1), which must be > 2^(bits/2); else both primes anew
+ *   RSA key     e = 65537, p > q, d = e^-1 mod lcm(p-1, q-1), which must be > 2^(bits/2); else both primes anew
+ *   Ed25519     the first 32 octets of the generator are the private key of RFC 8032 §5.1.5
  */
 
 import { checkPrimeSync, createHmac, createPrivateKey, type KeyObject } from 'node:crypto'
 
-const LABEL = 'ptt dkim rsa v1'
 /** 256 bits. A person cannot think of that much: seeds come from a random generator. */
 export const MIN_SEED_OCTETS = 32
 // RFC 8301 §3.2: signers use at least 2048 bits.
 export const KEY_SIZES: readonly number[] = [2048, 3072, 4096]
 const E = 65537n
 
-/** The key's strength is the seed's. Takes some tenths of a second. @throws RangeError for a short seed or odd size. */
-export function deriveKey(seed: Uint8Array, signingDomain: string, bits: number): KeyObject {
-  if (seed.length < MIN_SEED_OCTETS) throw new RangeError(`a seed has at least ${MIN_SEED_OCTETS} octets`)
+/**
+ * An RSA key; its strength is the seed's. Takes some tenths of a second, 4096 bits some seconds.
+ * @throws RangeError for a short seed or an odd size
+ */
+export function deriveKey(
+  seed: Uint8Array,
+  signingDomain: string,
+  bits: number,
+  selector?: string,
+): KeyObject {
   if (!KEY_SIZES.includes(bits))
     throw new RangeError(`an RSA key has ${KEY_SIZES.join(', ')} bits, not ${bits}`)
-  const generator = new HmacDrbg(seed, `${LABEL}\0${signingDomain}\0${bits}`)
+  const generator = generatorOf(seed, 'ptt dkim rsa v1', signingDomain, String(bits), selector)
   for (;;) {
     const one = prime(generator, bits / 2, () => true)
     const other = prime(generator, bits / 2, prime => abs(one - prime) > 1n << BigInt(bits / 2 - 100))
     const key = one > other ? rsaKey(one, other, bits) : rsaKey(other, one, bits)
     if (key !== null) return key
   }
+}
+
+/** RFC 8410 §7: a PrivateKeyInfo is these octets before the 32 of the key. */
+const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
+
+/** An Ed25519 key; its strength is the seed's. @throws RangeError for a short seed */
+export function deriveEd25519Key(seed: Uint8Array, signingDomain: string, selector?: string): KeyObject {
+  const generator = generatorOf(seed, 'ptt dkim ed25519 v1', signingDomain, selector)
+  const key = Buffer.concat([ED25519_PKCS8, generator.generate(32)])
+  return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
+}
+
+/** None of the words holds a NUL: no two lists of words make the same string. */
+function generatorOf(seed: Uint8Array, ...words: (string | undefined)[]): HmacDrbg {
+  if (seed.length < MIN_SEED_OCTETS) throw new RangeError(`a seed has at least ${MIN_SEED_OCTETS} octets`)
+  return new HmacDrbg(seed, words.filter(word => word !== undefined).join('\0'))
 }
 
 function prime(generator: HmacDrbg, bits: number, accept: (candidate: bigint) => boolean): bigint {
