@@ -14,6 +14,7 @@ export type EventName =
   | 'disconnected'
   // A message.
   | 'accepted'
+  | 'limit'
   | 'signed'
   | 'queued'
   | 'expanded'
@@ -28,6 +29,7 @@ export type EventName =
   | 'key'
   | 'peer'
   | 'spool'
+  | 'site'
   | 'alarm'
 
 export type Level = 'debug' | 'info' | 'warn' | 'error'

@@ -4,52 +4,55 @@
  */
 
 import type { Log } from '../observe/event.ts'
-import type { Evidence, Job, Queue } from '../queue/queue.ts'
-import { addressesOf, type Lookup, route } from './destination.ts'
+import type { Job, Queue } from '../queue/queue.ts'
+import { addressesOf, type Lookup, type MailHost, route } from './destination.ts'
 import { type Dialling, dial, fromObjection, isLink } from './dial.ts'
-import type { PeerPromises } from './notice.ts'
-import { evidence, settleNext, type Verdict } from './outcome.ts'
-import type { Link, Sites } from './site.ts'
+import type { Verdict } from './outcome.ts'
+import type { Link } from './site/links.ts'
+import type { Closure, Site } from './site/site.ts'
+import type { Place } from './site/sites.ts'
 import { objectionToHost, policyFor, type TlsPolicy } from './tls-policy.ts'
 import { transact } from './transaction.ts'
+import { type Judgement, Verdicts } from './verdicts.ts'
 
 export interface Means extends Dialling {
   readonly queue: Queue
   readonly lookup: Lookup
-  readonly sites: Sites
   readonly random: () => number
   readonly log: Log
 }
 
-export interface Judgement {
-  readonly index: number
-  readonly action: 'delivered' | 'failed' | 'deferred' | 'expanded'
-  readonly evidence: Evidence
-  /** Of a delivery: what the peer does with the message. */
-  readonly peer?: PeerPromises
-  /** Nothing was ever attempted: `evidence` is only of a time that passed. */
-  readonly attempted?: false
-}
-
-export async function attempt(job: Job, means: Means): Promise<Judgement[]> {
+/** `null`: there is no place at the destination's site now; nothing was tried. */
+export async function attempt(job: Job, means: Means, place: Place): Promise<Judgement[] | null> {
   const verdicts = new Verdicts(job)
-  await visit(job, means, verdicts)
+  const where = await route(job.destination, means.lookup, means.hostname, means.random)
+  if (where.kind === 'none') verdicts.conclude(noRoute(where))
+  else {
+    const site = place.arrive(where.hosts.map(({ name }) => name))
+    if (site === null) return null
+    await visit(where.hosts, { job, means, site, policy: policyFor(job.message), verdicts })
+  }
   const nowMs = means.now()
   return job.recipients.map(index => verdicts.judge(index, nowMs))
 }
 
-async function visit(job: Job, means: Means, verdicts: Verdicts): Promise<void> {
-  const { destination } = job
-  const log = means.log.with({ id: job.message.id, destination })
-  const policy = policyFor(job.message)
-  const kept = means.sites.take(destination, policy)
-  if (kept !== undefined) {
-    await over(kept, verdicts.left, job, means, verdicts, log)
-    if (verdicts.left.length === 0) return
-  }
-  const where = await route(destination, means.lookup, means.hostname, means.random)
-  if (where.kind === 'none') return verdicts.conclude(noRoute(where))
-  for (const host of where.hosts) {
+interface Visit {
+  readonly job: Job
+  readonly means: Means
+  readonly site: Site
+  readonly policy: TlsPolicy
+  readonly verdicts: Verdicts
+}
+
+async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
+  const { job, means, site, policy, verdicts } = visit
+  const closure = site.closure(means.now())
+  if (closure !== null) return verdicts.conclude(fromClosure(closure, site))
+  const log = means.log.with({ id: job.message.id, destination: job.destination })
+  const kept = site.links.take(link => fits(link, hosts, policy))
+  if (kept !== undefined) await over(kept, verdicts.left, visit, log)
+  for (const host of hosts) {
+    if (verdicts.left.length === 0) break
     const objection = objectionToHost(policy, host)
     if (objection !== null) {
       verdicts.conclude(fromObjection(objection))
@@ -60,42 +63,72 @@ async function visit(job: Job, means: Means, verdicts: Verdicts): Promise<void> 
       verdicts.conclude({ action: 'next', status: found.status, diagnostic: found.diagnostic })
       continue
     }
-    for (const address of found.addresses) {
-      let left = verdicts.left
-      // More than once where the peer takes fewer transactions in a session than are needed (RFC 9422 §4.1).
-      while (left.length > 0) {
-        const link = await dial(host, address, policy, means, log)
-        if (!isLink(link)) {
-          const remote = `${host.name} [${address}]`
-          log.event('attempt', { remote, failed: link.diagnostic, ...policyFields(policy) })
-          verdicts.conclude(link, remote)
-          break
-        }
-        left = await over(link, left, job, means, verdicts, log)
-      }
-      if (verdicts.left.length === 0) return
-    }
+    for (const address of found.addresses) await call(host, address, visit, log)
   }
+  const unreachable = verdicts.unreachable
+  const closed = unreachable === null ? null : site.failed(means.now(), unreachable)
+  if (closed === null) return
+  const { untilMs, reason } = closed
+  log.event(
+    'site',
+    { site: site.key, state: 'closed', until: new Date(untilMs).toISOString(), reason },
+    'warn',
+  )
+}
+
+/** One address of one host, as many sessions as are needed: a peer may take few transactions in one (RFC 9422 §4.1). */
+async function call(host: MailHost, address: string, visit: Visit, log: Log): Promise<void> {
+  const { means, site, policy, verdicts } = visit
+  let left = verdicts.left
+  while (left.length > 0) {
+    site.connecting(means.now())
+    const link = await dial(host, address, policy, means, log)
+    if (!isLink(link)) {
+      const remote = `${host.name} [${address}]`
+      log.event('attempt', { remote, failed: link.diagnostic, ...policyFields(policy) })
+      verdicts.failedToReach(link, remote)
+      return
+    }
+    left = await over(link, left, visit, log)
+  }
+}
+
+/** Whether an open connection is one that these hosts and this policy would lead to, and no lesser one. */
+function fits(link: Link, hosts: readonly MailHost[], policy: TlsPolicy): boolean {
+  if (link.policy.level !== policy.level) return false
+  const best = hosts[0]?.preference
+  const host = hosts.find(({ name, preference }) => name === link.host && preference === best)
+  return host !== undefined && objectionToHost(policy, host) === null
 }
 
 /** Sends over the link and gives it back. Returns those whom the session had no transaction left for. */
 async function over(
   link: Link,
   recipients: readonly number[],
-  job: Job,
-  means: Means,
-  verdicts: Verdicts,
+  visit: Visit,
   log: Log,
 ): Promise<readonly number[]> {
+  const { job, means, site, verdicts } = visit
   const { connection, remote, policy } = link
   const tls = connection.tls === null ? 'none' : `${connection.tls.version} ${connection.tls.cipher}`
   log.event('attempt', { remote, tls, recipients: recipients.length, ...policyFields(policy) })
   const content = await means.queue.content(job.message.id)
-  const results = await transact(link, job.message, recipients, content, means.now)
+  const most = site.shape.recipientsPerTransaction
+  const results = await transact(link, job.message, recipients, content, most, means.now)
   for (const [index, verdict] of results) verdicts.note(index, verdict, remote)
+  if (link.connection.usable) {
+    verdicts.reached()
+    site.succeeded()
+  }
   link.messages++
-  means.sites.give(job.destination, link, means.now())
+  site.links.give(link, means.now())
   return recipients.filter(index => !results.has(index))
+}
+
+/** The site does not answer, or has asked us to wait: another connection would tell nothing new. */
+function fromClosure({ sinceMs, reason }: Closure, site: Site): Verdict {
+  const diagnostic = `Not tried: ${site.key} since ${new Date(sinceMs).toISOString()}: ${reason}`
+  return { action: 'deferred', status: '4.4.1', diagnostic }
 }
 
 /** In the log where it is not what holds for everybody. */
@@ -105,52 +138,4 @@ function policyFields({ level, reason }: TlsPolicy): { policy?: string; because?
 
 function noRoute({ status, diagnostic }: { status: string; diagnostic: string }): Verdict {
   return { action: status.startsWith('5') ? 'failed' : 'deferred', status, diagnostic }
-}
-
-const UNTRIED: Verdict = {
-  action: 'deferred',
-  status: '4.4.1',
-  diagnostic: 'No host of the destination could be tried',
-}
-
-/** What the hosts said so far of each recipient of a job, and who said it. */
-class Verdicts {
-  readonly #indices: readonly number[]
-  readonly #verdicts = new Map<number, { readonly verdict: Verdict; readonly remote: string | undefined }>()
-
-  constructor({ recipients }: Job) {
-    this.#indices = recipients
-  }
-
-  /** Those for whom another host may be asked. */
-  get left(): readonly number[] {
-    return this.#indices.filter(index => (this.#verdicts.get(index)?.verdict.action ?? 'next') === 'next')
-  }
-
-  /** The same verdict for everybody who has no final one yet. */
-  conclude(verdict: Verdict, remote?: string): void {
-    for (const index of this.#indices) this.note(index, verdict, remote)
-  }
-
-  /** One host's "cannot" does not outweigh another's "not now": as long as one may yet take it, the recipient waits. */
-  note(index: number, verdict: Verdict, remote: string | undefined): void {
-    const earlier = this.#verdicts.get(index)?.verdict
-    if (earlier !== undefined && earlier.action !== 'next') return
-    const waits = earlier !== undefined && settleNext(earlier).action === 'deferred'
-    if (waits && verdict.action === 'next' && settleNext(verdict).action === 'failed') return
-    this.#verdicts.set(index, { verdict, remote })
-  }
-
-  judge(index: number, nowMs: number): Judgement {
-    const { verdict, remote } = this.#verdicts.get(index) ?? { verdict: UNTRIED, remote: undefined }
-    const settled = settleNext(verdict)
-    const action = settled.action === 'next' ? 'deferred' : settled.action
-    const { peer } = settled
-    return {
-      index,
-      action,
-      evidence: evidence(settled, nowMs, remote),
-      ...(peer === undefined ? {} : { peer }),
-    }
-  }
 }

@@ -8,14 +8,16 @@ import { type Job, type Message, type Queue, QueueError, type RecipientResult } 
 import { nextDue } from '../queue/schedule.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import { formatMailbox } from '../smtp/path.ts'
-import { attempt, type Judgement, type Means } from './attempt.ts'
+import { attempt, type Means } from './attempt.ts'
 import { expired } from './capability.ts'
 import { EXPANDED } from './expand.ts'
 import { type DueNotice, noticeAtDeadline, noticesAfter, type Reported, warnAtMs } from './notice.ts'
 import { notification, TO_SIGNER } from './notification.ts'
 import { evidence, fromReply } from './outcome.ts'
 import type { Settler } from './settle.ts'
+import type { Place } from './site/sites.ts'
 import { deliverByMs, mustReturn } from './times.ts'
+import type { Judgement } from './verdicts.ts'
 
 export interface Delivery extends Means {
   readonly queue: Queue
@@ -31,9 +33,9 @@ export interface Delivery extends Means {
 }
 
 /** Never throws for what the world does; a spool that cannot be written is the caller's to report. */
-export async function deliver(job: Job, delivery: Delivery): Promise<void> {
+export async function deliver(job: Job, delivery: Delivery, place: Place): Promise<void> {
   try {
-    await work(job, delivery)
+    await work(job, delivery, place)
   } catch (error) {
     // `ptt queue remove` took it away in the meantime: there is nothing left to do.
     if (!(error instanceof QueueError) || error.code !== 'gone') throw error
@@ -41,11 +43,13 @@ export async function deliver(job: Job, delivery: Delivery): Promise<void> {
   }
 }
 
-async function work(leased: Job, delivery: Delivery): Promise<void> {
+async function work(leased: Job, delivery: Delivery, place: Place): Promise<void> {
   const startedMs = delivery.now()
   // Who was expanded is not waiting for anything.
   const job = leased.destination === EXPANDED ? leased : await tellDeadline(leased, delivery)
-  const judgements = await judge(job, delivery)
+  const judgements = await judge(job, delivery, place)
+  // No place at the site, which is known now: it will be leased again when there is one.
+  if (judgements === null) return delivery.queue.release(leased)
   const nowMs = delivery.now()
   // One jitter for all of them: recipients that were deferred together stay one job, and one notice.
   const jitter = delivery.random()
@@ -79,9 +83,10 @@ async function tellDeadline(job: Job, delivery: Delivery): Promise<Job> {
   return { ...job, message: { ...message, recipients } }
 }
 
-async function judge(job: Job, delivery: Delivery): Promise<Judgement[]> {
-  if (job.destination === TO_SIGNER) return toSigner(job, delivery)
+async function judge(job: Job, delivery: Delivery, place: Place): Promise<Judgement[] | null> {
+  if (job.destination === TO_SIGNER) return toSigner(job, delivery, place)
   if (job.destination === EXPANDED) {
+    place.arrive([EXPANDED])
     const said = {
       atMs: delivery.now(),
       status: '2.1.5',
@@ -90,7 +95,7 @@ async function judge(job: Job, delivery: Delivery): Promise<Judgement[]> {
     return job.recipients.map(index => ({ index, action: 'expanded', evidence: said, attempted: false }))
   }
   const over = expired(job.message, delivery.now())
-  if (over === null) return attempt(job, delivery)
+  if (over === null) return attempt(job, delivery, place)
   // RFC 2852 §4.1.3: no further attempt. What was said at the last one is still the best there is to tell.
   return job.recipients.map(index => {
     const last = job.message.recipients[index]?.last
@@ -100,7 +105,9 @@ async function judge(job: Job, delivery: Delivery): Promise<Judgement[]> {
 }
 
 /** A notice of ours goes to the signer and comes back signed, to be delivered. */
-async function toSigner(job: Job, delivery: Delivery): Promise<Judgement[]> {
+async function toSigner(job: Job, delivery: Delivery, place: Place): Promise<Judgement[] | null> {
+  const site = place.arrive([TO_SIGNER])
+  if (site === null) return null
   const { message } = job
   const envelope: Envelope = {
     ...message.envelope,
@@ -109,6 +116,7 @@ async function toSigner(job: Job, delivery: Delivery): Promise<Judgement[]> {
   }
   const answer = await delivery.signer.deliver(envelope, [await delivery.queue.content(message.id)])
   const verdict = fromReply(answer)
+  site.succeeded()
   const action = verdict.action === 'next' ? 'deferred' : verdict.action
   return job.recipients.map(index => ({
     index,

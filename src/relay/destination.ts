@@ -20,6 +20,8 @@ export interface MailHost {
    * record, and it is the destination itself (RFC 5321 §5.1); `literal`: it was given as an address.
    */
   readonly found: 'authenticated' | 'unauthenticated' | 'domain' | 'literal'
+  /** Of its MX record: the lower, the sooner (RFC 5321 §5.1). */
+  readonly preference: number
   /** Known already for an address literal; else to be looked up. */
   readonly addresses: readonly string[] | null
 }
@@ -48,7 +50,10 @@ export async function route(
   if (isAddressLiteral(destination)) {
     const address = addressOfLiteral(destination)
     if (address === null) return none('5.1.2', `${destination} is an address literal of no kind we can reach`)
-    return { kind: 'hosts', hosts: [{ name: destination, found: 'literal', addresses: [address] }] }
+    return {
+      kind: 'hosts',
+      hosts: [{ name: destination, found: 'literal', preference: 0, addresses: [address] }],
+    }
   }
   const found = mailHosts(destination, await resolver.mx(destination), random)
   switch (found.kind) {
@@ -70,8 +75,9 @@ export async function route(
   const byMx = found.authenticated && trusted ? 'authenticated' : 'unauthenticated'
   return {
     kind: 'hosts',
-    hosts: hosts.map(({ exchange }) => ({
+    hosts: hosts.map(({ exchange, preference }) => ({
       name: exchange,
+      preference,
       found: found.implicit ? 'domain' : byMx,
       addresses: null,
     })),

@@ -5,7 +5,7 @@ import type { Log } from '../observe/event.ts'
 import type { Timeouts } from '../smtp/limits.ts'
 import type { MailHost } from './destination.ts'
 import { fromConnectionError, type Verdict } from './outcome.ts'
-import type { Link } from './site.ts'
+import type { Link } from './site/links.ts'
 import {
   type Objection,
   objectionToFailure,
@@ -42,7 +42,7 @@ export async function dial(
       return fromObjection(objection)
     }
     const requireTls = saysRequireTls(policy, host, connection)
-    return { connection, remote, policy, requireTls, messages: 0, openedMs: dialling.now() }
+    return { connection, host: host.name, remote, policy, requireTls, messages: 0, openedMs: dialling.now() }
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error
     const objection = objectionToFailure(policy, error)

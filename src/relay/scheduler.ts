@@ -1,11 +1,11 @@
 /**
- * What is due is leased and worked on, as many jobs at a time as there are places: so many in all, so many for one
- * destination, so that one that is slow or dead never holds up another.
+ * What is due is leased and worked on, as many jobs at a time as there are places: so many in all, and as many at each site
+ * as `site/` allows, so that one that is slow or dead never holds up another.
  */
 
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
-import type { Sites } from './site.ts'
+import type { Place, Sites } from './site/sites.ts'
 
 /** Jobs at a time over all destinations. */
 const PLACES = 500
@@ -17,7 +17,7 @@ const FAULT_PAUSE_MS = 60_000
 export class Scheduler {
   readonly #queue: Queue
   readonly #sites: Sites
-  readonly #work: (job: Job) => Promise<void>
+  readonly #work: (job: Job, place: Place) => Promise<void>
   readonly #paused: () => boolean
   readonly #now: () => number
   readonly #log: Log
@@ -31,7 +31,7 @@ export class Scheduler {
   constructor(options: {
     queue: Queue
     sites: Sites
-    work: (job: Job) => Promise<void>
+    work: (job: Job, place: Place) => Promise<void>
     /** While true nothing is begun: the spool cannot be written. */
     paused: () => boolean
     now: () => number
@@ -82,9 +82,10 @@ export class Scheduler {
         for (const job of jobs) this.#begin(job)
         if (jobs.length > 0) continue
         const due = await this.#queue.nextDue()
-        // Due already and not begun: its destination is full, and whoever leaves it wakes us.
+        // Due already and not begun: its site is full; whoever leaves it wakes us, and so does the time of its pace.
         const untilDue = due === null ? LOOK_MS : due - this.#now()
-        waitMs = untilDue <= 0 ? LOOK_MS : Math.min(untilDue, LOOK_MS)
+        waitMs = untilDue <= 0 ? (this.#sites.roomInMs() ?? LOOK_MS) : untilDue
+        waitMs = Math.min(waitMs, LOOK_MS)
       } catch (error) {
         this.#alarm('lease', error)
       }
@@ -105,8 +106,8 @@ export class Scheduler {
 
   #begin(job: Job): void {
     const { destination } = job
-    this.#sites.enter(destination)
-    const done = this.#work(job)
+    const place = this.#sites.enter(destination)
+    const done = this.#work(job, place)
       .catch(error => {
         // A fault of ours. The job keeps its lease for a while: the same fault must not spin.
         this.#alarm(job.message.id, error)
@@ -114,7 +115,7 @@ export class Scheduler {
       })
       .finally(() => {
         this.#active.delete(done)
-        this.#sites.leave(destination)
+        place.leave()
         this.wake()
       })
     this.#active.add(done)

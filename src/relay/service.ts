@@ -25,7 +25,8 @@ import { areTrusted } from './destination.ts'
 import { Scheduler } from './scheduler.ts'
 import { RelaySession } from './session.ts'
 import { Settler } from './settle.ts'
-import { Sites } from './site.ts'
+import { SHAPE } from './site/shape.ts'
+import { Sites } from './site/sites.ts'
 
 const BUDGET_OCTETS = 512 * 1024 * 1024
 const MAX_CONNECTIONS = 1000
@@ -43,7 +44,8 @@ export async function startRelay(config: Config, log: Log) {
   const hooks = await openHooks(config, 'relay', () => follower.refresh(), log)
   const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
   const resolver = new Resolver({ servers: relay.resolver })
-  const sites = new Sites(relay.concurrency)
+  const shape = { ...SHAPE, concurrency: { ...SHAPE.concurrency, max: relay.concurrency } }
+  const sites = new Sites({ shapeOf: () => shape, now: Date.now })
   const settler = new Settler(queue, log)
   const signer = new Peer({
     endpoint: relay.signer,
@@ -59,7 +61,7 @@ export async function startRelay(config: Config, log: Log) {
   const scheduler = new Scheduler({
     queue,
     sites,
-    work: job => deliver(job, means),
+    work: (job, place) => deliver(job, means, place),
     paused: () => settler.failing,
     now: Date.now,
     log,
@@ -67,7 +69,6 @@ export async function startRelay(config: Config, log: Log) {
   const means = {
     queue,
     lookup: { resolver, trusted: areTrusted(relay.resolver) },
-    sites,
     settler,
     signer,
     hostname: relay.hostname,

@@ -8,10 +8,7 @@ import { inability } from './capability.ts'
 import type { PeerPromises } from './notice.ts'
 import { onwardEnvelope } from './onward.ts'
 import { fromConnectionError, fromMailReply, fromRcptReply, fromReply, type Verdict } from './outcome.ts'
-import type { Link } from './site.ts'
-
-/** RCPTs in one transaction, as Postfix has it; RFC 5321 §4.5.3.1.8 lets us count on 100. */
-const RECIPIENTS_PER_TRANSACTION = 50
+import type { Link } from './site/links.ts'
 
 /**
  * @param recipients indices into `message.recipients`
@@ -23,6 +20,7 @@ export async function transact(
   message: Message,
   recipients: readonly number[],
   content: Uint8Array,
+  recipientsPerTransaction: number,
   now: () => number,
 ): Promise<Map<number, Verdict>> {
   const { connection } = link
@@ -38,7 +36,7 @@ export async function transact(
     const room = roomFor(connection)
     if (room.transactions <= 0) return verdicts
     // RFC 9422 §4.2. Of RCPTDOMAINMAX (§4.3) at most one is ever used: a connection serves one destination.
-    const group = left.slice(0, Math.min(RECIPIENTS_PER_TRANSACTION, room.recipients))
+    const group = left.slice(0, Math.min(recipientsPerTransaction, room.recipients))
     const rest = left.slice(group.length)
     try {
       const onward = { extensions: connection.extensions, requireTls: link.requireTls, nowMs: now() }

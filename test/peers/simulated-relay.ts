@@ -10,7 +10,8 @@ import { openMemory } from '../../src/queue/memory/memory.ts'
 import type { Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
 import { type Delivery, deliver } from '../../src/relay/deliver.ts'
 import { Settler } from '../../src/relay/settle.ts'
-import { Sites } from '../../src/relay/site.ts'
+import { SHAPE } from '../../src/relay/site/shape.ts'
+import { Sites } from '../../src/relay/site/sites.ts'
 import { releasedMs } from '../../src/relay/times.ts'
 import type { Envelope } from '../../src/smtp/envelope.ts'
 import { TIMEOUTS } from '../../src/smtp/limits.ts'
@@ -70,7 +71,7 @@ export function simulate(options: SimulationOptions): Simulation {
   const notices: { atMs: number; envelope: Envelope; text: string }[] = []
   const events: { name: string; fields: Fields }[] = []
   const log = logTo(events)
-  const sites = new Sites(20)
+  const sites = new Sites({ shapeOf: () => SHAPE, now: () => simulation.nowMs })
   let ids = 0
   const simulation: Simulation = {
     queue,
@@ -104,7 +105,10 @@ export function simulate(options: SimulationOptions): Simulation {
         const dueMs = await queue.nextDue()
         if (dueMs === null || dueMs > untilMs) break
         simulation.nowMs = Math.max(simulation.nowMs, dueMs)
-        for (const job of await queue.lease(simulation.nowMs, 1)) await deliver(job, delivery)
+        for (const job of await queue.lease(simulation.nowMs, 1)) {
+          const place = sites.enter(job.destination)
+          await deliver(job, delivery, place).finally(() => place.leave())
+        }
       }
       if (untilMs !== Number.POSITIVE_INFINITY) simulation.nowMs = Math.max(simulation.nowMs, untilMs)
     },
@@ -130,7 +134,6 @@ export function simulate(options: SimulationOptions): Simulation {
         },
       },
     },
-    sites,
     settler: new Settler(queue, log),
     signer: {
       async deliver(envelope, content) {

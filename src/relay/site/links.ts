@@ -1,0 +1,63 @@
+/**
+ * The open connections of a site that wait for their next message. One is used again only for what it was opened for: the
+ * same host, TLS policy and source address; whoever took it from the site made sure of the rest.
+ */
+
+import type { Connection } from '../../net/connection.ts'
+import { roomFor } from '../../net/transaction.ts'
+import type { TlsPolicy } from '../tls-policy.ts'
+import type { Shape } from './shape.ts'
+
+/** A connection that is kept, with who is at the other end. */
+export interface Link {
+  readonly connection: Connection
+  /** The MX's name. */
+  readonly host: string
+  /** `host [address]` */
+  readonly remote: string
+  readonly policy: TlsPolicy
+  /** Whether REQUIRETLS is said here, for messages that ask for it. */
+  readonly requireTls: boolean
+  messages: number
+  readonly openedMs: number
+}
+
+export class Links {
+  readonly #idle: { readonly link: Link; readonly timer: NodeJS.Timeout }[] = []
+  readonly #shape: Shape
+
+  constructor(shape: Shape) {
+    this.#shape = shape
+  }
+
+  get count(): number {
+    return this.#idle.length
+  }
+
+  /** The one used last of those that `fits` agrees to; it is no longer kept here. */
+  take(fits: (link: Link) => boolean): Link | undefined {
+    const at = this.#idle.findLastIndex(({ link }) => fits(link))
+    const [kept] = at < 0 ? [] : this.#idle.splice(at, 1)
+    clearTimeout(kept?.timer)
+    return kept?.link
+  }
+
+  /** Gives a connection back: it is kept for the next job, or closed when it has done enough. */
+  give(link: Link, nowMs: number): void {
+    const { messagesPerConnection, connectionAgeMs, idleMs } = this.#shape
+    const spent = link.messages >= messagesPerConnection || nowMs - link.openedMs >= connectionAgeMs
+    if (!link.connection.usable || spent || roomFor(link.connection).transactions <= 0) {
+      link.connection.quit()
+      return
+    }
+    const timer = setTimeout(() => this.take(kept => kept === link)?.connection.quit(), idleMs)
+    this.#idle.push({ link, timer })
+  }
+
+  close(): void {
+    for (const { link, timer } of this.#idle.splice(0)) {
+      clearTimeout(timer)
+      link.connection.quit()
+    }
+  }
+}

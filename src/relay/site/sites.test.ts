@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SHAPE, type Shape } from './shape.ts'
+import { Sites, siteKey } from './sites.ts'
+
+const GOOGLE = ['gmail-smtp-in.l.example', 'ALT1.gmail-smtp-in.l.example']
+
+function world(shapeOf: (destination: string) => Shape = () => SHAPE) {
+  const clock = { nowMs: 1_000_000 }
+  return { clock, sites: new Sites({ shapeOf, now: () => clock.nowMs }) }
+}
+
+test('sites: one job finds out the site of a destination, the others wait', () => {
+  const { sites } = world()
+  assert.equal(sites.room('a.test'), 1)
+  const place = sites.enter('a.test')
+  assert.equal(sites.room('a.test'), 0)
+  assert.equal(sites.room('b.test'), 1)
+  assert.equal(place.arrive(GOOGLE)?.key, 'alt1.gmail-smtp-in.l.example,gmail-smtp-in.l.example')
+  assert.equal(sites.room('a.test'), 4)
+  place.leave()
+  assert.equal(sites.room('a.test'), 5)
+})
+
+test('sites: a destination whose job found no site is unknown again', () => {
+  const { sites } = world()
+  sites.enter('a.test').leave()
+  assert.equal(sites.room('a.test'), 1)
+})
+
+test('sites: domains with the same MX hosts share the places, in whatever order they name them', () => {
+  const { sites } = world()
+  for (const domain of ['a.test', 'b.test']) sites.enter(domain).arrive(GOOGLE.toReversed())
+  assert.equal(sites.room('a.test'), 3)
+  assert.equal(sites.room('b.test'), 3)
+  assert.equal(siteKey(GOOGLE), siteKey(GOOGLE.toReversed()))
+})
+
+test('sites: a job of an unknown destination is turned away where the site is full, and is known then', () => {
+  const { sites } = world()
+  for (let i = 0; i < 5; i++) sites.enter('a.test').arrive(GOOGLE)
+  const late = sites.enter('b.test')
+  assert.equal(late.arrive(GOOGLE), null)
+  late.leave()
+  assert.equal(sites.room('b.test'), 0)
+})
+
+test('sites: after an hour the site of a destination is found out again', () => {
+  const { clock, sites } = world()
+  const place = sites.enter('a.test')
+  place.arrive(GOOGLE)
+  place.leave()
+  clock.nowMs += 3600_000
+  assert.equal(sites.room('a.test'), 1)
+  const moved = sites.enter('a.test')
+  assert.equal(moved.arrive(['mx.elsewhere.test'])?.key, 'mx.elsewhere.test')
+  moved.leave()
+  assert.equal(sites.room('a.test'), 5)
+})
+
+test('sites: a rule for one domain does not bind the others at its hosts', () => {
+  const strict = { ...SHAPE, concurrency: { initial: 1, max: 1 } }
+  const { sites } = world(destination => (destination === 'strict.test' ? strict : SHAPE))
+  sites.enter('a.test').arrive(GOOGLE)
+  sites.enter('strict.test').arrive(GOOGLE)
+  assert.equal(sites.room('a.test'), 4)
+  assert.equal(sites.room('strict.test'), 0)
+})
+
+test('sites: a window of failures closes a site; its jobs are let through to be put off; then one probes', () => {
+  const { clock, sites } = world()
+  const place = sites.enter('a.test')
+  const site = place.arrive(GOOGLE)
+  assert.ok(site)
+  place.leave()
+  const closures = Array.from({ length: 5 }, () => site.failed(clock.nowMs, 'connect: timed out'))
+  assert.deepEqual(
+    closures.map(closure => closure?.untilMs),
+    [undefined, undefined, undefined, undefined, clock.nowMs + 60_000],
+  )
+  assert.equal(site.closure(clock.nowMs)?.reason, 'connect: timed out')
+  assert.equal(sites.room('a.test'), Number.POSITIVE_INFINITY)
+  clock.nowMs += 60_000
+  assert.equal(site.closure(clock.nowMs), null)
+  assert.equal(sites.room('a.test'), 1)
+  const pauses = Array.from({ length: 6 }, () => {
+    const closure = site.failed(clock.nowMs, 'connect: timed out')
+    const pauseMs = (closure?.untilMs ?? 0) - clock.nowMs
+    clock.nowMs += pauseMs
+    return pauseMs / 60_000
+  })
+  assert.deepEqual(pauses, [2, 4, 8, 15, 15, 15])
+  site.succeeded()
+  assert.equal(site.failed(clock.nowMs, 'once')?.untilMs, undefined)
+})
+
+test('sites: a site that asks us to wait is closed for as long, and given half as much after it', () => {
+  const { clock, sites } = world()
+  const place = sites.enter('a.test')
+  const site = place.arrive(GOOGLE)
+  place.leave()
+  site?.slow(clock.nowMs, clock.nowMs + 600_000, '421 too many messages, try again in 10 minutes')
+  assert.equal(site?.closure(clock.nowMs + 599_999)?.sinceMs, clock.nowMs)
+  clock.nowMs += 600_000
+  assert.equal(sites.room('a.test'), 2)
+})
+
+test('sites: a pace leaves room only as time passes, and says when', () => {
+  const { clock, sites } = world(() => ({ ...SHAPE, messagesPerSecond: 2 }))
+  const first = sites.enter('a.test')
+  const site = first.arrive(GOOGLE)
+  first.leave()
+  assert.equal(sites.room('a.test'), 0)
+  assert.equal(sites.roomInMs(), 500)
+  clock.nowMs += 500
+  assert.equal(sites.roomInMs(), null)
+  assert.equal(site?.room(clock.nowMs), 1)
+})
+
+test('sites: new connections are counted apart from messages', () => {
+  const { clock, sites } = world(() => ({ ...SHAPE, connectionsPerMinute: 1 }))
+  const place = sites.enter('a.test')
+  place.arrive(GOOGLE)?.connecting(clock.nowMs)
+  place.leave()
+  assert.equal(sites.room('a.test'), 0)
+  assert.equal(sites.roomInMs(), 60_000)
+})
