@@ -27,6 +27,9 @@ const records: ResourceRecord[] = [
   record('TXT', [Buffer.from('')]),
   record('SRV', { priority: 1, weight: 2, port: 465, target: 'mail.example.com' }),
   record('TLSA', { usage: 3, selector: 1, matchingType: 1, certificate: Buffer.alloc(32, 7) }),
+  record('CAA', { flags: 128, tag: 'issue', value: 'ca1.example.net; account=230123' }), // RFC 8659 §4.2
+  record('CAA', { flags: 0, tag: 'issue', value: ';' }),
+  record('CAA', { flags: 0, tag: 'x', value: '' }),
   record('SOA', {
     mname: 'ns.example.com',
     rname: 'hostmaster.example.com',
@@ -131,6 +134,18 @@ for (const [label, text] of odd) {
     assert.equal(message.questions[0]?.name, `${text}.example`)
     assert.equal(message.answers[3]?.type === 'SOA' && message.answers[3].data?.rname, `${text}.example`)
     assert.deepEqual(encodeMessage(message), octets)
+  })
+}
+
+// Flags, the length of the tag, the tag, the value.
+for (const data of ['00', '0000', '0001', '0002612d', '00ff6161']) {
+  test(`CAA of the octets ${data} stays octets, and is written as they are`, () => {
+    const length = (data.length / 2).toString(16).padStart(4, '0')
+    const octets = Buffer.from(`00018400000000010000000001610001010001000000${'3c'}${length}${data}`, 'hex')
+    const [kept] = decodeMessage(octets).answers
+    assert.ok(kept !== undefined)
+    assert.equal(kept.type, 'TYPE257')
+    assert.equal(encodeRecord(kept).toString('hex'), octets.subarray(12).toString('hex'))
   })
 }
 

@@ -49,10 +49,19 @@ export interface Tlsa {
   readonly certificate: Uint8Array
 }
 
+/** RFC 8659 §4.1: octets as characters, one each. */
+export interface Caa {
+  /** 128: who does not know the tag must not issue. */
+  readonly flags: number
+  readonly tag: string
+  readonly value: string
+}
+
 /** Type → its data. TXT (RFC 1035 §3.3.14) is one or more strings of at most 255 octets. */
 export interface KnownData {
   A: string
   AAAA: string
+  CAA: Caa
   CNAME: string
   MX: Mx
   NS: string
@@ -79,6 +88,7 @@ const TYPES: Readonly<Record<RecordType, number>> = {
   AAAA: 28,
   SRV: 33,
   TLSA: 52,
+  CAA: 257,
 }
 const NAMES = new Map(Object.entries(TYPES).map(([name, number]) => [number, name as RecordType]))
 
@@ -153,6 +163,22 @@ const SOA: NamedCodec = {
   },
 }
 
+/** RFC 8659 §4.1. Without names, so that it may stay octets where it does not fit. */
+const CAA: NamedCodec = {
+  encode(data) {
+    const { flags, tag, value } = data as Caa
+    if (!/^[a-z0-9]{1,255}$/i.test(tag)) throw new RangeError(`'${tag}' is no tag of a CAA record`)
+    return Buffer.concat([Buffer.from([flags, tag.length]), Buffer.from(tag + value, 'latin1')])
+  },
+  decode(octets, start) {
+    const behind = start + 2 + octets.readUInt8(start + 1)
+    const tag = octets.toString('latin1', start + 2, behind)
+    if (behind > octets.length || !/^[a-z0-9]+$/i.test(tag)) throw new RangeError('not a CAA record')
+    const value = octets.toString('latin1', behind)
+    return { data: { flags: octets.readUInt8(start), tag, value }, end: octets.length }
+  },
+}
+
 const NAMED: ReadonlyMap<AnyType, NamedCodec> = new Map([
   ['CNAME', NAME],
   ['MX', MX],
@@ -170,6 +196,7 @@ const NAMED: ReadonlyMap<AnyType, NamedCodec> = new Map([
 export function encodeData(type: AnyType, data: unknown): Buffer {
   const named = NAMED.get(type)
   if (named !== undefined) return withLength(named.encode(data))
+  if (type === 'CAA') return withLength(CAA.encode(data))
   if (isKnownType(type)) return dnsPacket.record(type).encode(forCodec(type, data))
   const known = NAMES.get(typeNumber(type))
   if (known !== undefined && NAMED.has(known))
@@ -185,9 +212,9 @@ export function decodeData(type: AnyType, octets: Buffer, start: number, end: nu
   if (!isKnownType(type)) return octets.subarray(start + 2, end)
   const whole = octets.subarray(0, end)
   try {
-    const named = NAMED.get(type)
-    if (named !== undefined) {
-      const { data, end: reached } = named.decode(whole, start + 2)
+    const own = type === 'CAA' ? CAA : NAMED.get(type)
+    if (own !== undefined) {
+      const { data, end: reached } = own.decode(whole, start + 2)
       return reached === end ? data : undefined
     }
     const codec = dnsPacket.record(type)

@@ -37,6 +37,11 @@ const PARSERS: Parsers = {
       certificate: Buffer.from(checked(certificate, /^(?:[0-9a-f]{2})+$/i.test(certificate)), 'hex'),
     }
   },
+  CAA: text => {
+    const [, flags = '', tag = '', value = ''] = /^(\d{1,3})\s+([a-z0-9]+)\s+"(.*)"$/is.exec(text) ?? []
+    checked(text, tag !== '' && number(flags) < 256)
+    return { flags: number(flags), tag, value }
+  },
   SOA: text => {
     const [mname = '', rname = '', ...numbers] = words(text, 7)
     const [serial = 0, refresh = 0, retry = 0, expire = 0, minimum = 0] = numbers.map(number)
@@ -65,6 +70,7 @@ const FORMATTERS: Formatters = {
     const certificate = Buffer.from(tlsa.certificate).toString('hex')
     return `${tlsa.usage} ${tlsa.selector} ${tlsa.matchingType} ${certificate}`
   },
+  CAA: caa => `${caa.flags} ${caa.tag} "${caa.value}"`,
   SOA: soa =>
     [soa.mname, soa.rname, soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum].map(String).join(' '),
 }

@@ -76,6 +76,7 @@ test('zone: what is exported is what was read', () => {
       { name: '_25._tcp.a', type: 'TLSA', data: '3 1 1 00ff', ttlSeconds: 2 },
       { name: '_submissions._tcp', type: 'SRV', data: '0 1 465 a.example.com', ttlSeconds: 2 },
       { name: '@', type: 'MX', data: '0 .', ttlSeconds: 2 },
+      { name: '@', type: 'CAA', data: '128 issue "ca.example.net; a=b"', ttlSeconds: 2 },
     ],
   }
   const exported = Zone.parse(data).export()
@@ -92,7 +93,7 @@ test('zone: SOA and NS are made up where none is given', () => {
   assert.equal(made.soa().data.serial, 1)
 })
 
-const wrong: [type: 'A' | 'AAAA' | 'MX' | 'TLSA' | 'SOA' | 'CNAME', data: string][] = [
+const wrong: [type: 'A' | 'AAAA' | 'MX' | 'TLSA' | 'SOA' | 'CNAME' | 'CAA', data: string][] = [
   ['A', '192.0.2'],
   ['A', '::1'],
   ['AAAA', '192.0.2.1'],
@@ -100,6 +101,8 @@ const wrong: [type: 'A' | 'AAAA' | 'MX' | 'TLSA' | 'SOA' | 'CNAME', data: string
   ['MX', 'ten mail.example'],
   ['TLSA', '3 1 1 xyz'],
   ['SOA', 'ns h 1'],
+  ['CAA', '0 issue ca.example.net'],
+  ['CAA', '256 issue "ca.example.net"'],
   ['CNAME', 'a..b'],
 ]
 for (const [type, data] of wrong) {
