@@ -75,6 +75,10 @@ const ADVICE: [words: RegExp, advice: (remote: Remote) => string][] = [
         : 'look at the URL in [directory]',
   ],
   [
+    /match(es)? target host name/,
+    () => "the host's certificate is for another host: write the name it is for into the URL in [directory]",
+  ],
+  [
     /certificate|SSL/i,
     () => "the host's certificate is not trusted: set GIT_SSL_CAINFO or git's http.sslCAInfo to its CA",
   ],

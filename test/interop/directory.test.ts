@@ -1,7 +1,7 @@
 /** The repository of users over every transport: fetched, changed, out of reach, broken. */
 
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Directory } from '../../src/directory/directory.ts'
@@ -21,6 +21,26 @@ async function users(t: TestContext): Promise<GitRepository> {
   cleanUp(t, () => repository.remove())
   await repository.commit({ 'example.com/users/alice.toml': user })
   return repository
+}
+
+/** One of git's configuration, as if the operator had it there, until the test ends. */
+function setting(t: TestContext, key: string, value: string): void {
+  const set = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: key, GIT_CONFIG_VALUE_0: value }
+  cleanUp(t, () => {
+    for (const name of Object.keys(set)) delete process.env[name]
+  })
+  Object.assign(process.env, set)
+}
+
+/** Whose certificates git trusts, until the test ends; `null`: nothing is said. */
+function trust(t: TestContext, ca: string | null): void {
+  const { GIT_SSL_CAINFO: before } = process.env
+  const set = (value: string | null | undefined) => {
+    if (value) process.env.GIT_SSL_CAINFO = value
+    else delete process.env.GIT_SSL_CAINFO
+  }
+  cleanUp(t, () => set(before))
+  set(ca)
 }
 
 /** The same story over each transport: the first commit, a commit while it runs, and a change by our own tool. */
@@ -72,26 +92,59 @@ test('a repository over smart HTTP with a password, by a credential helper of gi
   cleanUp(t, () => server.stop())
   await assert.rejects(started(t, server.url), /set up a credential helper or ~\/\.netrc/)
   const helper = (password: string) => `!f() { echo username=ptt; echo password='${password}'; }; f`
-  cleanUp(t, () => {
-    for (const name of ['COUNT', 'KEY_0', 'VALUE_0']) delete process.env[`GIT_CONFIG_${name}`]
-  })
-  process.env.GIT_CONFIG_COUNT = '1'
-  process.env.GIT_CONFIG_KEY_0 = 'credential.helper'
-  process.env.GIT_CONFIG_VALUE_0 = helper('guess')
+  setting(t, 'credential.helper', helper('guess'))
   await assert.rejects(started(t, server.url), /Authentication failed/)
-  process.env.GIT_CONFIG_VALUE_0 = helper('open sesame')
+  setting(t, 'credential.helper', helper('open sesame'))
   await story(t, repository, server.url)
 })
 
-test('a repository over HTTPS; a certificate that is not trusted is told', async t => {
+test('a repository over HTTPS; a certificate that is not trusted, or is for another host, is told', async t => {
   if (!need(t, 'git', 'openssl')) return
   const repository = await users(t)
   const server = await startGitHttp(repository.path, { tls: true })
   cleanUp(t, () => server.stop())
-  await assert.rejects(started(t, server.url), /certificate.*GIT_SSL_CAINFO/s)
-  process.env.GIT_SSL_CAINFO = server.ca ?? ''
-  cleanUp(t, () => delete process.env.GIT_SSL_CAINFO)
+  const stranger = await startGitHttp(repository.path, { tls: true })
+  cleanUp(t, () => stranger.stop())
+  const untrusted = new RegExp(
+    `no users can be read from ${server.url} .*server certificate verification failed.*is not trusted: set GIT_SSL_CAINFO`,
+  )
+  await assert.rejects(started(t, server.url), untrusted)
+  trust(t, stranger.ca)
+  await assert.rejects(started(t, server.url), untrusted)
+  trust(t, server.ca)
+  await assert.rejects(
+    started(t, server.url.replace('localhost', '127.0.0.1')),
+    /does not match target host name '127\.0\.0\.1'.*is for another host/,
+  )
   await story(t, repository, server.url)
+
+  // The same by git's configuration.
+  trust(t, null)
+  setting(t, 'http.sslCAInfo', server.ca ?? '')
+  const { follower } = await started(t, server.url)
+  assert.equal(follower.current().commit, await repository.git('rev-parse', 'main'))
+})
+
+test('the host of a repository has another certificate: what is in force stays, and it is told', async t => {
+  if (!need(t, 'git', 'openssl')) return
+  const repository = await users(t)
+  const server = await startGitHttp(repository.path, { tls: true })
+  cleanUp(t, () => server.stop().catch(() => {}))
+  const ca = join(temporary, 'ca.pem')
+  copyFileSync(server.ca ?? '', ca)
+  trust(t, ca)
+  const { follower, log } = await started(t, server.url)
+  await server.stop()
+  const impostor = await startGitHttp(repository.path, { tls: true, port: server.port })
+  cleanUp(t, () => impostor.stop())
+  const good = follower.current().commit
+  await repository.commit({ 'example.com/users/mallory.toml': user })
+  for (let attempt = 0; attempt < 3; attempt++) await follower.refresh()
+  assert.match(String(log.last().reason), /certificate/)
+  assert.match(String(log.last().advice), /GIT_SSL_CAINFO/)
+  assert.deepEqual(changes(log.states()), ['in force', 'unreachable'])
+  assert.equal(follower.current().commit, good)
+  assert.equal(follower.current().user('mallory'), undefined)
 })
 
 test('a repository over ssh; a key that is not let in, a host that is not known', async t => {

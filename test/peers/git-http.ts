@@ -11,7 +11,7 @@ import { run, temporaryFolder } from './program.ts'
 export interface GitHttp {
   readonly port: number
   readonly url: string
-  /** The server's certificate, PEM file, for GIT_SSL_CAINFO; `null` without TLS. */
+  /** The CA of the server's certificate, PEM file, for GIT_SSL_CAINFO; `null` without TLS. */
   readonly ca: string | null
   /** `GET /users.git/info/refs?service=git-upload-pack`, in order of arrival. */
   readonly requests: readonly string[]
@@ -112,13 +112,22 @@ function answer(
   response.on('close', () => child.kill())
 }
 
-/** Its own authority. */
+/** For localhost, of a CA of its own: the server has no certificate that others trust. */
 async function certificate(folder: string): Promise<{ pem: { key: string; cert: string }; file: string }> {
-  const [key, file] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-  const made = await run('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-    ...['-keyout', key, '-out', file, '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
-  ])
-  if (made.code !== 0) throw new Error(made.output)
-  return { pem: { key: readFileSync(key, 'utf8'), cert: readFileSync(file, 'utf8') }, file }
+  const at = (name: string) => join(folder, name)
+  const make = async (name: string, ...options: string[]) => {
+    const made = await run('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+      ...['-keyout', at(`${name}.key`), '-out', at(`${name}.pem`), ...options],
+    ])
+    if (made.code !== 0) throw new Error(made.output)
+  }
+  await make('ca', '-subj', '/CN=The CA of a Git host')
+  await make(
+    'server',
+    ...['-subj', '/CN=localhost', '-CA', at('ca.pem'), '-CAkey', at('ca.key')],
+    ...['-addext', 'subjectAltName=DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE'],
+  )
+  const read = (name: string) => readFileSync(at(name), 'utf8')
+  return { pem: { key: read('server.key'), cert: read('server.pem') }, file: at('ca.pem') }
 }
