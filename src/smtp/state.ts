@@ -76,3 +76,19 @@ export function transition(state: State, input: Input): State | null {
   const row: Partial<Record<Input, State>> = TRANSITIONS[state]
   return row[input] ?? null
 }
+
+/** One session's state. Whoever advances it has asked first whether the input has a place there. */
+export class StateMachine {
+  #state: State = 'connected'
+
+  get state(): State {
+    return this.#state
+  }
+
+  /** @throws Error the input has no place here: a bug, whatever a peer sends */
+  advance(input: Input): void {
+    const next = transition(this.#state, input)
+    if (next === null) throw new Error(`SMTP server session: ${input} in state ${this.#state}`)
+    this.#state = next
+  }
+}
