@@ -41,6 +41,7 @@ const COMMANDS: Record<string, Entry> = {
   alias: { group: LOOK_AFTER, load: async () => (await import('./alias.ts')).aliasCommand() },
   directory: { group: LOOK_AFTER, load: async () => (await import('./directory.ts')).directoryCommand() },
   queue: { group: LOOK_AFTER, load: async () => (await import('./queue.ts')).queueCommand() },
+  shaping: { group: LOOK_AFTER, load: async () => (await import('./shaping.ts')).shapingCommand() },
   send: { group: USE, load: async () => (await import('./send.ts')).sendCommand() },
   version: { group: USE, load: async () => (await import('./version.ts')).versionCommand() },
 }

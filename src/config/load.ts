@@ -76,7 +76,7 @@ export function parseConfig(toml: string, file: string): Config {
   return { file, ...data }
 }
 
-function parseToml(toml: string, file: string): Record<string, unknown> {
+export function parseToml(toml: string, file: string): Record<string, unknown> {
   try {
     return parse(toml)
   } catch (error) {
@@ -88,7 +88,7 @@ function parseToml(toml: string, file: string): Record<string, unknown> {
 }
 
 /** From the file's keys to the schema's; a key the schema does not have is reported and left out. */
-function rename(
+export function rename(
   written: Record<string, unknown>,
   schema: z.ZodType,
   path: readonly string[],

@@ -8,6 +8,7 @@
 
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
+import { readShaping } from '../config/shaping.ts'
 import { follow } from '../directory/repository.ts'
 import { openHooks } from '../hooks/hooks.ts'
 import { hopSession } from '../net/hop.ts'
@@ -25,7 +26,7 @@ import { areTrusted } from './destination.ts'
 import { Scheduler } from './scheduler.ts'
 import { RelaySession } from './session.ts'
 import { Settler } from './settle.ts'
-import { SHAPE } from './site/shape.ts'
+import { shaper, usualShape } from './shaping.ts'
 import { Sites } from './site/sites.ts'
 
 const BUDGET_OCTETS = 512 * 1024 * 1024
@@ -44,8 +45,8 @@ export async function startRelay(config: Config, log: Log) {
   const hooks = await openHooks(config, 'relay', () => follower.refresh(), log)
   const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
   const resolver = new Resolver({ servers: relay.resolver })
-  const shape = { ...SHAPE, concurrency: { ...SHAPE.concurrency, max: relay.concurrency } }
-  const sites = new Sites({ shapeOf: () => shape, now: Date.now })
+  const shapeOf = shaper(readShaping(relay.shaping), usualShape(relay.concurrency))
+  const sites = new Sites({ shapeOf, now: Date.now })
   const settler = new Settler(queue, log)
   const signer = new Peer({
     endpoint: relay.signer,

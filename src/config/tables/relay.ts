@@ -28,7 +28,15 @@ export function relayTable(base: Base) {
       .prefault(['127.0.0.1:53'])
       .describe('The resolver the relay trusts. One that validates DNSSEC, on this machine, is best.'),
     smtpPort: integer(1, 65_535).prefault(25).describe('The port of other mail servers.'),
-    concurrency: integer(1, 1000).prefault(20).describe('Connections at a time to one destination.'),
+    concurrency: integer(1, 1000)
+      .prefault(20)
+      .describe('Connections at a time to one site (the MX hosts of one or many domains), at most.'),
+    shaping: pathFrom(base.folder)
+      .exactOptional()
+      .meta({
+        description: 'Rules of your own for some sites, after those that come with ptt: docs/shaping.md.',
+        examples: ['shaping.toml'],
+      }),
     retryMs: list(text(kind.duration), 'a list of durations', 'write for example ["5m", "1h", "4h"]')
       .refine(times => times.length > 0, 'is empty: write for example ["5m", "1h", "4h"]')
       .prefault(['5m', '10m', '20m', '40m', '1h', '2h', '4h'])

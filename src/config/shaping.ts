@@ -1,0 +1,48 @@
+/** shaping.toml: how the hosts of large providers want to be treated, in rules of which later ones have the last word. */
+
+import { join } from 'node:path'
+import { z } from 'zod'
+import { integer, list, text } from './field.ts'
+import { type Rule, readRules } from './rules.ts'
+import * as kind from './value.ts'
+
+const pattern: kind.Kind<string> = {
+  noun: 'a pattern of names',
+  write: 'write a name such as "example.com", or "*.example.com" for all below it',
+  parse(written) {
+    const below = written.startsWith('*.') ? written.slice(2) : written
+    const name = kind.domainName.parse(below)
+    return name === undefined ? undefined : written.startsWith('*.') ? `*.${name}` : name
+  },
+}
+const patterns = list(text(pattern), 'a list of names', 'write for example ["*.example.com"]').exactOptional()
+
+const RULE = z
+  .object({
+    name: z.string({ error: 'is missing: write for whom the rule is, such as "Gmail"' }),
+    /** Why: shown by `ptt shaping explain`. */
+    because: z.string().exactOptional(),
+    /** Either, or both: of the domain that is written to, and of every one of its MX hosts. */
+    domains: patterns,
+    hosts: patterns,
+    initialConcurrency: integer(1, 1000).exactOptional(),
+    concurrency: integer(1, 1000).exactOptional(),
+    messagesPerSecond: z
+      .number({ error: 'write a number, such as 10 or 0.5' })
+      .positive({ error: 'write more than 0' })
+      .exactOptional(),
+    connectionsPerMinute: integer(1, 1_000_000).exactOptional(),
+    messagesPerConnection: integer(1, 1_000_000).exactOptional(),
+    connectionAgeMs: text(kind.wait).exactOptional(),
+    idleMs: text(kind.wait).exactOptional(),
+    recipientsPerTransaction: integer(1, 1000).exactOptional(),
+  })
+  .strict()
+
+export type ShapingRule = Rule<typeof RULE>
+
+/** The rules that come with ptt, then the operator's. @throws ConfigError */
+export function readShaping(path: string | undefined): ShapingRule[] {
+  const shipped = join(import.meta.dirname, 'shipped/shaping.toml')
+  return [shipped, ...(path === undefined ? [] : [path])].flatMap(file => readRules(file, 'shaping', RULE))
+}
