@@ -35,7 +35,8 @@ export function importCommand(): Command {
 original          users of the original ptt, a JSON file each; their hashes are weak: ptt user passwd for each
 postfix-virtual   aliases as in virtual(5); domains that are not there yet are added
 csv               users, with a head: user, password, senders, targets, suspended, message_size,
-                  recipients_per_message; a password in clear becomes a verifier, lists are separated by spaces
+                  recipients_per_message, messages_per_day, recipients_per_day, new_recipients_per_day;
+                  a password in clear becomes a verifier, lists are separated by spaces
 
 All of it or nothing: what cannot be taken over is named, with its line. Who is there already is not touched.
 ${TAKES_EFFECT}

@@ -1,7 +1,7 @@
 /** `ptt domain`: our domains are folders in the repository of [directory]; each change is one commit. */
 
-import { Command } from 'commander'
-import { addDomain, limitDomain, removeDomain } from '../directory/domains.ts'
+import { Command, InvalidArgumentError } from 'commander'
+import { addDomain, budgetDomain, limitDomain, removeDomain } from '../directory/domains.ts'
 import { readRepository } from '../directory/edit.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { editOptions, formatColumns, parseLimits, reportCommit, TAKES_EFFECT } from './repository.ts'
@@ -12,6 +12,7 @@ export function domainCommand(): Command {
     .addCommand(addCommand())
     .addCommand(listCommand())
     .addCommand(limitCommand())
+    .addCommand(budgetCommand())
     .addCommand(removeCommand())
 }
 
@@ -48,13 +49,46 @@ function limitCommand(): Command {
   return new Command('limit')
     .description('set what each user of a domain may do at most, where the own file says nothing')
     .argument('<domain>', 'example.org')
-    .argument('<limit...>', 'message_size=10MiB, recipients_per_message=50; none: no limit')
+    .argument('<limit...>', 'message_size=10MiB, messages_per_day=500 and so on; none: no limit')
+    .option('--total', 'what all its users may do together (limits a day only)')
     .addOption(configOption())
-    .addHelpText('after', `\n${TAKES_EFFECT}\n\nExample:\n  ptt domain limit example.org message_size=10MiB`)
-    .action(async (name: string, settings: string[], { config }: ConfigOption) => {
+    .addHelpText(
+      'after',
+      `
+The limits are message_size and recipients_per_message; messages_per_day, recipients_per_day and new_recipients_per_day.
+${TAKES_EFFECT}
+
+Examples:
+  ptt domain limit example.org message_size=10MiB messages_per_day=500
+  ptt domain limit example.org --total messages_per_day=20000`,
+    )
+    .action(async (name: string, settings: string[], { config, total }: LimitOptions) => {
       const options = editOptions(config)
-      const { domain, path, commit } = await limitDomain(options, name, parseLimits(settings))
+      const table = total ? 'total_limits' : 'default_limits'
+      const { domain, path, commit } = await limitDomain(options, name, parseLimits(settings), table)
       reportCommit(`limits of ${domain} are set`, path, commit, options)
+    })
+}
+
+interface LimitOptions extends ConfigOption {
+  readonly total?: true
+}
+
+function budgetCommand(): Command {
+  return new Command('budget')
+    .description('set how many messages of a domain the signer signs in an hour at most')
+    .argument('<domain>', 'example.org')
+    .argument('<messages>', 'a whole number from 1; none: no budget', messages => {
+      if (messages === 'none') return null
+      if (/^[1-9]\d{0,14}$/.test(messages)) return Number(messages)
+      throw new InvalidArgumentError('Write a whole number from 1, or none.')
+    })
+    .addOption(configOption())
+    .addHelpText('after', `\n${TAKES_EFFECT}\n\nExample:\n  ptt domain budget example.org 5000`)
+    .action(async (name: string, perHour: number | null, { config }: ConfigOption) => {
+      const options = editOptions(config)
+      const { domain, path, commit } = await budgetDomain(options, name, perHour)
+      reportCommit(`the signing budget of ${domain} is set`, path, commit, options)
     })
 }
 

@@ -28,7 +28,7 @@ export function parseLimits(settings: readonly string[]): Record<string, string 
     settings.map(setting => {
       const [, key = '', value = ''] = /^([\w-]+)=(.+)$/.exec(setting) ?? []
       if (key === '')
-        throw new Error(`"${setting}": write message_size=10MiB, or recipients_per_message=none`)
+        throw new Error(`"${setting}": write message_size=10MiB, or messages_per_day=none`)
       return [key, value === 'none' ? null : /^\d+$/.test(value) ? Number(value) : value]
     }),
   )

@@ -77,15 +77,19 @@ export function limitCommand(): Command {
   return new Command('limit')
     .description('set what a user may do at most')
     .argument('<name>', NAME)
-    .argument('<limit...>', 'message_size=10MiB, recipients_per_message=50; none: the default of the domain')
+    .argument(
+      '<limit...>',
+      'message_size=10MiB, messages_per_day=500 and so on; none: the default of the domain',
+    )
     .addOption(configOption())
     .addHelpText(
       'after',
       `
+The limits are message_size and recipients_per_message; messages_per_day, recipients_per_day and new_recipients_per_day.
 ${TAKES_EFFECT}
 
 Examples:
-  ptt user limit alice message_size=10MiB recipients_per_message=50
+  ptt user limit alice message_size=10MiB messages_per_day=500
   ptt user limit alice message_size=none`,
     )
     .action(async (name: string, settings: string[], { config }: ConfigOption) => {

@@ -2,8 +2,8 @@
 
 import type { Mailbox } from '../smtp/path.ts'
 import { type Target, type Targets, targetsOf, unendingTargets } from './alias.ts'
-import type { Directory, User, UserLimits } from './directory.ts'
-import type { Entry, GroupEntry } from './entry.ts'
+import type { Directory, User } from './directory.ts'
+import type { DomainRules, Entry, GroupEntry } from './entry.ts'
 import { domainOf } from './layout.ts'
 import { foldLocalPart } from './may-send.ts'
 import type { Problem } from './problem.ts'
@@ -16,6 +16,8 @@ export interface WholeDirectory extends Directory {
   readonly groups: ReadonlyMap<string, Group>
   /** What aliases.toml files name, by address. */
   readonly aliases: ReadonlyMap<string, readonly Mailbox[]>
+  /** What each domain.toml says, by domain. */
+  readonly rules: ReadonlyMap<string, DomainRules>
 }
 
 export type Group = Pick<GroupEntry, 'name' | 'members' | 'senders' | 'targets'>
@@ -43,7 +45,7 @@ export async function assemble(
   const domains = new Set<string>()
   const aliases = new Map<string, readonly Mailbox[]>()
   const targets: Targets = new Map()
-  const limits = new Map<string, UserLimits>()
+  const rules = new Map<string, DomainRules>()
   const grouped: { readonly file: string; readonly group: GroupEntry }[] = []
   const add = (name: string, target: Target) => {
     const other = targets.get(name)
@@ -71,7 +73,7 @@ export async function assemble(
         }
         break
       case 'domain':
-        if (entry.limits !== undefined) limits.set(entry.domain, entry.limits)
+        rules.set(entry.domain, entry)
     }
   }
   for (const { file, group } of grouped) {
@@ -86,10 +88,10 @@ export async function assemble(
     groups.set(name, { name, members, senders, targets })
   }
   await turn()
-  complete(users, groups, limits)
+  complete(users, groups, rules)
   problems.push(...unendingTargets(targets))
   const scram = users.values().every(user => user.verifier.scheme === 'SCRAM-SHA-256')
-  const parts = { commit, domain, domains, users, groups, scram, aliases, targets }
+  const parts = { commit, domain, domains, users, groups, scram, aliases, rules, targets }
   return { directory: new CommitDirectory(parts), problems }
 }
 
@@ -97,7 +99,7 @@ export async function assemble(
 function complete(
   users: Map<string, User>,
   groups: ReadonlyMap<string, Group>,
-  limits: ReadonlyMap<string, UserLimits>,
+  rules: ReadonlyMap<string, DomainRules>,
 ): void {
   const granted = new Map<string, Set<string>>()
   for (const { name, members, senders } of groups.values())
@@ -110,10 +112,13 @@ function complete(
     const user = users.get(name)
     if (user) users.set(name, { ...user, senders: [...senders] })
   }
-  if (limits.size === 0) return
+  if (rules.values().every(({ limits, totalLimits }) => limits === undefined && totalLimits === undefined))
+    return
   for (const [name, user] of users) {
-    const usual = limits.get(user.domain)
-    if (usual) users.set(name, { ...user, limits: { ...usual, ...user.limits } })
+    const { limits: usual, totalLimits: domainLimits } = rules.get(user.domain) ?? {}
+    if (usual === undefined && domainLimits === undefined) continue
+    const limits = usual === undefined ? user.limits : { ...usual, ...user.limits }
+    users.set(name, { ...user, limits, domainLimits })
   }
 }
 
@@ -125,14 +130,23 @@ interface Parts {
   readonly groups: ReadonlyMap<string, Group>
   readonly scram: boolean
   readonly aliases: ReadonlyMap<string, readonly Mailbox[]>
+  readonly rules: ReadonlyMap<string, DomainRules>
   readonly targets: Targets
 }
 
 class CommitDirectory implements WholeDirectory {
   readonly #parts: Parts
+  readonly signingBudgets: ReadonlyMap<string, number>
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.signingBudgets = new Map(
+      parts.rules
+        .entries()
+        .flatMap(([domain, { signingBudget }]) =>
+          signingBudget === undefined ? [] : [[domain, signingBudget] as const],
+        ),
+    )
   }
 
   get commit() {
@@ -157,6 +171,10 @@ class CommitDirectory implements WholeDirectory {
 
   get aliases() {
     return this.#parts.aliases
+  }
+
+  get rules() {
+    return this.#parts.rules
   }
 
   user(name: string): User | undefined {

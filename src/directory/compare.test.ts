@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compare, type Difference, EMPTY } from './compare.ts'
 import type { AppPassword, User } from './directory.ts'
+import type { DomainRules } from './entry.ts'
 import { makeVerifier } from './password.ts'
 
 const own = await makeVerifier('pencil', { iterations: 4096 })
@@ -36,6 +37,15 @@ const changes: [before: Partial<User> | null, after: Partial<User> | null, expec
     ],
   ],
   [
+    { limits: { messagesPerDay: 5, recipientsPerDay: 7 } },
+    { limits: { messagesPerDay: 6, newRecipientsPerDay: 1 } },
+    [
+      ['messages_per_day', '5', '6'],
+      ['recipients_per_day', '7', null],
+      ['new_recipients_per_day', null, '1'],
+    ],
+  ],
+  [
     { suspended: 'one' },
     { suspended: 'two', senders: ['alice@example.com', 'info@example.com'] },
     [
@@ -48,6 +58,23 @@ for (const [before, after, expected] of changes)
   test(`compare: ${JSON.stringify(expected)}`, () => {
     assert.deepEqual(between(before && { ...alice, ...before }, after && { ...alice, ...after }), expected)
   })
+
+test('what a domain says of all its users, and its signing budget', () => {
+  const having = (rules: Omit<DomainRules, 'limits'>) => ({
+    ...EMPTY,
+    rules: new Map([['example.com', { limits: undefined, ...rules }]]),
+  })
+  const before = having({ totalLimits: { messagesPerDay: 5 }, signingBudget: undefined })
+  const after = having({ totalLimits: { newRecipientsPerDay: 3 }, signingBudget: 100 })
+  assert.deepEqual(
+    compare(before, after).map(({ who, what, before, after }) => [who, what, before, after]),
+    [
+      ['example.com', 'total_limits.messages_per_day', '5', null],
+      ['example.com', 'total_limits.new_recipients_per_day', null, '3'],
+      ['example.com', 'signing_budget', null, '100'],
+    ],
+  )
+})
 
 test('of another password the kind is told, never the verifier', async () => {
   const verifier = await makeVerifier('eraser', { iterations: 5000 })

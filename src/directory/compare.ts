@@ -2,8 +2,18 @@
 
 import { formatMailbox } from '../smtp/path.ts'
 import type { WholeDirectory } from './assemble.ts'
-import type { User } from './directory.ts'
+import type { DayLimits, User } from './directory.ts'
 import { formatVerifier, type Verifier } from './password.ts'
+
+/** As its key is written in the file; those of a domain stand for all its users, or for the signer. */
+type Limit =
+  | 'message_size'
+  | 'recipients_per_message'
+  | 'messages_per_day'
+  | 'recipients_per_day'
+  | 'new_recipients_per_day'
+  | `total_limits.${'messages' | 'recipients' | 'new_recipients'}_per_day`
+  | 'signing_budget'
 
 export interface Difference {
   /** `alice@example.com`, of a user, a group or an alias; `example.com` of a domain. */
@@ -18,21 +28,34 @@ export interface Difference {
     | 'suspended'
     | 'password'
     | 'app password'
-    | 'message_size'
-    | 'recipients_per_message'
+    | Limit
   /** `null`: it is new. */
   readonly before: string | null
   /** `null`: it is gone. */
   readonly after: string | null
 }
 
-type Plain = Pick<WholeDirectory, 'domains' | 'users' | 'groups' | 'aliases'>
+type Plain = Pick<WholeDirectory, 'domains' | 'users' | 'groups' | 'aliases' | 'rules'>
 
 /** For a repository that has no commit yet. */
-export const EMPTY: Plain = { domains: new Set(), users: new Map(), groups: new Map(), aliases: new Map() }
+export const EMPTY: Plain = {
+  domains: new Set(),
+  users: new Map(),
+  groups: new Map(),
+  aliases: new Map(),
+  rules: new Map(),
+}
 
 export function compare(before: Plain, after: Plain): Difference[] {
   const differences: Difference[] = [...sets('domain', before.domains, after.domains, domain => domain)]
+  for (const domain of names(before.rules, after.rules)) {
+    const [was, is] = [before.rules.get(domain), after.rules.get(domain)]
+    const limits = perDay(was?.totalLimits, is?.totalLimits).map(
+      ([what, from, to]) => [`total_limits.${what}`, from, to] as const,
+    )
+    differences.push(...limitsOf(domain, limits))
+    differences.push(...limitsOf(domain, [['signing_budget', was?.signingBudget, is?.signingBudget]]))
+  }
   for (const name of names(before.users, after.users))
     differences.push(...ofUser(name, before.users.get(name), after.users.get(name)))
   for (const name of names(before.groups, after.groups)) {
@@ -54,17 +77,15 @@ function ofUser(name: string, was: User | undefined, is: User | undefined): Diff
   const senders = (user: User | undefined) => new Set(user?.senders.filter(sender => sender !== name))
   differences.push(...sets('sender', senders(was), senders(is), () => name))
   differences.push(...sets('target', written(was?.targets), written(is?.targets), () => name))
-  const single = (
-    what: Difference['what'],
-    before: string | number | undefined,
-    after: string | number | undefined,
-  ) => {
-    const shown = (value: string | number | undefined) => (value === undefined ? null : String(value))
-    if (before !== after) differences.push({ who: name, what, before: shown(before), after: shown(after) })
-  }
-  single('suspended', was?.suspended, is?.suspended)
-  single('message_size', was?.limits?.messageOctets, is?.limits?.messageOctets)
-  single('recipients_per_message', was?.limits?.recipientsPerMessage, is?.limits?.recipientsPerMessage)
+  const [before, after] = [was?.suspended ?? null, is?.suspended ?? null]
+  if (before !== after) differences.push({ who: name, what: 'suspended', before, after })
+  differences.push(
+    ...limitsOf(name, [
+      ['message_size', was?.limits?.messageOctets, is?.limits?.messageOctets],
+      ['recipients_per_message', was?.limits?.recipientsPerMessage, is?.limits?.recipientsPerMessage],
+      ...perDay(was?.limits, is?.limits),
+    ]),
+  )
   const apps = (user: User | undefined) => new Set(user?.appPasswords?.map(({ name }) => name))
   differences.push(...sets('app password', apps(was), apps(is), () => name))
   for (const { name: label, verifier } of was?.appPasswords ?? []) {
@@ -75,6 +96,26 @@ function ofUser(name: string, was: User | undefined, is: User | undefined): Diff
   if (was && is && secret(was) !== secret(is))
     differences.push({ who: name, what: 'password', before: kind(was.verifier), after: kind(is.verifier) })
   return differences
+}
+
+type Numbers<What> = readonly (readonly [what: What, before: number | undefined, after: number | undefined])[]
+
+function perDay(
+  was: DayLimits | undefined,
+  is: DayLimits | undefined,
+): Numbers<'messages_per_day' | 'recipients_per_day' | 'new_recipients_per_day'> {
+  return [
+    ['messages_per_day', was?.messagesPerDay, is?.messagesPerDay],
+    ['recipients_per_day', was?.recipientsPerDay, is?.recipientsPerDay],
+    ['new_recipients_per_day', was?.newRecipientsPerDay, is?.newRecipientsPerDay],
+  ]
+}
+
+function limitsOf(who: string, limits: Numbers<Limit>): Difference[] {
+  const shown = (value: number | undefined) => (value === undefined ? null : String(value))
+  return limits
+    .filter(([, before, after]) => before !== after)
+    .map(([what, before, after]) => ({ who, what, before: shown(before), after: shown(after) }))
 }
 
 function whole(what: Difference['what'], who: string, was: unknown, is: unknown): Difference {

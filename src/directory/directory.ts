@@ -13,6 +13,8 @@ export interface Directory {
   readonly domains: ReadonlySet<string>
   /** Every user has a SCRAM-SHA-256 verifier: offering SCRAM keeps nobody out. */
   readonly scram: boolean
+  /** By domain, the messages of an hour that the signer signs at most; a domain that is not there has no budget. */
+  readonly signingBudgets?: ReadonlyMap<string, number>
   /** By login name: `alice@example.com`, or `alice` where the deployment's own domain is meant. Case-insensitive. */
   user(name: string): User | undefined
   /** Where mail for one of our own mailboxes goes; `undefined` when it is not ours or has no targets. */
@@ -33,6 +35,8 @@ export interface User {
   readonly senders: readonly string[]
   readonly targets: readonly Mailbox[]
   readonly limits?: UserLimits | undefined
+  /** What all users of his domain may do together. */
+  readonly domainLimits?: DayLimits | undefined
   /** He may not send, and is told this. */
   readonly suspended?: string | undefined
 }
@@ -43,8 +47,16 @@ export interface AppPassword {
   readonly verifier: ScramVerifier
 }
 
+/** What may be done at most in a day, which is 24 hours of the clock (usage/window.ts). */
+export interface DayLimits {
+  readonly messagesPerDay?: number
+  readonly recipientsPerDay?: number
+  /** Recipients who were not written to before. */
+  readonly newRecipientsPerDay?: number
+}
+
 /** What a user may do at most; what is not there, only the deployment bounds. */
-export interface UserLimits {
+export interface UserLimits extends DayLimits {
   readonly messageOctets?: number
   readonly recipientsPerMessage?: number
 }

@@ -6,6 +6,8 @@
 import { z } from 'zod'
 import { DEFAULT_ITERATIONS, MIN_ITERATIONS } from './password.ts'
 import { fileSchemas } from './schema.ts'
+import { REMEMBERED, REMEMBERED_DAYS } from './usage/recipients.ts'
+import { NEAR_PERCENT } from './usage/window.ts'
 
 const { user, group, domain } = fileSchemas('example.com')
 
@@ -37,6 +39,20 @@ A suspended user who signs in with the right password is answered 535 5.7.13 wit
 next command, 421. A message over \`message_size\` is answered 552 5.3.4; a recipient over \`recipients_per_message\` 452 4.5.3. The deployment's own
 \`max_message_size\` and \`max_recipients\` stay above all of these.
 
+### Limits a day
+
+A day is the hour of the clock (UTC) and the 23 before it: what was sent at 9:40 counts until 9:00 the next day, so that a newsletter at the same
+time every day never meets itself. What would exceed a limit is answered 450 4.7.1 with the time from which there is room, for the whole message; one that
+alone has more recipients than the limit 550 5.7.1, for it would never pass. When ${NEAR_PERCENT} % are used up an event \`limit\` says so, once a day. \`total_limits\` of
+domain.toml are for all users of the domain together, whatever their own limits are.
+
+A message counts when it is accepted; what submission, the signer or the relay refuses does not, nor does what cannot be handed on. (Of messages that
+are under way when submission is killed nobody knows: they count.) The counts are in \`[submission] state\`, which all submission processes of a machine
+share, and outlast restarts. While that folder cannot be written, users with such limits are answered 451, with an alarm; others are not concerned.
+
+For \`new_recipients_per_day\` it is remembered for ${REMEMBERED_DAYS} days after the last message whom a user has written to, from the day the limit is there. Nobody can read
+that from the folder: it holds digests under a key of its own. Of more than ${REMEMBERED.toLocaleString('en')} recipients of a user some are forgotten, and are new again.
+
 ## A group: \`groups/NAME.toml\`
 
 A role or shared mailbox. Nobody signs in as a group: its members do as themselves, and the log says who it was. It is in the folder of the
@@ -49,6 +65,9 @@ ${keys(group)}
 It may be empty. That it is there says that the domain is one of ours, also when it has no user.
 
 ${keys(domain)}
+
+\`signing_budget\` is held by the signer, for the addresses in \`From\`, in any sixty minutes; \`[signer] budget_per_hour\` of ptt.toml is for all domains
+together. What is beyond is answered 550 5.7.1.
 
 ## Aliases: \`aliases.toml\`
 

@@ -1,9 +1,10 @@
 /** Domains of ours: a folder each, with a domain.toml. Each change is one commit. */
 
-import { EditError, type EditOptions, edit, type Files } from './edit.ts'
+import { type Change, EditError, type EditOptions, edit, type Files } from './edit.ts'
 import { placeOf } from './layout.ts'
 import { domainNamed, folderOf, requireDomain } from './names.ts'
 import { type NewLimits, withLimits } from './user-edits.ts'
+import { changed } from './users.ts'
 
 export interface DomainDone {
   readonly domain: string
@@ -40,19 +41,40 @@ export async function removeDomain(options: EditOptions, name: string): Promise<
   return { domain, commit, path }
 }
 
-/** Defaults of its users; domain.toml is made when it is not there. */
-export async function limitDomain(
+/** `default_limits`: of each of its users. `total_limits`: of all of them together. */
+export function limitDomain(
   options: EditOptions,
   name: string,
   limits: NewLimits,
+  table: 'default_limits' | 'total_limits' = 'default_limits',
+): Promise<DomainDone> {
+  return editDomain(options, name, 'Limits', (path, text) => [path, withLimits(path, text, table, limits)])
+}
+
+/** Messages an hour; `null`: no budget. */
+export function budgetDomain(
+  options: EditOptions,
+  name: string,
+  perHour: number | null,
+): Promise<DomainDone> {
+  const change = (path: string, text: string) => changed(path, text, 'signing_budget', perHour ?? undefined)
+  return editDomain(options, name, 'Signing budget', change)
+}
+
+/** domain.toml is made when it is not there. */
+async function editDomain(
+  options: EditOptions,
+  name: string,
+  what: string,
+  change: (path: string, text: string) => Change,
 ): Promise<DomainDone> {
   const domain = domainNamed(name)
   let path = ''
-  const commit = await edit(options, `domains: Limits of ${domain}`, files => {
+  const commit = await edit(options, `domains: ${what} of ${domain}`, files => {
     requireDomain(files, domain, options.domain)
     const there = filesOfDomain(files, domain).find(each => placeOf(each).kind === 'domain')
     path = there ?? `${folderOf(files, domain)}/domain.toml`
-    return [[path, withLimits(path, files.get(path) ?? `# ${domain}\n`, 'default_limits', limits)]]
+    return [change(path, files.get(path) ?? `# ${domain}\n`)]
   })
   return { domain, commit, path }
 }

@@ -2,7 +2,7 @@
 
 import type { Mailbox } from '../smtp/path.ts'
 import { type Target, targetAt } from './alias.ts'
-import type { User, UserLimits } from './directory.ts'
+import type { DayLimits, User, UserLimits } from './directory.ts'
 import { localPartOf, placeOf } from './layout.ts'
 import { lineAt } from './lines.ts'
 import type { Parsed, Problem } from './problem.ts'
@@ -13,7 +13,16 @@ export type Entry =
   | { readonly kind: 'user'; readonly domain: string; readonly user: User; readonly target: Target }
   | { readonly kind: 'group'; readonly domain: string; readonly group: GroupEntry }
   | { readonly kind: 'aliases'; readonly domain: string; readonly aliases: readonly Alias[] }
-  | { readonly kind: 'domain'; readonly domain: string; readonly limits: UserLimits | undefined }
+  | ({ readonly kind: 'domain'; readonly domain: string } & DomainRules)
+
+/** What domain.toml says. */
+export interface DomainRules {
+  /** Of each user who has none of his own. */
+  readonly limits: UserLimits | undefined
+  /** Of all users together. */
+  readonly totalLimits: DayLimits | undefined
+  readonly signingBudget: number | undefined
+}
 
 /** A mailbox that several users may send as. */
 export interface GroupEntry extends GroupFile {
@@ -54,7 +63,8 @@ export class EntryParser {
     switch (place.kind) {
       case 'domain':
         return made(schema.domain(path, text), ({ value }) => {
-          return { kind: 'domain', domain, limits: value.default_limits }
+          const { default_limits: limits, total_limits: totalLimits, signing_budget: signingBudget } = value
+          return { kind: 'domain', domain, limits, totalLimits, signingBudget }
         })
       case 'aliases':
         return aliasesOf(path, domain, schema.aliases(path, text))

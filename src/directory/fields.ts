@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { normalizeDomain } from '../smtp/domain.ts'
 import type { Mailbox } from '../smtp/path.ts'
-import type { AppPassword, UserLimits } from './directory.ts'
+import type { AppPassword, DayLimits, UserLimits } from './directory.ts'
 import { mailboxOf } from './layout.ts'
 import { foldMailbox } from './may-send.ts'
 import {
@@ -150,9 +150,45 @@ function size(written: unknown, context: z.RefinementCtx): number {
 }
 
 function count(written: unknown, context: z.RefinementCtx): number {
-  const whole = typeof written === 'number' && Number.isInteger(written) && written > 0
+  const whole = typeof written === 'number' && Number.isSafeInteger(written) && written > 0
   return whole ? written : issue(context, 'write a whole number from 1')
 }
+
+/** A number of messages or recipients. */
+export const number = () => z.unknown().transform(count).optional()
+
+interface DayLimitsTable {
+  readonly messages_per_day?: number | undefined
+  readonly recipients_per_day?: number | undefined
+  readonly new_recipients_per_day?: number | undefined
+}
+
+const perDay = {
+  messages_per_day: number().meta({
+    description: 'More messages in a day wait: 450, with the time from which there is room again.',
+    examples: [1000],
+  }),
+  recipients_per_day: number().meta({
+    description: 'The same of recipients, over all messages.',
+    examples: [2000],
+  }),
+  new_recipients_per_day: number().meta({
+    description: 'The same of recipients who were not written to in the last 90 days.',
+    examples: [200],
+  }),
+}
+
+function dayLimits(table: DayLimitsTable): DayLimits {
+  const { messages_per_day, recipients_per_day, new_recipients_per_day } = table
+  return {
+    ...(messages_per_day === undefined ? {} : { messagesPerDay: messages_per_day }),
+    ...(recipients_per_day === undefined ? {} : { recipientsPerDay: recipients_per_day }),
+    ...(new_recipients_per_day === undefined ? {} : { newRecipientsPerDay: new_recipients_per_day }),
+  }
+}
+
+/** What all users of a domain may do together. */
+export const totalLimits = z.strictObject(perDay).transform(dayLimits)
 
 export const limits = z
   .strictObject({
@@ -164,19 +200,17 @@ export const limits = z
         description: 'Longer messages are refused (RFC 1870). The deployment has a limit as well.',
         examples: ['10 MiB'],
       }),
-    recipients_per_message: z
-      .unknown()
-      .transform(count)
-      .optional()
-      .meta({
-        description: 'More recipients are refused.',
-        examples: [50],
-      }),
+    recipients_per_message: number().meta({
+      description: 'More recipients are refused.',
+      examples: [50],
+    }),
+    ...perDay,
   })
   .transform(
-    ({ message_size, recipients_per_message }): UserLimits => ({
+    ({ message_size, recipients_per_message, ...table }): UserLimits => ({
       ...(message_size === undefined ? {} : { messageOctets: message_size }),
       ...(recipients_per_message === undefined ? {} : { recipientsPerMessage: recipients_per_message }),
+      ...dayLimits(table),
     }),
   )
 

@@ -52,11 +52,7 @@ export function check<Value>(
 
 /** Keys of the format to come: saying nothing would let people believe that they are honoured. */
 const LATER: Readonly<Record<string, string>> = {
-  messages_per_day: 'limits a day',
-  recipients_per_day: 'limits a day',
-  new_recipients_per_day: 'limits a day',
   selector: 'selectors of a domain',
-  signing_budget: 'signing budgets',
 }
 
 function ruleOf(path: readonly PropertyKey[], found: z.core.$ZodIssue, value: unknown): string {

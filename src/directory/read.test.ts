@@ -284,6 +284,22 @@ test('targets of more than fifty steps are refused', async () => {
   )
 })
 
+test('limits: each key of the own file, then the default of the domain; totals and the signing budget', async () => {
+  const directory = await read({
+    'example.com/users/alice.toml': user('limits = { messages_per_day = 5 }'),
+    'example.com/users/bob.toml': user(),
+    'example.com/domain.toml':
+      'signing_budget = 9\n[default_limits]\nmessages_per_day = 1\nrecipients_per_day = 2\n[total_limits]\nmessages_per_day = 8',
+    'example.org/users/carol.toml': user(),
+    'example.org/domain.toml': 'total_limits = { new_recipients_per_day = 3 }',
+  })
+  const of = (name: string) => [directory.user(name)?.limits, directory.user(name)?.domainLimits]
+  assert.deepEqual(of('alice'), [{ messagesPerDay: 5, recipientsPerDay: 2 }, { messagesPerDay: 8 }])
+  assert.deepEqual(of('bob'), [{ messagesPerDay: 1, recipientsPerDay: 2 }, { messagesPerDay: 8 }])
+  assert.deepEqual(of('carol@example.org'), [undefined, { newRecipientsPerDay: 3 }])
+  assert.deepEqual([...(directory.signingBudgets ?? [])], [['example.com', 9]])
+})
+
 test('an unchanged file is not read again; a changed, removed or broken one is seen', async () => {
   const reader = new Reader('example.com')
   const files: Files = { 'example.com/users/alice.toml': user(), 'example.com/users/bob.toml': user() }

@@ -68,16 +68,16 @@ const refused: [name: string, text: string, line: number, rule: RegExp][] = [
   ['few iterations', password.replace('4096', '1000'), 1, /weak hash: 1000 iterations/],
   ['an unknown key', `# alice\n${password}\nsender = ["alice"]`, 4, /^there is no key "sender" here$/],
   [
-    'limits',
-    `${password}[limits]\nmessages_per_day = 1000`,
+    'no messages at all',
+    `${password}[limits]\nmessages_per_day = 0`,
     3,
-    /^limits.messages_per_day: .* not supported by this version$/,
+    /^limits.messages_per_day: write a whole number from 1$/,
   ],
   [
-    'limits inline',
-    `${password}limits = { messages_per_day = 1 }`,
+    'a limit a day as a string, inline',
+    `${password}limits = { new_recipients_per_day = "5" }`,
     2,
-    /^limits.messages_per_day: .* not supported/,
+    /^limits.new_recipients_per_day: write a whole number from 1$/,
   ],
   [
     'a size without unit',
@@ -179,6 +179,12 @@ test('limits and a suspension', () => {
     { recipientsPerMessage: 5 },
     'Call 555-0100',
   ])
+  const perDay =
+    'limits = { messages_per_day = 1000, recipients_per_day = 2000, new_recipients_per_day = 200 }'
+  assert.deepEqual(read(perDay), [
+    { messagesPerDay: 1000, recipientsPerDay: 2000, newRecipientsPerDay: 200 },
+    undefined,
+  ])
 })
 
 test('a group', () => {
@@ -205,9 +211,20 @@ test('domain.toml', () => {
   assert.equal(schema.domain('f', '# ours\n').ok, true)
   const limited = schema.domain('f', '[default_limits]\nrecipients_per_message = 10')
   assert.deepEqual(limited.ok && limited.value, { default_limits: { recipientsPerMessage: 10 } })
+  const whole = schema.domain(
+    'f',
+    'signing_budget = 7\n[default_limits]\nmessages_per_day = 1\n[total_limits]\nrecipients_per_day = 2',
+  )
+  assert.deepEqual(whole.ok && whole.value, {
+    default_limits: { messagesPerDay: 1 },
+    total_limits: { recipientsPerDay: 2 },
+    signing_budget: 7,
+  })
   for (const [text, rule] of [
     ['selector = "x"', /not supported by this version/],
-    ['default_limits = { recipients_per_day = 1 }', /not supported by this version/],
+    ['total_limits = { message_size = "1 MB" }', /no key "total_limits.message_size"/],
+    ['total_limits = { messages_per_day = -1 }', /^total_limits.messages_per_day: write a whole number/],
+    ['signing_budget = "100"', /^signing_budget: write a whole number/],
     ['colour = 1', /no key "colour"/],
   ] as const) {
     const parsed = schema.domain('f', `\n${text}`)

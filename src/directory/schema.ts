@@ -8,17 +8,19 @@
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import type { Mailbox } from '../smtp/path.ts'
-import type { AppPassword, UserLimits } from './directory.ts'
+import type { AppPassword, DayLimits, UserLimits } from './directory.ts'
 import {
   appPasswords,
   checkSalts,
   limits,
   members,
+  number,
   type Password,
   passwords,
   reason,
   senders,
   targets,
+  totalLimits,
   verifier,
 } from './fields.ts'
 import { check, type Parsed } from './problem.ts'
@@ -41,6 +43,9 @@ export interface GroupFile {
 
 export interface DomainFile {
   readonly default_limits?: UserLimits | undefined
+  readonly total_limits?: DayLimits | undefined
+  /** Messages an hour. */
+  readonly signing_budget?: number | undefined
 }
 
 export type { Parsed }
@@ -78,7 +83,7 @@ export function fileSchemas(domain: string) {
           }),
         limits: limits.optional().meta({
           description: 'What the user may do at most; each key replaces the one of domain.toml.',
-          examples: [{ message_size: '10 MiB', recipients_per_message: 50 }],
+          examples: [{ message_size: '10 MiB', messages_per_day: 1000 }],
         }),
         suspended: reason.optional().meta({
           description: 'The user may not send, and is told this. Take the line out to let the user in again.',
@@ -104,7 +109,16 @@ export function fileSchemas(domain: string) {
     domain: z.strictObject({
       default_limits: limits.optional().meta({
         description: 'What each user of the domain may do at most, where the own file says nothing.',
-        examples: [{ message_size: '25 MiB', recipients_per_message: 100 }],
+        examples: [{ message_size: '25 MiB', messages_per_day: 500 }],
+      }),
+      total_limits: totalLimits.optional().meta({
+        description: 'What all users of the domain may do together at most.',
+        examples: [{ messages_per_day: 20_000 }],
+      }),
+      signing_budget: number().meta({
+        description:
+          'Messages from addresses of the domain that the signer signs in an hour. More are refused, with an alarm: what somebody could send at most who has broken into submission.',
+        examples: [5000],
       }),
     }),
     aliases: z.record(z.string(), targets(domain)),

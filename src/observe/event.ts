@@ -27,6 +27,7 @@ export type EventName =
   // What services depend on.
   | 'directory'
   | 'key'
+  | 'certificate'
   | 'peer'
   | 'spool'
   | 'site'

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { addAlias, removeAlias } from '../../src/directory/aliases.ts'
-import { addDomain, limitDomain, removeDomain } from '../../src/directory/domains.ts'
+import { addDomain, budgetDomain, limitDomain, removeDomain } from '../../src/directory/domains.ts'
 import { type EditOptions, readRepository } from '../../src/directory/edit.ts'
 import { addMembers, removeMembers } from '../../src/directory/groups.ts'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
@@ -135,8 +135,8 @@ test('limits of a user and of a domain', t =>
       ['users: Limits of alice@example.com', ALICE, user('limits = { recipients_per_message = 50 }')],
     ],
     [
-      options => limitUser(options, 'alice', { messages_per_day: 5 }),
-      /limits\.messages_per_day: .* not supported/,
+      options => limitUser(options, 'alice', { messages_per_day: 0 }),
+      /limits\.messages_per_day: write a whole number from 1/,
     ],
     [options => limitUser(options, 'alice', { message_size: '10' }), /limits\.message_size: write a number/],
     [
@@ -149,6 +149,30 @@ test('limits of a user and of a domain', t =>
         'domains: Limits of example.org',
         'Example.org/domain.toml',
         '# example.org\ndefault_limits = { message_size = "1 MB" }\n',
+      ],
+    ],
+    [
+      options => limitDomain(options, 'example.org', { messages_per_day: 500 }, 'total_limits'),
+      [
+        'domains: Limits of example.org',
+        'Example.org/domain.toml',
+        '# example.org\ndefault_limits = { message_size = "1 MB" }\ntotal_limits = { messages_per_day = 500 }\n',
+      ],
+    ],
+    [
+      options => budgetDomain(options, 'example.org', 100),
+      [
+        'domains: Signing budget of example.org',
+        'Example.org/domain.toml',
+        '# example.org\ndefault_limits = { message_size = "1 MB" }\ntotal_limits = { messages_per_day = 500 }\nsigning_budget = 100\n',
+      ],
+    ],
+    [
+      options => budgetDomain(options, 'example.org', null),
+      [
+        'domains: Signing budget of example.org',
+        'Example.org/domain.toml',
+        '# example.org\ndefault_limits = { message_size = "1 MB" }\ntotal_limits = { messages_per_day = 500 }\n',
       ],
     ],
     [options => limitDomain(options, 'example.net', { message_size: '1 MB' }), /ptt domain add example\.net/],

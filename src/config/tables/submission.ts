@@ -91,6 +91,11 @@ export function submissionTable(base: Base) {
     clone: pathFrom(base.folder)
       .prefault('clones/submission.git')
       .describe('Its own clone of the repository of users.'),
+    state: pathFrom(base.folder)
+      .prefault('state/submission')
+      .describe(
+        'The folder of what users have used up of their limits a day. All submission processes of a machine share one.',
+      ),
     hopWaitMs: text(kind.wait)
       .prefault('10s')
       .describe('How long a client waits for a signer that does not answer before it is told 451.'),

@@ -1,6 +1,6 @@
 /**
  * Users from a table, RFC 4180, with a head: `user` (or `email`), `password`, and, as one likes, `senders`, `targets`,
- * `suspended`, `message_size`, `recipients_per_message`. A password in clear becomes a verifier; it is written nowhere.
+ * `suspended`, and the limits by their keys. A password in clear becomes a verifier; it is written nowhere.
  */
 
 import { mailboxOf, pathOfUser } from '../layout.ts'
@@ -12,15 +12,13 @@ import type { TomlValue } from '../toml-edit.ts'
 import { userFile } from '../users.ts'
 import { type Imported, refuseProblems } from './imported.ts'
 
-const COLUMNS = [
-  'user',
-  'password',
-  'senders',
-  'targets',
-  'suspended',
-  'message_size',
+const COUNTS = [
   'recipients_per_message',
-]
+  'messages_per_day',
+  'recipients_per_day',
+  'new_recipients_per_day',
+] as const
+const COLUMNS = ['user', 'password', 'senders', 'targets', 'suspended', 'message_size', ...COUNTS]
 /** So many verifiers are made at once: there are four threads for it. */
 const AT_ONCE = 8
 
@@ -87,12 +85,9 @@ async function readUser(
   const keys: Record<string, TomlValue> = {}
   for (const column of ['senders', 'targets']) if (list(column).length > 0) keys[column] = list(column)
   if (value('suspended') !== '') keys.suspended = value('suspended')
-  const limits = {
-    ...(value('message_size') === '' ? {} : { message_size: value('message_size') }),
-    ...(value('recipients_per_message') === ''
-      ? {}
-      : { recipients_per_message: Number(value('recipients_per_message')) || 0 }),
-  }
+  const limits: Record<string, string | number> = {}
+  if (value('message_size') !== '') limits.message_size = value('message_size')
+  for (const column of COUNTS) if (value(column) !== '') limits[column] = Number(value(column)) || 0
   if (Object.keys(limits).length > 0) keys.limits = limits
   return { mailbox, path, text: userFile(addressOf(mailbox), verifier, keys) }
 }
