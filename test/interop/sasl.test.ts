@@ -14,7 +14,7 @@ import { TIMEOUTS } from '../../src/smtp/limits.ts'
 import { type Deployment, type DeployOptions, deploy, PASSWORD, USER } from '../e2e/deployment.ts'
 import { Dialog } from '../e2e/dialog.ts'
 import { gsasl, gsaslVerifier, type SignIn } from '../peers/gsasl.ts'
-import { msmtp } from '../peers/msmtp.ts'
+import { msmtp, scramOfMsmtp } from '../peers/msmtp.ts'
 import { need } from '../peers/need.ts'
 import { freePort } from '../peers/port.ts'
 import type { Finished } from '../peers/program.ts'
@@ -109,9 +109,11 @@ test('gsasl with SCRAM-SHA-1, with the verifier that it has made', async t => {
 test('msmtp and swaks send', async t => {
   const deployment = await deploy(t)
   const submission = deployment.submission(MESSAGE, ['bob@internet.test'])
+  const scram = scramOfMsmtp()
   const cases: [program: string, send: () => Promise<Finished>, mechanism: string][] = [
-    ['msmtp', () => msmtp(submission), 'PLAIN'],
-    ['msmtp', () => msmtp(submission, ['--auth=scram-sha-256']), 'SCRAM-SHA-256'],
+    // Over TLS it likes PLAIN better than SCRAM without channel binding.
+    ['msmtp', () => msmtp(submission), scram === 'SCRAM-SHA-256' ? 'PLAIN' : scram],
+    ['msmtp', () => msmtp(submission, [`--auth=${scram.toLowerCase()}`]), scram],
     ['msmtp', () => msmtp(submission, ['--auth=plain']), 'PLAIN'],
     ['msmtp', () => msmtp(submission, ['--auth=login']), 'LOGIN'],
     ['swaks', () => swaks(submission, ['--auth', 'PLAIN']), 'PLAIN'],
@@ -131,7 +133,7 @@ test('msmtp and swaks send', async t => {
 
   await t.test('a wrong password', async t => {
     if (!need(t, 'msmtp')) return
-    for (const method of ['scram-sha-256', 'plain', 'login']) {
+    for (const method of [scram.toLowerCase(), 'plain', 'login']) {
       const { code, output } = await msmtp({ ...submission, password: 'guess' }, [`--auth=${method}`])
       // EX_NOPERM
       assert.equal(code, 77, output)
