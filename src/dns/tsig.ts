@@ -63,7 +63,7 @@ export function signMessage(
     error: options.error ?? 0,
     other: options.other ?? Buffer.alloc(0),
   }
-  const mac = computeMac(message, key, unsigned, options.requestMac)
+  const mac = macOf(message, key, unsigned, options.requestMac)
   return { octets: appendTsig(message, { ...unsigned, mac }), mac }
 }
 
@@ -115,16 +115,24 @@ export function verifyTsig(
   key: TsigKey | undefined,
   options: { readonly timeSeconds: number; readonly requestMac?: Uint8Array },
 ): TsigVerdict {
-  if (key === undefined || !sameName(tsig.name, key.name) || !sameName(tsig.algorithm, key.algorithm))
-    return 'BADKEY'
-  const expected = computeMac(message, key, tsig, options.requestMac)
+  if (key === undefined) return 'BADKEY'
+  return verifyMac(tsig, key, macOf(message, key, tsig, options.requestMac), options.timeSeconds)
+}
+
+/**
+ * The checks of RFC 8945 §5.2 in their order, once the MAC is known that there should be.
+ *
+ * @throws FormatError the MAC is longer than the algorithm's, or shorter than §5.2.2.1 allows anybody
+ */
+export function verifyMac(tsig: Tsig, key: TsigKey, expected: Buffer, timeSeconds: number): TsigVerdict {
+  if (!sameName(tsig.name, key.name) || !sameName(tsig.algorithm, key.algorithm)) return 'BADKEY'
   const { length } = tsig.mac
   if (length > expected.length || (length > 0 && length < Math.max(10, expected.length / 2))) {
     throw new FormatError(`TSIG MAC of ${length} octets`)
   }
   if (length === 0 || !timingSafeEqual(expected.subarray(0, length), tsig.mac)) return 'BADSIG'
   // RFC 8945 §5.2.3.
-  if (Math.abs(options.timeSeconds - tsig.timeSeconds) > tsig.fudgeSeconds) return 'BADTIME'
+  if (Math.abs(timeSeconds - tsig.timeSeconds) > tsig.fudgeSeconds) return 'BADTIME'
   return length < expected.length ? 'BADTRUNC' : 'ok'
 }
 
@@ -144,12 +152,16 @@ export function tsigErrorName(error: number): TsigError | null {
   return (Object.keys(TSIG_ERROR) as TsigError[]).find(name => TSIG_ERROR[name] === error) ?? null
 }
 
-// RFC 8945 §4.3.
-function computeMac(message: Buffer, key: TsigKey, tsig: Tsig, requestMac: Uint8Array | undefined): Buffer {
+/**
+ * RFC 8945 §4.3: over the MAC of the request where it is an answer, the message, and the variables of its TSIG
+ * (§4.3.3). Without a TSIG: over the octets as they are.
+ */
+export function macOf(message: Buffer, key: TsigKey, tsig?: Tsig, requestMac?: Uint8Array): Buffer {
   const hmac = createHmac(key.algorithm.slice('hmac-'.length), key.secret)
   if (requestMac !== undefined) hmac.update(withLength(requestMac))
   hmac.update(message)
-  // §4.3.3: the TSIG variables; names in lower case, class ANY, TTL 0.
+  if (tsig === undefined) return hmac.digest()
+  // §4.3.3: names in lower case, class ANY, TTL 0.
   hmac.update(writeName(tsig.name.toLowerCase()))
   hmac.update(Buffer.from([0, 255, 0, 0, 0, 0]))
   hmac.update(writeName(tsig.algorithm.toLowerCase()))
@@ -221,14 +233,16 @@ function isWritable(name: string): boolean {
   }
 }
 
-function timers(tsig: Tsig): Buffer {
+/** Time and fudge, RFC 8945 §4.3.3. */
+export function timers(tsig: Tsig): Buffer {
   const octets = Buffer.alloc(8)
   octets.writeUIntBE(tsig.timeSeconds, 0, 6)
   octets.writeUInt16BE(tsig.fudgeSeconds, 6)
   return octets
 }
 
-function withLength(octets: Uint8Array): Buffer {
+/** Two octets of length before them. */
+export function withLength(octets: Uint8Array): Buffer {
   const length = Buffer.alloc(2)
   length.writeUInt16BE(octets.length)
   return Buffer.concat([length, octets])

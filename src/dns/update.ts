@@ -6,6 +6,7 @@
 
 import {
   decodeMessage,
+  type Edns,
   encodeMessage,
   type Message,
   OPCODE,
@@ -41,9 +42,10 @@ export interface Update {
 /**
  * RFC 2136 §2: zone, prerequisites and updates travel where question, answers and authorities are in a query.
  */
-export function encodeUpdate(id: number, update: Update): Buffer {
+export function encodeUpdate(id: number, update: Update, edns: Edns | null = null): Buffer {
   return encodeMessage({
     id,
+    edns,
     opcode: OPCODE.UPDATE,
     questions: [{ name: update.zone, type: 'SOA', class: 'IN' }],
     answers: update.prerequisites.flatMap(encodePrerequisite),

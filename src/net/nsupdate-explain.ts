@@ -35,9 +35,16 @@ export function explain(code: string, context: RefusalContext): string {
     case 'BADTRUNC':
       return `${server} wants a longer MAC than ${key.algorithm} gives: use a key with a stronger algorithm.`
     case 'REFUSED':
+      // PowerDNS tells none of these apart, and gives no time by which to see that the clocks differ.
+      if (!context.authenticated)
+        return (
+          `${server} does not take this update: PowerDNS says so where it has no TSIG key '${key.name}' with algorithm ` +
+          `${key.algorithm}, has it with another secret, does not let it change ${zone} (TSIG-ALLOW-DNSUPDATE), or where ` +
+          `its clock and ours are more than ${FUDGE_SECONDS} s apart; its log tells which.`
+        )
       return (
         `${server} does not let TSIG key '${key.name}' change ${names} in zone ${zone}: ` +
-        'allow it there (BIND: update-policy; Knot: acl with action update).'
+        'allow it there (BIND: update-policy; Knot: acl with action update; PowerDNS: TSIG-ALLOW-DNSUPDATE).'
       )
     case 'NOTAUTH':
       return `${server} is not the primary of zone ${zone}: check the zone's name and the server's address.`

@@ -158,6 +158,46 @@ test('update: over UDP an unsigned refusal is reported when nothing better comes
   assert.equal(outcome.kind === 'refused' && outcome.code, 'BADKEY')
 })
 
+test('update: it has EDNS(0); a server that does not know it is told again without', async t => {
+  const seen: (string | null)[] = []
+  const server = await startScriptedDns(({ octets, query }: Asked) => {
+    const split = splitTsig(octets)
+    assert.ok(split !== null)
+    seen.push(query.edns === null ? null : String(query.edns.udpPayloadOctets))
+    const request = { id: query.id, tsig: split.tsig }
+    return [query.edns === null ? signed(request) : unsigned(request, { rcode: 'FORMERR' })]
+  })
+  t.after(() => server.stop())
+  assert.deepEqual(await sendUpdate(server.endpoint, update, key, { now: () => NOW * 1000 }), {
+    kind: 'done',
+  })
+  assert.deepEqual(seen, ['1232', null])
+})
+
+test('update: a FORMERR of a server that knows EDNS is about the update', async t => {
+  const edns = { udpPayloadOctets: 1232, dnssecOk: false, version: 0 }
+  const outcome = await exchange(t, [request => signed(request, { rcode: 'FORMERR', edns })])
+  assert.equal(outcome.kind === 'refused' && outcome.code, 'FORMERR')
+})
+
+test('update: truncated over UDP, told again over TCP (RFC 8945 §5.3)', async t => {
+  const transports: string[] = []
+  const server = await startScriptedDns(({ octets, query, transport }: Asked) => {
+    const split = splitTsig(octets)
+    assert.ok(split !== null)
+    transports.push(transport)
+    return [signed({ id: query.id, tsig: split.tsig }, { truncated: transport === 'udp' })]
+  })
+  t.after(() => server.stop())
+  const how = { now: () => NOW * 1000, transport: 'udp' } as const
+  assert.deepEqual(await sendUpdate(server.endpoint, update, key, how), { kind: 'done' })
+  assert.deepEqual(transports, ['udp', 'tcp'])
+  // What does not fit a datagram is not tried in one.
+  const long = { ...record, data: txtStrings('x'.repeat(1300)) } as ResourceRecord
+  await sendUpdate(server.endpoint, { ...update, changes: [{ kind: 'add', record: long }] }, key, how)
+  assert.deepEqual(transports, ['udp', 'tcp', 'tcp'])
+})
+
 test('update: no answer is a failure', async t => {
   const silent = await exchange(t, [], { transport: 'udp', timeoutMs: 100 })
   assert.equal(silent.kind === 'failure' && silent.code, 'TIMEOUT')

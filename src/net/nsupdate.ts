@@ -15,16 +15,20 @@ import {
   verifyTsig,
 } from '../dns/tsig.ts'
 import { encodeUpdate, type Update } from '../dns/update.ts'
+import { FLAG } from '../dns/wire.ts'
 import { type ExchangeFailureCode, exchangeTcp, exchangeUdp } from './dns-exchange.ts'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
 import { explain } from './nsupdate-explain.ts'
-import { ask, secureRandom } from './resolver-exchange.ts'
+import { ask, secureRandom, UDP_PAYLOAD_OCTETS } from './resolver-exchange.ts'
 
 /** RCODEs other than NOERROR, and the TSIG errors that come with NOTAUTH. */
 export type RefusalCode = Exclude<Rcode, 'NOERROR'> | TsigError
 
 export type UpdateOutcome =
-  /** The primary has made the change, all of it, and says so with a MAC that verified. */
+  /**
+   * The primary says that it has made the change, with a MAC that verified. Who needs to know asks it for the
+   * record: PowerDNS says so too when its policy script has left the change out.
+   */
   | { readonly kind: 'done' }
   | {
       readonly kind: 'refused'
@@ -57,21 +61,54 @@ export type AskOptions = Pick<UpdateOptions, 'transport' | 'timeoutMs' | 'random
 
 const TIMEOUT_MS = 10_000
 
-/** Sends the update once: a repetition could meet its own effect in the prerequisites. */
+/**
+ * Sends the update once: a repetition could meet its own effect in the prerequisites. Only what was surely not
+ * done is sent again: where the server does not know EDNS (RFC 6891 §7). So is what was answered truncated,
+ * over TCP (RFC 8945 §5.3): YXRRSET or NXRRSET can mean then that the first has done it, so look before you
+ * judge, as one does with these two anyway.
+ */
 export async function sendUpdate(
   server: Endpoint,
   update: Update,
   key: TsigKey,
   options: UpdateOptions = {},
 ): Promise<UpdateOutcome> {
-  const now = options.now ?? Date.now
+  let how: Attempt = { transport: options.transport ?? 'tcp', withEdns: true }
+  for (;;) {
+    const outcome = await sendOnce(server, update, key, how, options)
+    if (!('again' in outcome)) return outcome
+    how = { ...how, ...outcome.again }
+  }
+}
+
+interface Attempt {
+  readonly transport: 'tcp' | 'udp'
+  readonly withEdns: boolean
+}
+/** Both are asked for once at most: over TCP nothing is truncated, and EDNS is left out only where it was. */
+interface Again {
+  readonly again: Partial<Attempt>
+}
+
+async function sendOnce(
+  server: Endpoint,
+  update: Update,
+  key: TsigKey,
+  { transport, withEdns }: Attempt,
+  options: UpdateOptions,
+): Promise<UpdateOutcome | Again> {
+  const timeSeconds = (): number => Math.floor((options.now ?? Date.now)() / 1000)
   const id = Math.floor((options.random ?? secureRandom)() * 0x10000)
-  const request = signMessage(encodeUpdate(id, update), key, { timeSeconds: Math.floor(now() / 1000) })
-  const udp = options.transport === 'udp'
-  const sent = { server, update, key, requestMac: request.mac, timeSeconds: () => Math.floor(now() / 1000) }
+  const edns = withEdns ? { udpPayloadOctets: UDP_PAYLOAD_OCTETS, dnssecOk: false, version: 0 } : null
+  const request = signMessage(encodeUpdate(id, update, edns), key, { timeSeconds: timeSeconds() })
+  // A datagram that is cut up on its way is often lost.
+  const udp = transport === 'udp' && request.octets.length <= UDP_PAYLOAD_OCTETS
+  const sent = { server, update, key, requestMac: request.mac, timeSeconds }
   let unauthenticated: UpdateOutcome | undefined
-  const accept = (octets: Buffer): UpdateOutcome | undefined => {
+  const accept = (octets: Buffer): UpdateOutcome | Again | undefined => {
     if (!isReply(octets, id)) return undefined
+    if (udp && (octets.readUInt16BE(2) & FLAG.truncated) !== 0) return { again: { transport: 'tcp' } }
+    if (withEdns && refusesEdns(octets)) return { again: { withEdns: false } }
     const outcome = readReply(octets, sent)
     // RFC 8945 §5.4: what is not signed may be forged, which is easy over UDP: go on waiting for a signed
     // reply.
@@ -85,6 +122,16 @@ export async function sendUpdate(
     signal: options.signal,
   })
   return reply.kind === 'reply' ? reply.value : (unauthenticated ?? reply)
+}
+
+/** RFC 6891 §7: FORMERR or NOTIMP, and no OPT record of its own. Nothing of the update was looked at. */
+function refusesEdns(octets: Buffer): boolean {
+  try {
+    const { rcode, edns } = decodeMessage(octets)
+    return edns === null && (rcode === 'FORMERR' || rcode === 'NOTIMP')
+  } catch {
+    return false
+  }
 }
 
 interface Sent {
@@ -106,8 +153,8 @@ function readReply(octets: Buffer, sent: Sent): UpdateOutcome {
     const split = splitTsig(octets)
     if (split === null) {
       const { rcode } = decodeMessage(octets)
-      // Knot answers so for a zone that it does not have.
-      const meaning = rcode === 'NOERROR' ? '' : `; if it is genuine: ${explanationOf(sent, rcode, true)}`
+      // Knot answers so for a zone that it does not have, PowerDNS whatever is wrong with a key.
+      const meaning = rcode === 'NOERROR' ? '' : `; if it is genuine: ${explanationOf(sent, rcode, false)}`
       return badReply(sent, `its reply (${rcode}) is not signed with TSIG${meaning}`)
     }
     const { message, tsig } = split

@@ -1,13 +1,18 @@
-/** BIND 9 (named), as a primary that takes updates and as a recursive server. */
+/**
+ * BIND 9 (named), as a primary that takes updates, as a secondary, and as a recursive server. It listens on
+ * addresses of interfaces only, so on no other one of 127.0.0.0/8 than the first.
+ */
 
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { TsigKey } from '../../src/dns/tsig.ts'
 import {
   type DnsPeer,
   type MasterFiles,
   type PrimaryPeerOptions,
   type Probe,
+  type SecondaryPeerOptions,
   secretOf,
   startDnsPeer,
 } from './dns.ts'
@@ -15,15 +20,36 @@ import { which } from './need.ts'
 import { run as runProgram, temporaryFolder } from './program.ts'
 
 export function startBind(options: PrimaryPeerOptions): Promise<DnsPeer> {
-  const { zones, tsigKey } = options
-  return startDnsPeer('bind', probe(zones), (folder, port) => {
-    const config = [
+  const { zones, tsigKey, types = ['TXT'] } = options
+  const policy =
+    `update-policy { grant ${tsigKey.name} zonesub ${types.join(' ')}; }; ` +
+    `allow-transfer { key ${tsigKey.name}; };`
+  return startDnsPeer('bind', probe(zones), (folder, port) =>
+    run(folder, port, [
       ...head(folder, port, 'recursion no;'),
-      `key "${tsigKey.name}" { algorithm ${tsigKey.algorithm}; secret "${secretOf(tsigKey)}"; };`,
-      ...writeZones(folder, zones, `update-policy { grant ${tsigKey.name} zonesub TXT; };`),
-    ]
-    return run(folder, port, config)
-  })
+      keyStatement(tsigKey),
+      ...writeZones(folder, zones, policy),
+    ]),
+  )
+}
+
+export function startBindSecondary(
+  options: Omit<SecondaryPeerOptions, 'address' | 'port'>,
+): Promise<DnsPeer> {
+  const { zone, primary, tsigKey } = options
+  return startDnsPeer('bind-secondary', { zone }, (folder, port) =>
+    run(folder, port, [
+      ...head(folder, port, 'recursion no;'),
+      keyStatement(tsigKey),
+      `zone "${zone}" { type secondary; file "zone"; allow-notify { 127.0.0.0/8; };`,
+      `  primaries { 127.0.0.1 port ${primary} key "${tsigKey.name}"; }; };`,
+    ]),
+  )
+}
+
+/** As tsig-keygen prints it. */
+export function keyStatement(key: TsigKey): string {
+  return `key "${key.name}" { algorithm ${key.algorithm}; secret "${secretOf(key)}"; };`
 }
 
 /** Serves zones that are not to be changed (signed ones). */

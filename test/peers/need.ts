@@ -33,6 +33,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'opendkim-testmsg': 'opendkim-tools',
   openssl: 'openssl',
   pebble: 'pebble',
+  pdns_server: 'pdns-server pdns-backend-sqlite3',
+  pdnsutil: 'pdns-server pdns-backend-sqlite3',
   perl: 'perl libmail-dkim-perl',
   postfix: 'postfix',
   'posttls-finger': 'postfix',
