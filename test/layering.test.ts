@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 
 const ANY = '*'
-const services = ['submission', 'signer', 'relay']
+const services = ['submission', 'signer', 'relay', 'certificate']
 const below = ['smtp', 'message', 'dkim', 'dns', 'net', 'hooks', 'directory', 'queue', 'observe', 'config']
 
 /** folder → [folders it may import beside itself, builtins it may name]. */
@@ -19,7 +19,7 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
   ],
   dns: [[], ['buffer', 'crypto']],
   observe: [[], ['fs', 'path', 'diagnostics_channel']],
-  config: [[], ['fs', 'path', 'diagnostics_channel']],
+  config: [[], ['fs', 'path', 'crypto', 'diagnostics_channel']],
   directory: [
     ['smtp', 'observe'],
     ['fs', 'path', 'crypto', 'child_process'],
@@ -42,6 +42,10 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
     ['fs', 'crypto'],
   ],
   relay: [['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'hooks', 'observe', 'config'], []],
+  certificate: [
+    ['dns', 'net', 'observe', 'config'],
+    ['fs', 'path', 'crypto', 'https'],
+  ],
   sandbox: [[...below, ...services], [ANY]],
   cli: [[...below, ...services, 'sandbox'], [ANY]],
 }

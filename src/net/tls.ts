@@ -4,7 +4,14 @@
  */
 
 import type { Socket } from 'node:net'
-import { type ConnectionOptions, createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
+import {
+  type ConnectionOptions,
+  createSecureContext,
+  createServer,
+  type Server,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls'
 
 /** A certificate and its key, PEM. The key never leaves this object but into OpenSSL. */
 export interface KeyPair {
@@ -28,7 +35,7 @@ export function rolesOf(peerNames: readonly string[]): Role[] {
  */
 export class TlsAcceptor {
   readonly #server: Server
-  readonly #options: TlsOptions
+  #options: TlsOptions
   readonly #waiting = new Map<string, { resolve(socket: TLSSocket): void; reject(error: Error): void }>()
 
   constructor(options: TlsOptions) {
@@ -68,9 +75,16 @@ export class TlsAcceptor {
     })
   }
 
-  /** New certificates for the sessions to come; those that are open keep theirs. */
+  /**
+   * New certificates for the sessions to come; those that are open keep theirs.
+   *
+   * @throws Error what OpenSSL objects to: all stays as it was
+   */
   renew(pair: KeyPair, ca = this.#options.ca): void {
-    this.#server.setSecureContext({ ...this.#options, ca, cert: pair.certificate, key: pair.key })
+    const options = { ...this.#options, ca, cert: pair.certificate, key: pair.key }
+    createSecureContext(options)
+    this.#options = options
+    this.#server.setSecureContext(options)
   }
 
   /** @throws Error what OpenSSL or the peer objected to. */

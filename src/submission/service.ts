@@ -1,15 +1,18 @@
 /**
  * NAME        submission (LIPAP): takes mail from authenticated users and hands it to the signer.
  * STANDARDS   RFC 6409, 8314, 4954; RFC 5321 and its extensions by `smtp/`.
- * HOLDS       the TLS key clients see, its hop key, a clone of the directory. Nothing of a message once it has answered.
+ * HOLDS       the TLS key clients see, its hop key, a clone of the directory; of those who have limits a day, how many
+ *             messages they have sent. Nothing of a message once it has answered.
  * REACHES     the Git remote, the signer; where tokens are taken, the issuer's keys at an HTTPS URL.
  * NEVER       DKIM and TSIG keys, DNS, the Internet's MXs.
  * BUGS        a message over 512 KiB is passed on as it comes: should a hop break meanwhile, the client is told 451.
  */
 
 import { readPem, readSecret } from '../config/file.ts'
+import { PairWatch } from '../config/pair.ts'
 import type { Config } from '../config/schema.ts'
 import { follow } from '../directory/repository.ts'
+import { UsageStore } from '../directory/usage/store.ts'
 import { openHooks } from '../hooks/hooks.ts'
 import type { Endpoint } from '../net/endpoint.ts'
 import { type Listener, listen } from '../net/listener.ts'
@@ -19,6 +22,7 @@ import { TlsAcceptor } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
 import { LIMITS } from '../smtp/limits.ts'
 import type { Offers } from '../smtp/server.ts'
+import { Allowance } from './allowance.ts'
 import { SubmissionSession } from './session.ts'
 import { prepareSignIn } from './sign-in.ts'
 import { THROTTLE, Throttle } from './throttle.ts'
@@ -42,7 +46,6 @@ export interface Service {
 
 export async function startSubmission(config: Config, log: Log): Promise<Service> {
   const { submission, domain, directory, hop } = config
-  const clientPair = () => ({ certificate: readPem(submission.certificate), key: readSecret(submission.key) })
   const follower = await follow({
     ...directory,
     clone: submission.clone,
@@ -62,13 +65,23 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     log,
   })
   const signIn = prepareSignIn(config, () => follower.current())
-  const acceptor = TlsAcceptor.forClients(clientPair(), HANDSHAKE_MS, signIn.clientCa())
+  // Sessions that are open keep the certificate they began with.
+  const watch = new PairWatch({
+    files: submission,
+    renewed: pair => {
+      acceptor.renew(pair)
+      log.event('certificate', { state: 'in use', until: new Date(pair.notAfterMs).toISOString() })
+    },
+    alarm: reason => log.event('alarm', { about: 'certificate', reason }),
+  })
+  const acceptor = TlsAcceptor.forClients(watch.pair, HANDSHAKE_MS, signIn.clientCa())
   const throttle = new Throttle(Date.now, name => {
     const user = follower.current().user(name)
     if (user === undefined) return
     const facts = { about: 'sign-in', user: user.name, failures: THROTTLE.attack }
     log.event('alarm', { ...facts, reason: 'somebody guesses at his password' }, 'warn')
   })
+  const usage = new UsageStore(submission.state)
   const limits = {
     ...LIMITS,
     messageOctets: submission.maxMessageOctets,
@@ -84,6 +97,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     directory: () => follower.current(),
     authenticator: signIn.authenticator,
     throttle,
+    allowance: new Allowance({ store: usage, now: Date.now, log }),
     signer,
     budget: new Budget(BUDGET_OCTETS),
     limits,
@@ -125,16 +139,19 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
   return {
     port: listener.port,
     async reload() {
-      acceptor.renew(clientPair(), signIn.clientCa())
+      watch.reload()
+      acceptor.renew(watch.pair, signIn.clientCa())
       signIn.reload()
       await follower.refresh()
       log.event('reloaded', { directory: follower.current().commit })
     },
     async close() {
       log.event('stopping')
+      watch.close()
       await hooks?.close()
       await Promise.all([listener.close(GRACE_MS), starttls?.close(GRACE_MS)])
       signer.close()
+      await usage.close()
       await follower.close()
       log.event('stopped')
     },
