@@ -31,10 +31,15 @@ const CRLF = Buffer.from('\r\n')
 const SPACE = Buffer.from(' ')
 const CRLFS = Buffer.alloc(8192, '\r\n')
 
+/** What is reduced at once: it stays in the processor's cache, and so does what comes of it. */
+const SLICE_OCTETS = 32 * 1024
+/** For all bodies: what is in it has been used when `update` returns. */
+const SCRATCH = Buffer.allocUnsafeSlow(SLICE_OCTETS)
+
 /**
  * The body, §3.4.3 and §3.4.4, as a stream. What may yet turn out to be at the end of a line or of the body (white space,
  * a CR, empty lines) is held back as three small numbers, never as octets; everything else goes on at once, and without
- * a copy where nothing is to be changed. How the body is cut into chunks makes no difference.
+ * a copy where there is no white space (or it is to stay). How the body is cut into chunks makes no difference.
  */
 export class BodyCanonicalizer {
   readonly #relaxed: boolean
@@ -44,7 +49,6 @@ export class BodyCanonicalizer {
   #space = false
   #cr = false
   #empty = true
-  #scratch = Buffer.alloc(0)
 
   constructor(canonicalization: Canonicalization, sink: Sink) {
     this.#relaxed = canonicalization === 'relaxed'
@@ -55,6 +59,19 @@ export class BodyCanonicalizer {
     const octets = Buffer.isBuffer(chunk)
       ? chunk
       : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    if (!this.#relaxed) this.#slice(octets)
+    else
+      for (let at = 0; at < octets.length; at += SLICE_OCTETS)
+        this.#slice(octets.subarray(at, at + SLICE_OCTETS))
+  }
+
+  finish(): void {
+    if (this.#cr) this.#release()
+    // Relaxed: an empty body stays empty; otherwise the last line ends in exactly one CRLF.
+    if (!this.#empty || !this.#relaxed) this.#sink(CRLF)
+  }
+
+  #slice(octets: Buffer): void {
     let start = 0
     while (start < octets.length && this.#hold(octets[start])) start++
     if (start === octets.length) return
@@ -69,12 +86,6 @@ export class BodyCanonicalizer {
       this.#release()
       this.#run(octets.subarray(i, i + 1))
     }
-  }
-
-  finish(): void {
-    if (this.#cr) this.#release()
-    // Relaxed: an empty body stays empty; otherwise the last line ends in exactly one CRLF.
-    if (!this.#empty || !this.#relaxed) this.#sink(CRLF)
   }
 
   #mayBeHeld(octet: number | undefined): boolean {
@@ -109,48 +120,63 @@ export class BodyCanonicalizer {
 
   /** Octets of which the first and the last stay. */
   #run(octets: Buffer): void {
-    const clean = this.#relaxed ? cleanLength(octets) : octets.length
-    if (clean > 0) this.#sink(octets.subarray(0, clean))
-    if (clean === octets.length) return
-    const rest = octets.subarray(clean)
-    if (this.#scratch.length < rest.length) this.#scratch = Buffer.allocUnsafeSlow(rest.length)
-    this.#sink(this.#scratch.subarray(0, reduceInto(this.#scratch, rest)))
+    // Two searches in native code: base64 has no white space.
+    const clean = !this.#relaxed || !(octets.includes(SP) || octets.includes(HT))
+    this.#sink(clean ? octets : SCRATCH.subarray(0, reduceInto(SCRATCH, octets)))
   }
 }
 
 /**
- * How many octets need no change: up to the first HT, SP SP or SP CR. Without white space (base64) it is two searches in
- * native code, 15 GB/s; else one pass at 730 MB/s, where three searches made 310 (measured; SHA-256 makes 1,760).
+ * For two octets, one after the other: what is written for the first (low octet), and in two bits more what is to be known.
+ * White space is dropped before more white space, and before CR.
  */
-function cleanLength(octets: Buffer): number {
-  if (!octets.includes(SP) && !octets.includes(HT)) return octets.length
-  const length = octets.length
-  let previous = 0
-  for (let i = 0; i < length; i++) {
-    const octet = octets[i] ?? 0
-    if (octet === HT) return previous === SP ? i - 1 : i
-    if (previous === SP && (octet === SP || octet === CR)) return i - 1
-    previous = octet
+const PAIRS = new Uint16Array(65536)
+const KEPT = 256
+const BARE_CR = 512
+for (let first = 0; first < 256; first++) {
+  for (let second = 0; second < 256; second++) {
+    const space = first === SP || first === HT
+    const dropped = space && (second === SP || second === HT || second === CR)
+    const bare = first === CR && second !== LF
+    PAIRS[first * 256 + second] = (space ? SP : first) | (dropped ? 0 : KEPT) | (bare ? BARE_CR : 0)
   }
-  return length
 }
 
-/** Reduces white space; returns how many octets were written. */
+/**
+ * Reduces white space; returns how many octets were written. The last octet is not white space.
+ *
+ * Without a branch that depends on the octets: 1,100 MB/s whatever the text, where asking of each octet what it is makes
+ * 400 to 700 (bench/sign.ts; SHA-256 makes 1,700).
+ */
 function reduceInto(target: Buffer, octets: Buffer): number {
-  const length = octets.length
+  const last = octets.length - 1
+  let written = 0
+  let seen = 0
+  let first = octets[0] ?? 0
+  for (let i = 1; i <= last; i++) {
+    const second = octets[i] ?? 0
+    const pair = PAIRS[(first << 8) | second] ?? 0
+    target[written] = pair
+    written += (pair >> 8) & 1
+    seen |= pair
+    first = second
+  }
+  target[written++] = first
+  return (seen & BARE_CR) === 0 ? written : reduceWithBareCr(target, octets)
+}
+
+/** The same for octets that have a CR which ends no line: before it white space stays. Only what breaks the rules has one. */
+function reduceWithBareCr(target: Buffer, octets: Buffer): number {
   let written = 0
   let space = false
-  for (let i = 0; i < length; i++) {
+  for (let i = 0; i < octets.length; i++) {
     const octet = octets[i] ?? 0
     if (octet === SP || octet === HT) {
       space = true
       continue
     }
-    if (space) {
-      // White space at the end of a line goes; before a bare CR it stays.
-      if (octet !== CR || octets[i + 1] !== LF) target[written++] = SP
-      space = false
-    }
+    if (space && (octet !== CR || octets[i + 1] !== LF)) target[written++] = SP
+    space = false
     target[written++] = octet
   }
   return written
