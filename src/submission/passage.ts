@@ -11,6 +11,7 @@ import type { Envelope } from '../smtp/envelope.ts'
 import { refusalOf } from '../smtp/error.ts'
 import type { Limits } from '../smtp/limits.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
+import type { Allowance, Reservation } from './allowance.ts'
 import { type Completed, complete } from './complete.ts'
 import { refuseSize } from './policy.ts'
 
@@ -33,6 +34,7 @@ export interface PassageOptions {
   readonly dateMs: number
   readonly signer: Peer
   readonly budget: Budget
+  readonly allowance: Pick<Allowance, 'reserve'>
 }
 
 export class Passage {
@@ -42,6 +44,8 @@ export class Passage {
   #refusal: Reply | null = null
   #sizeOctets = 0
   #completed: Completed | null = null
+  /** Among what the user may send in a day. */
+  #reservation: Reservation | null = null
 
   constructor(options: PassageOptions) {
     this.#options = options
@@ -77,17 +81,20 @@ export class Passage {
 
   /** The message is whole: the relay's reply, or why it did not get there. */
   async finish(client: Client): Promise<Reply> {
-    try {
-      if (this.#refusal !== null) return this.#refusal
-      if (this.#outgoing !== null) return await this.#outgoing.finish([])
-      const { content, envelope } = this.#complete(client, true)
-      return await this.#options.signer.deliver(envelope, content)
-    } catch (error) {
-      return refusalOf(error)
-    } finally {
-      this.#outgoing = null
-      this.#held.clear()
-    }
+    const answer = await this.#finish(client).catch(refusalOf)
+    this.#outgoing = null
+    this.#held.clear()
+    // What was not accepted does not count. (Where only the hop's answer was lost, the client sends it again: it counts then.)
+    if (answer.code >= 300) await this.#giveBack()
+    return answer
+  }
+
+  async #finish(client: Client): Promise<Reply> {
+    if (this.#refusal !== null) return this.#refusal
+    if (this.#outgoing !== null) return this.#outgoing.finish([])
+    const { content, envelope } = this.#complete(client, true)
+    const refusal = await this.#reserve()
+    return refusal ?? this.#options.signer.deliver(envelope, content)
   }
 
   /** It will not be finished. */
@@ -95,12 +102,28 @@ export class Passage {
     this.#outgoing?.abandon()
     this.#outgoing = null
     this.#held.clear()
+    void this.#giveBack()
+  }
+
+  async #reserve(): Promise<Reply | null> {
+    const { allowance, user, id, envelope } = this.#options
+    const paths = envelope.recipients.map(({ forwardPath }) => forwardPath)
+    const place = await allowance.reserve(user, id, paths)
+    if (place === null || 'code' in place) return place
+    this.#reservation = place
+    return null
+  }
+
+  async #giveBack(): Promise<void> {
+    const reservation = this.#reservation
+    this.#reservation = null
+    await reservation?.giveBack()
   }
 
   async #begin(client: Client): Promise<void> {
     try {
       const { content, envelope } = this.#complete(client, false)
-      const outgoing = await this.#options.signer.begin(envelope)
+      const outgoing = (await this.#reserve()) ?? (await this.#options.signer.begin(envelope))
       if ('code' in outgoing) this.#refusal = outgoing
       else {
         this.#outgoing = outgoing

@@ -13,6 +13,7 @@ import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { Credentials, ScramVerifier } from '../smtp/sasl.ts'
+import type { Allowance } from './allowance.ts'
 import type { Authentication, Authenticator } from './authenticate.ts'
 import { Passage } from './passage.ts'
 import { admitRecipient, refuseRecipient, refuseReversePath, refuseSize } from './policy.ts'
@@ -27,6 +28,7 @@ export interface Surroundings {
   readonly directory: () => Directory
   readonly authenticator: Authenticator
   readonly throttle: Throttle
+  readonly allowance: Pick<Allowance, 'refuse' | 'reserve'>
   readonly signer: Peer
   readonly budget: Budget
   readonly limits: Pick<Limits, 'hops' | 'ownHops'>
@@ -127,7 +129,7 @@ export class SubmissionSession implements SessionHandler {
     }
   }
 
-  mail(reversePath: ReversePath, parameters: MailParameters): Reply {
+  mail(reversePath: ReversePath, parameters: MailParameters): Reply | Promise<Reply> {
     const directory = this.#around.directory()
     // Looked up again: what he may do is what counts now.
     const user = directory.user(this.#userName ?? '')
@@ -136,11 +138,16 @@ export class SubmissionSession implements SessionHandler {
     }
     const refusal = refuseReversePath(user, reversePath) ?? refuseSize(user, parameters.sizeOctets)
     if (refusal !== null) return refusal
+    const begin = () => this.#begin(user, directory.commit, reversePath, parameters)
+    return this.#around.allowance.refuse(user)?.then(spent => spent ?? begin()) ?? begin()
+  }
+
+  #begin(user: User, commit: string, reversePath: ReversePath, parameters: MailParameters): Reply {
     const mailMs = this.#around.now()
     const granted = grant(parameters, this.#around.maxPriority, mailMs)
     this.#transaction = {
       user,
-      commit: directory.commit,
+      commit,
       reversePath,
       parameters: granted.parameters,
       mailMs,
@@ -200,7 +207,7 @@ export class SubmissionSession implements SessionHandler {
 
   /** From the first octet of content on. */
   #onItsWay(): Passage | null {
-    const { now, random, hostname, domain, signer, budget, limits } = this.#around
+    const { now, random, hostname, domain, signer, budget, limits, allowance } = this.#around
     if (this.#transaction === null || this.#passage !== null) return this.#passage
     const { user, commit, reversePath, parameters, mailMs, recipients } = this.#transaction
     const dateMs = now()
@@ -208,7 +215,8 @@ export class SubmissionSession implements SessionHandler {
     // SIZE was said of the message as it came; who AUTH= is, we know better.
     const { sizeOctets: _, ...wishes } = later(parameters, dateMs - mailMs)
     const envelope = { ...wishes, reversePath, recipients, authenticatedAs: user.name, xptt: { id, commit } }
-    this.#passage = new Passage({ id, envelope, user, limits, hostname, domain, dateMs, signer, budget })
+    const way = { limits, hostname, domain, signer, budget, allowance }
+    this.#passage = new Passage({ ...way, id, envelope, user, dateMs })
     return this.#passage
   }
 }
