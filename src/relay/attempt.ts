@@ -3,11 +3,13 @@
  * verdict that another host would not change (RFC 5321 §5.1).
  */
 
+import type { ReplyRule } from '../config/replies.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import { addressesOf, type Lookup, type MailHost, route } from './destination.ts'
 import { type Dialling, dial, fromObjection, isLink } from './dial.ts'
-import type { Verdict } from './outcome.ts'
+import { inThisLight, type Verdict } from './outcome.ts'
+import { classify } from './replies.ts'
 import type { Link } from './site/links.ts'
 import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
@@ -18,6 +20,8 @@ import { type Judgement, Verdicts } from './verdicts.ts'
 export interface Means extends Dialling {
   readonly queue: Queue
   readonly lookup: Lookup
+  /** What replies mean beyond their codes. */
+  readonly replies: readonly ReplyRule[]
   readonly random: () => number
   readonly log: Log
 }
@@ -65,15 +69,8 @@ async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
     }
     for (const address of found.addresses) await call(host, address, visit, log)
   }
-  const unreachable = verdicts.unreachable
-  const closed = unreachable === null ? null : site.failed(means.now(), unreachable)
-  if (closed === null) return
-  const { untilMs, reason } = closed
-  log.event(
-    'site',
-    { site: site.key, state: 'closed', until: new Date(untilMs).toISOString(), reason },
-    'warn',
-  )
+  const { unreachable } = verdicts
+  if (unreachable !== null) tellClosed(site.failed(means.now(), unreachable), site, log)
 }
 
 /** One address of one host, as many sessions as are needed: a peer may take few transactions in one (RFC 9422 §4.1). */
@@ -85,8 +82,10 @@ async function call(host: MailHost, address: string, visit: Visit, log: Log): Pr
     const link = await dial(host, address, policy, means, log)
     if (!isLink(link)) {
       const remote = `${host.name} [${address}]`
-      log.event('attempt', { remote, failed: link.diagnostic, ...policyFields(policy) })
-      verdicts.failedToReach(link, remote)
+      const { verdict, silent } = link
+      log.event('attempt', { remote, failed: verdict.diagnostic, ...policyFields(policy) })
+      if (silent) verdicts.unanswered(`${remote}: ${verdict.diagnostic}`)
+      verdicts.conclude(inTheLightOfRules(verdict, host.name, visit, log), remote)
       return
     }
     left = await over(link, left, visit, log)
@@ -115,7 +114,8 @@ async function over(
   const content = await means.queue.content(job.message.id)
   const most = site.shape.recipientsPerTransaction
   const results = await transact(link, job.message, recipients, content, most, means.now)
-  for (const [index, verdict] of results) verdicts.note(index, verdict, remote)
+  for (const [index, verdict] of results)
+    verdicts.note(index, inTheLightOfRules(verdict, link.host, visit, log), remote)
   if (link.connection.usable) {
     verdicts.reached()
     site.succeeded()
@@ -123,6 +123,29 @@ async function over(
   link.messages++
   site.links.give(link, means.now())
   return recipients.filter(index => !results.has(index))
+}
+
+/** What the rules know of a reply: of the recipient, and of the site, which may have asked us to wait. */
+function inTheLightOfRules(verdict: Verdict, host: string, { means, site }: Visit, log: Log): Verdict {
+  const { reply } = verdict
+  if (reply === undefined || verdict.action === 'delivered') return verdict
+  const said = classify(means.replies, reply, host)
+  const { category, pauseMs, rule } = said
+  if (pauseMs !== null) {
+    const nowMs = means.now()
+    const closed = site.slow(nowMs, nowMs + pauseMs, verdict.diagnostic)
+    tellClosed(closed, site, log)
+    if (closed !== null && category === 'blocked')
+      log.event('alarm', { about: category, host, reply: verdict.diagnostic, advice: rule?.advice }, 'error')
+  }
+  return inThisLight(verdict, said)
+}
+
+function tellClosed(closure: Closure | null, { key, concurrency }: Site, log: Log): void {
+  if (closure === null) return
+  const { untilMs, reason } = closure
+  const until = new Date(untilMs).toISOString()
+  log.event('site', { site: key, state: 'closed', until, places: concurrency.window, reason }, 'warn')
 }
 
 /** The site does not answer, or has asked us to wait: another connection would tell nothing new. */

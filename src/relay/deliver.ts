@@ -125,21 +125,28 @@ async function toSigner(job: Job, delivery: Delivery, place: Place): Promise<Jud
   }))
 }
 
+/** So many times a peer is heeded that asks for a time shorter than ours. */
+const HEEDED = 3
+
 /** When a deferred recipient is due again, or that its time is over (RFC 5321 §4.5.4.1). */
 function decide(judgement: Judgement, job: Job, delivery: Delivery, nowMs: number, jitter: number): Reported {
   const { action, ...said } = judgement
   if (action !== 'deferred') return { action, ...said }
-  const { index, evidence } = judgement
+  const { index, evidence, waitMs = 0 } = judgement
   const { message } = job
   const { expiresMs } = message
   if (mustReturn(message, nowMs) || nowMs >= expiresMs)
     return { index, action: 'failed', evidence: { ...evidence, status: '5.4.7' } }
   const recipient = message.recipients[index]
-  const regularMs = nextDue((recipient?.attempts ?? 0) + 1, nowMs, () => jitter, delivery.retryMs)
+  const attempts = (recipient?.attempts ?? 0) + 1
+  const usualMs = nextDue(attempts, nowMs, () => jitter, delivery.retryMs)
+  const askedMs = nowMs + Math.round(waitMs * (1 + jitter / 10))
+  // A greylist that wants five minutes wants us back soon after; one that wants them again and again gets them as others do.
+  const regularMs = waitMs > 0 && attempts <= HEEDED ? askedMs : Math.max(usualMs, askedMs)
   // The sender is told of a delay when it has lasted as long as was said, not at the attempt after that.
   const warnMs = recipient === undefined ? null : warnAtMs(message, recipient, delivery.warnMs)
   const marks = [expiresMs, deliverByMs(message), warnMs].flatMap(ms => (ms !== null && ms > nowMs ? ms : []))
-  return { index, action, evidence, dueMs: Math.min(regularMs, ...marks) }
+  return { ...judgement, action, dueMs: Math.min(regularMs, ...marks) }
 }
 
 /**
@@ -180,7 +187,8 @@ function report(results: readonly Reported[], job: Job, delivery: Delivery, ms: 
     // A notice goes by the id it will have; that the signer took it is no delivery yet.
     const id = job.message.envelope.xptt?.id ?? job.message.id
     const handed = job.destination === TO_SIGNER && first.action === 'delivered'
-    const facts = { id, recipients, remote, status, reply: diagnostic, due, ms }
+    const { category } = first
+    const facts = { id, recipients, remote, status, reply: diagnostic, category, due, ms }
     delivery.log.event(handed ? 'attempt' : EVENTS[first.action], facts)
   }
 }

@@ -24,6 +24,12 @@ export interface Dialling {
   readonly now: () => number
 }
 
+/** No link. `silent`: nobody was there to speak to; else it is we who will not speak to who was there. */
+export interface Refusal {
+  readonly verdict: Verdict
+  readonly silent: boolean
+}
+
 /** A link as far as EHLO, in clear text where TLS fails and the policy allows that; or why there is none. */
 export async function dial(
   host: MailHost,
@@ -31,7 +37,7 @@ export async function dial(
   policy: TlsPolicy,
   dialling: Dialling,
   log: Log,
-): Promise<Link | Verdict> {
+): Promise<Link | Refusal> {
   const remote = `${host.name} [${address}]`
   try {
     const connection = await connect(host, address, policy, dialling, log)
@@ -39,18 +45,20 @@ export async function dial(
     if (objection !== null) {
       // RFC 8689 §4.2.1: "the client MUST issue a QUIT", and go on to the next host.
       connection.quit()
-      return fromObjection(objection)
+      return { verdict: fromObjection(objection), silent: false }
     }
     const requireTls = saysRequireTls(policy, host, connection)
     return { connection, host: host.name, remote, policy, requireTls, messages: 0, openedMs: dialling.now() }
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error
     const objection = objectionToFailure(policy, error)
-    return objection === null ? fromConnectionError(error) : fromObjection(objection)
+    return objection === null
+      ? { verdict: fromConnectionError(error), silent: true }
+      : { verdict: fromObjection(objection), silent: false }
   }
 }
 
-export function isLink(dialled: Link | Verdict): dialled is Link {
+export function isLink(dialled: Link | Refusal): dialled is Link {
   return 'connection' in dialled
 }
 

@@ -3,6 +3,7 @@
  * happened. Pure. Nobody is told about a message whose reverse-path is null (RFC 3461 §5.2).
  */
 
+import type { Category } from '../config/replies.ts'
 import type { Evidence, Message, Recipient, RecipientResult } from '../queue/queue.ts'
 import { deliverByMs, isOverdue, releasedMs } from './times.ts'
 
@@ -36,8 +37,12 @@ export interface PeerPromises {
   readonly deliverBy: boolean
 }
 
-/** A result; of a delivery also what the peer promises, and of none that there was no attempt. */
-export type Reported = RecipientResult & { readonly peer?: PeerPromises; readonly attempted?: false }
+/** A result; of a delivery also what the peer promises, of none that there was no attempt, and what a reply was about. */
+export type Reported = RecipientResult & {
+  readonly peer?: PeerPromises
+  readonly attempted?: false
+  readonly category?: Category
+}
 
 /** After an attempt: of each kind at most one notice, for all recipients it is due for. */
 export function noticesAfter(

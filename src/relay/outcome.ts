@@ -1,15 +1,23 @@
 /** What a reply, or the lack of one, means for a recipient. Pure. Whatever is not understood is temporary. */
 
+import type { Category } from '../config/replies.ts'
 import type { ConnectionError } from '../net/connection.ts'
 import type { Evidence } from '../queue/queue.ts'
 import { formatReply, type Reply } from '../smtp/reply.ts'
 import type { PeerPromises } from './notice.ts'
+import type { Classified } from './replies.ts'
 
 /** What became of one recipient in one attempt; `next` means: not here, but the next host may be asked. */
 export type Verdict = {
   readonly action: 'delivered' | 'failed' | 'deferred' | 'next'
   readonly status: string
   readonly diagnostic: string
+  /** What was said; none where the connection failed, or we know by ourselves. */
+  readonly reply?: Reply
+  /** What the reply is about. */
+  readonly category?: Category
+  /** The recipient is not tried again before. */
+  readonly waitMs?: number
   /** Of a delivery: what the peer does with the message. */
   readonly peer?: PeerPromises
 }
@@ -17,10 +25,10 @@ export type Verdict = {
 export function fromReply(answer: Reply): Verdict {
   const diagnostic = formatReply(answer)
   if (answer.code >= 200 && answer.code < 300)
-    return { action: 'delivered', status: answer.status ?? '2.0.0', diagnostic }
+    return { action: 'delivered', status: answer.status ?? '2.0.0', diagnostic, reply: answer }
   if (answer.code >= 500 && answer.code < 600)
-    return { action: 'failed', status: answer.status ?? '5.0.0', diagnostic }
-  return { action: 'deferred', status: answer.status ?? '4.0.0', diagnostic }
+    return { action: 'failed', status: answer.status ?? '5.0.0', diagnostic, reply: answer }
+  return { action: 'deferred', status: answer.status ?? '4.0.0', diagnostic, reply: answer }
 }
 
 /** MAIL: 4xx is about this host, which another may not share; 5xx is about the message. */
@@ -32,7 +40,7 @@ export function fromMailReply(answer: Reply): Verdict {
 /** RCPT: 552 is what old servers say for 452, too many recipients (RFC 5321 §4.5.3.1.10). */
 export function fromRcptReply(answer: Reply): Verdict {
   if (answer.code !== 552) return fromReply(answer)
-  return { action: 'deferred', status: '4.5.3', diagnostic: formatReply(answer) }
+  return { action: 'deferred', status: '4.5.3', diagnostic: formatReply(answer), reply: answer }
 }
 
 /**
@@ -45,7 +53,18 @@ export function fromConnectionError(error: ConnectionError): Verdict {
   const never = error.reply?.code === 521 || error.reply?.code === 556
   // A 5xx greeting alone does not fail a message (Postfix: smtp_skip_5xx_greeting): only "never accepts mail" does.
   const status = never ? '5.3.2' : temporary(error.reply?.status ?? STATUS[error.code])
-  return { action: 'next', status, diagnostic: error.message }
+  const { reply } = error
+  return { action: 'next', status, diagnostic: error.message, ...(reply === null ? {} : { reply }) }
+}
+
+/** The same, with what the rules know of the reply: a host that turns us away does not fail a message. */
+export function inThisLight(verdict: Verdict, { category, action, waitMs }: Classified): Verdict {
+  const known = { ...verdict, category, ...(waitMs === null ? {} : { waitMs }) }
+  if (verdict.action === 'failed' && action === 'defer')
+    return { ...known, action: 'deferred', status: temporary(verdict.status) }
+  if (verdict.action === 'deferred' && action === 'fail')
+    return { ...known, action: 'failed', status: verdict.status.replace(/^4/, '5') }
+  return known
 }
 
 const STATUS = {

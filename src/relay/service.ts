@@ -7,6 +7,7 @@
  */
 
 import { readPem, readSecret } from '../config/file.ts'
+import { readReplies } from '../config/replies.ts'
 import type { Config } from '../config/schema.ts'
 import { readShaping } from '../config/shaping.ts'
 import { follow } from '../directory/repository.ts'
@@ -72,6 +73,7 @@ export async function startRelay(config: Config, log: Log) {
     lookup: { resolver, trusted: areTrusted(relay.resolver) },
     settler,
     signer,
+    replies: readReplies(relay.replies),
     hostname: relay.hostname,
     postmaster: config.postmaster,
     smtpPort: relay.smtpPort,

@@ -32,7 +32,12 @@ test('the policy of a message', () => {
   )
 })
 
-const host = (found: MailHost['found']): MailHost => ({ name: 'mx.x.test', found, preference: 0, addresses: null })
+const host = (found: MailHost['found']): MailHost => ({
+  name: 'mx.x.test',
+  found,
+  preference: 0,
+  addresses: null,
+})
 const hosts: [policy: TlsPolicy, found: MailHost['found'], status: string | null][] = [
   [OPPORTUNISTIC, 'unauthenticated', null],
   [OPPORTUNISTIC, 'literal', null],

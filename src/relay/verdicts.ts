@@ -1,5 +1,6 @@
 /** What the hosts of a destination said so far of each recipient of a job, and what that comes to. Pure. */
 
+import type { Category } from '../config/replies.ts'
 import type { Evidence, Job } from '../queue/queue.ts'
 import type { PeerPromises } from './notice.ts'
 import { evidence, settleNext, type Verdict } from './outcome.ts'
@@ -10,6 +11,10 @@ export interface Judgement {
   readonly evidence: Evidence
   /** Of a delivery: what the peer does with the message. */
   readonly peer?: PeerPromises
+  /** What the reply was about. */
+  readonly category?: Category
+  /** Of a deferral: not to be tried again before. */
+  readonly waitMs?: number
   /** Nothing was ever attempted: `evidence` is only of a time that passed. */
   readonly attempted?: false
 }
@@ -24,7 +29,6 @@ const UNTRIED: Verdict = {
 export class Verdicts {
   readonly #indices: readonly number[]
   readonly #verdicts = new Map<number, { readonly verdict: Verdict; readonly remote: string | undefined }>()
-
   /** What the last host that could not be spoken to said, or said not; and whether any could be. */
   #silence: string | null = null
   #reached = false
@@ -42,9 +46,8 @@ export class Verdicts {
     this.#reached = true
   }
 
-  failedToReach(verdict: Verdict, remote: string): void {
-    this.#silence = `${remote}: ${verdict.diagnostic}`
-    this.conclude(verdict, remote)
+  unanswered(diagnostic: string): void {
+    this.#silence = diagnostic
   }
 
   /** Those for whom another host may be asked. */
@@ -70,12 +73,14 @@ export class Verdicts {
     const { verdict, remote } = this.#verdicts.get(index) ?? { verdict: UNTRIED, remote: undefined }
     const settled = settleNext(verdict)
     const action = settled.action === 'next' ? 'deferred' : settled.action
-    const { peer } = settled
+    const { peer, category, waitMs } = settled
     return {
       index,
       action,
       evidence: evidence(settled, nowMs, remote),
       ...(peer === undefined ? {} : { peer }),
+      ...(category === undefined ? {} : { category }),
+      ...(waitMs === undefined ? {} : { waitMs }),
     }
   }
 }

@@ -3,6 +3,7 @@
  * real sockets to whatever listens, and a signer that takes every notice.
  */
 
+import { readReplies } from '../../src/config/replies.ts'
 import type { DnsAnswer } from '../../src/dns/answer.ts'
 import type { Mx } from '../../src/dns/rdata.ts'
 import type { Fields, Log } from '../../src/observe/event.ts'
@@ -141,6 +142,7 @@ export function simulate(options: SimulationOptions): Simulation {
         return reply(250, '2.0.0', 'Kept')
       },
     },
+    replies: readReplies(undefined),
     hostname: 'mail.example.org',
     postmaster: 'postmaster@example.org',
     smtpPort: options.smtpPort,

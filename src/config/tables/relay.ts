@@ -37,6 +37,12 @@ export function relayTable(base: Base) {
         description: 'Rules of your own for some sites, after those that come with ptt: docs/shaping.md.',
         examples: ['shaping.toml'],
       }),
+    replies: pathFrom(base.folder)
+      .exactOptional()
+      .meta({
+        description: 'What some replies mean, before the rules that come with ptt: docs/replies.md.',
+        examples: ['replies.toml'],
+      }),
     retryMs: list(text(kind.duration), 'a list of durations', 'write for example ["5m", "1h", "4h"]')
       .refine(times => times.length > 0, 'is empty: write for example ["5m", "1h", "4h"]')
       .prefault(['5m', '10m', '20m', '40m', '1h', '2h', '4h'])

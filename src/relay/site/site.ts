@@ -103,10 +103,14 @@ export class Site {
     return this.#closure
   }
 
-  /** The site says that we come too often: half as much from now on, and nothing before `untilMs`. */
+  /**
+   * The site says that we come too often, or does not want us: half as much from now on, and nothing before `untilMs`.
+   * @returns the closure, when it is a new one
+   */
   slow(nowMs: number, untilMs: number, reason: string): Closure | null {
-    this.#concurrency = slowed(this.#concurrency)
+    // Said of each of many recipients, it is said once.
     if (untilMs <= Math.max(nowMs, this.#closure?.untilMs ?? 0)) return null
+    this.#concurrency = slowed(this.#concurrency)
     this.#closure = { untilMs, sinceMs: nowMs, reason }
     return this.#closure
   }
