@@ -7,6 +7,7 @@
 
 import { z } from 'zod'
 import { text } from './field.ts'
+import { certificateTable } from './tables/certificate.ts'
 import { directoryTable } from './tables/directory.ts'
 import { hooksTable } from './tables/hooks.ts'
 import { hopTable } from './tables/hop.ts'
@@ -49,6 +50,11 @@ export function configSchema(domain: string, folder: string) {
       .prefault({})
       .describe('Signer (NEC): signs it with DKIM and keeps the public key in DNS.'),
     relay: relayTable(base).prefault({}).describe('Relay (MTI-GF): keeps it on disk until it is delivered.'),
+    certificate: certificateTable(base)
+      .exactOptional()
+      .describe(
+        "Where submission's certificate comes from: ACME (RFC 8555), proved by a TXT record. Without this table somebody puts it there.",
+      ),
     timeouts: timeoutsTable().prefault({}).describe('How long the relay waits for another mail server.'),
     hooks: hooksTable(base)
       .exactOptional()
