@@ -1,0 +1,110 @@
+/** What one attempt tells of a site, and what the next ones make of it: against a server that says what the test wants. */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type ScriptedSmtp, type SmtpScript, startScriptedSmtp } from '../../test/peers/scripted-smtp.ts'
+import { type Simulation, START, simulate } from '../../test/peers/simulated-relay.ts'
+
+const MINUTE_MS = 60_000
+
+/** Two domains at one server, one at an address where nobody listens. */
+async function world(
+  t: TestContext,
+  script: SmtpScript,
+): Promise<{ relay: Simulation; server: ScriptedSmtp }> {
+  const server = await startScriptedSmtp(script)
+  const relay = simulate({
+    smtpPort: server.port,
+    hosts: { 'mx.x.test': '127.0.0.1', 'dead.test': '127.0.0.99' },
+    domains: { 'x.test': ['mx.x.test'], 'y.test': ['mx.x.test'], 'z.test': ['dead.test'] },
+  })
+  t.after(async () => {
+    relay.close()
+    await server.stop()
+  })
+  return { relay, server }
+}
+
+/** `minutes after the start: event recipients`. */
+const story = ({ events }: Simulation, names = ['delivered', 'deferred', 'bounced']) =>
+  events.flatMap(({ name, fields }) =>
+    names.includes(name) ? [`${name} ${fields.category ?? fields.status}`] : [],
+  )
+
+test('attempt: a host that blocks us bounces nothing, and is left alone for an hour with all its domains', async t => {
+  let blocked = true
+  const { relay, server } = await world(t, {
+    reply: line =>
+      blocked && line.startsWith('RCPT')
+        ? '554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.example.net'
+        : undefined,
+  })
+  const first = await relay.put(['bob@x.test'])
+  await relay.run(START)
+  const second = await relay.put(['ann@y.test'])
+  await relay.run(START + MINUTE_MS)
+  assert.deepEqual(story(relay), ['deferred blocked', 'deferred 4.4.1'])
+  assert.equal(server.sessions.length, 1)
+  assert.deepEqual(relay.notices, [])
+  const alarm = relay.events.find(({ name }) => name === 'alarm')
+  assert.match(String(alarm?.fields.advice), /ask for delisting/)
+  const why = (await relay.queue.get(second))?.recipients[0]?.last?.diagnostic
+  assert.match(why ?? '', /^Not tried: mx\.x\.test since 2\d{3}-.*: 554 5\.7\.1 .*blocked using/)
+  blocked = false
+  await relay.run(START + 5 * 60 * MINUTE_MS)
+  assert.equal(await relay.queue.get(first), null)
+  assert.equal(await relay.queue.get(second), null)
+  assert.equal(server.messages.length, 2)
+})
+
+test('attempt: a greylist is heeded when it names a time', async t => {
+  let attempts = 0
+  const { relay } = await world(t, {
+    reply: line =>
+      line.startsWith('RCPT') && attempts++ === 0
+        ? '450 4.7.1 You are greylisted for 120 seconds'
+        : undefined,
+  })
+  const id = await relay.put(['bob@x.test'])
+  await relay.run(START)
+  const due = (await relay.queue.get(id))?.recipients[0]?.dueMs ?? 0
+  assert.equal(due, START + 126_000)
+  await relay.run(due)
+  assert.deepEqual(story(relay), ['deferred greylisted', 'delivered 2.0.0'])
+})
+
+test('attempt: a site whose hosts do not answer is closed after a window of failures, others are not', async t => {
+  const { relay } = await world(t, {})
+  for (let i = 0; i < 7; i++) await relay.put([`bob${i}@z.test`])
+  await relay.put(['bob@x.test'])
+  await relay.run(START)
+  const sites = relay.events.filter(({ name }) => name === 'site')
+  assert.equal(sites.length, 1)
+  assert.equal(sites[0]?.fields.site, 'dead.test')
+  const tried = relay.events.filter(({ name, fields }) => name === 'attempt' && fields.failed !== undefined)
+  assert.equal(tried.length, 5)
+  assert.equal(story(relay).filter(event => event === 'deferred 4.4.1').length, 7)
+  assert.ok(story(relay).includes('delivered 2.0.0'))
+})
+
+test('attempt: a recipient who is refused says nothing of the site', async t => {
+  const { relay } = await world(t, {
+    reply: line => (line.startsWith('RCPT') ? '550 5.1.1 No such user' : undefined),
+  })
+  for (let i = 0; i < 10; i++) await relay.put([`nobody${i}@x.test`])
+  await relay.run(START)
+  assert.deepEqual(
+    relay.events.filter(({ name }) => name === 'site'),
+    [],
+  )
+  assert.equal(story(relay).filter(event => event === 'bounced bad-address').length, 10)
+})
+
+test('attempt: a connection is used again for another domain at the same hosts', async t => {
+  const { relay, server } = await world(t, {})
+  await relay.put(['bob@x.test'])
+  await relay.put(['ann@y.test'])
+  await relay.run(START)
+  assert.equal(server.messages.length, 2)
+  assert.equal(server.sessions.length, 1)
+})
