@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -83,8 +83,8 @@ const outcomes: [args: string[], code: number, stdout: RegExp, stderr: RegExp][]
   [['--version'], 0, new RegExp(`^${version()}\\n$`), /^$/],
   [['sigmer'], 1, /^$/, /unknown command 'sigmer'\n\(Did you mean signer\?\)/],
   [['relay', '--no-such-option'], 1, /^$/, /unknown option '--no-such-option'/],
-  [['relay'], 1, /^$/, /^ptt\.toml:1: there is no such file: make one with `ptt init`\n$/],
-  [['up', '-c', 'x.toml'], 1, /^$/, /^x\.toml:1: there is no such file: make one with `ptt init`\n$/],
+  [['relay'], 1, /^$/, /^ptt\.toml: there is no such file: make one with `ptt init`\n$/],
+  [['up', '-c', 'x.toml'], 1, /^$/, /^x\.toml: there is no such file: make one with `ptt init`\n$/],
   [['config', 'check', 'rellay'], 1, /^$/, /Allowed choices are submission, signer, relay/],
   [['init'], 1, /^$/, /^ptt init: for which domain\? Say --domain example\.com\n$/],
   [['init', '--domain', 'a b'], 1, /^$/, /^ptt\.toml:\d+: domain: "a b" is not a domain name: write/],
@@ -94,7 +94,7 @@ const outcomes: [args: string[], code: number, stdout: RegExp, stderr: RegExp][]
     /^$/,
     /a password for whom\? Say --user too/,
   ],
-  [['init', '--renew-hops'], 1, /^$/, /^ptt\.toml:1: there is no such file/],
+  [['init', '--renew-hops'], 1, /^$/, /^ptt\.toml: there is no such file/],
 ]
 for (const [args, code, stdout, stderr] of outcomes) {
   test(`ptt ${args.join(' ')}`, async () => {
@@ -118,6 +118,20 @@ test('all that is wrong with ptt.toml is told, a line each', async () => {
       '',
     ])
   }
+})
+
+test('a folder is no ptt.toml, and what is not written has no line', async () => {
+  mkdirSync(join(folder, 'etc'))
+  writeFileSync(join(folder, 'etc/ptt.toml'), '')
+  for (const command of [['config', 'check'], ['up'], ['user', 'list']]) {
+    assert.deepEqual(await ptt([...command, '-c', 'etc']), {
+      code: 1,
+      stdout: '',
+      stderr: 'etc: is a folder: write the path of the file in it, etc/ptt.toml\n',
+    })
+  }
+  const { stderr } = await ptt(['config', 'check', '-c', 'etc/ptt.toml'])
+  assert.equal(stderr, 'etc/ptt.toml: domain: is missing: write a name such as "example.com"\n')
 })
 
 test('init, config check, renew', async t => {

@@ -7,7 +7,7 @@ const FILE = '/etc/ptt/ptt.toml'
 const MINIMAL = 'domain = "example.com"\n'
 const OAUTH = `${MINIMAL}[submission.oauth]\nissuer = "https://i.test"\naudience = "mail"\n`
 
-function problemsOf(toml: string): [line: number, key: string, message: string][] {
+function problemsOf(toml: string): [line: number | null, key: string, message: string][] {
   try {
     parseConfig(toml, FILE)
   } catch (error) {
@@ -115,8 +115,8 @@ for (const [toml, read, expected] of readings) {
 }
 
 const DURATION = 'write a number and a unit, such as "500ms", "30s", "5m", "4h" or "5d"'
-const complaints: [toml: string, line: number, key: string, message: string | RegExp][] = [
-  ['', 1, 'domain', 'is missing: write a name such as "example.com"'],
+const complaints: [toml: string, line: number | null, key: string, message: string | RegExp][] = [
+  ['', null, 'domain', 'is missing: write a name such as "example.com"'],
   [
     'domain = "not a domain"',
     1,
@@ -283,7 +283,7 @@ hop_wait = "x"
 
 test('a file that is not there', () => {
   assert.throws(() => loadConfig('/nonexistent/ptt.toml'), {
-    message: '/nonexistent/ptt.toml:1: there is no such file: make one with `ptt init`',
+    message: '/nonexistent/ptt.toml: there is no such file: make one with `ptt init`',
   })
 })
 
@@ -294,6 +294,7 @@ test('a problem is one line', () => {
     formatProblem({ ...problem, file: `${process.cwd()}/ptt.toml` }),
     'ptt.toml:12: submission.idle: is wrong',
   )
+  assert.equal(formatProblem({ ...problem, line: null }), '/etc/ptt/ptt.toml: submission.idle: is wrong')
 })
 
 const distances: [one: string, other: string, distance: number][] = [

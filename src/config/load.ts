@@ -1,7 +1,7 @@
 /** Reads ptt.toml. All that is wrong with it is said at once: where, what, and what to write instead. */
 
-import { readFileSync } from 'node:fs'
-import { dirname, relative, resolve } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { locate } from './locate.ts'
@@ -10,7 +10,8 @@ import { domainName } from './value.ts'
 
 export interface Problem {
   readonly file: string
-  readonly line: number
+  /** `null`: what is wrong is nowhere in it, or is the whole of it. */
+  readonly line: number | null
   /** As it is written in the file: `submission.hop_wait`; empty for an error of syntax. */
   readonly key: string
   /** What is wrong, and what to write instead. */
@@ -28,7 +29,14 @@ export class ConfigError extends Error {
 
 /** `ptt.toml:12: submission.hop_wait: "soon" is not a duration: write …` */
 export function formatProblem({ file, line, key, message }: Problem): string {
-  return `${nearPath(file)}:${line}: ${key === '' ? '' : `${key}: `}${message}`
+  return [nearPath(file) + (line === null ? '' : `:${line}`), ...(key === '' ? [] : [key]), message].join(
+    ': ',
+  )
+}
+
+/** In the order of the file, what has no line first. */
+export function byLine(one: Problem, other: Problem): number {
+  return (one.line ?? 0) - (other.line ?? 0)
 }
 
 /** A path as it is short to read: relative when it is below the working directory. */
@@ -40,15 +48,33 @@ export function nearPath(path: string): string {
 /** @throws ConfigError with every problem of the file. */
 export function loadConfig(path: string): Config {
   const file = resolve(path)
-  let toml: string
+  return parseConfig(readToml(file, 'make one with `ptt init`'), file)
+}
+
+/** @throws ConfigError when it cannot be read; `remedy` is for one that is not there */
+export function readToml(file: string, remedy: string): string {
   try {
-    toml = readFileSync(file, 'utf8')
+    return readFileSync(file, 'utf8')
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    const message = missing ? 'there is no such file: make one with `ptt init`' : (error as Error).message
-    throw new ConfigError([{ file, line: 1, key: '', message }], error)
+    throw new ConfigError([{ file, line: null, key: '', message: unreadable(file, remedy, error) }], error)
   }
-  return parseConfig(toml, file)
+}
+
+function unreadable(file: string, remedy: string, error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  switch (code) {
+    case 'ENOENT':
+      return `there is no such file: ${remedy}`
+    case 'EISDIR': {
+      const inside = join(file, 'ptt.toml')
+      const example = existsSync(inside) ? `, ${nearPath(inside)}` : ''
+      return `is a folder: write the path of the file in it${example}`
+    }
+    case 'EACCES':
+      return 'may not be read by this user'
+    default:
+      return message
+  }
 }
 
 /** @throws ConfigError with every problem of the text; `file` is where it would be. */
@@ -71,7 +97,7 @@ export function parseConfig(toml: string, file: string): Config {
     )
   }
   if (!success || problems.length > 0) {
-    throw new ConfigError(problems.toSorted((one, other) => one.line - other.line))
+    throw new ConfigError(problems.toSorted(byLine))
   }
   return { file, ...data }
 }

@@ -1,11 +1,11 @@
 /** In which line of a TOML file a key stands: the parser tells only where its own errors are. */
 
 /**
- * The line of `path`'s last key, counted from 1; where it is not written, the line of the nearest table that holds it,
- * or the first line.
+ * The line of `path`'s last key, counted from 1; where it is not written, the line of the nearest table that holds it;
+ * `null` where that is not written either.
  */
-export function locate(toml: string, path: readonly string[]): number {
-  let best = { depth: 0, line: 1 }
+export function locate(toml: string, path: readonly string[]): number | null {
+  let best: { depth: number; line: number | null } = { depth: 0, line: null }
   let table: readonly string[] = []
   let quotes: string | undefined
   for (const [index, line] of toml.split('\n').entries()) {

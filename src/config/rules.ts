@@ -3,9 +3,9 @@
  * operator's follow, so that they have the last word. Problems are told as those of ptt.toml.
  */
 
-import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
-import { ConfigError, type Problem, parseToml, rename } from './load.ts'
+import { byLine, ConfigError, type Problem, parseToml, readToml, rename } from './load.ts'
+import { locate } from './locate.ts'
 import { tomlKey } from './schema.ts'
 
 export type Rule<T extends z.ZodObject> = z.infer<T> & {
@@ -15,15 +15,7 @@ export type Rule<T extends z.ZodObject> = z.infer<T> & {
 
 /** @throws ConfigError with every problem of the file */
 export function readRules<T extends z.ZodObject>(path: string, table: string, schema: T): Rule<T>[] {
-  let toml: string
-  try {
-    toml = readFileSync(path, 'utf8')
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    const message = missing ? 'there is no such file' : (error as Error).message
-    throw new ConfigError([{ file: path, line: 1, key: '', message }], error)
-  }
-  return parseRules(toml, path, table, schema)
+  return parseRules(readToml(path, 'correct the path in ptt.toml'), path, table, schema)
 }
 
 /** @throws ConfigError with every problem of the text; `file` is where it would be */
@@ -37,13 +29,13 @@ export function parseRules<T extends z.ZodObject>(
   const lines = headings(toml, table)
   const problems: Problem[] = Object.keys(others).map(key => ({
     file,
-    line: 1,
+    line: locate(toml, [key]),
     key,
     message: `there is no such key: the file has [[${table}]] and nothing else`,
   }))
   if (!Array.isArray(written)) {
     const message = `write [[${table}]], for there may be several`
-    throw new ConfigError([{ file, line: lines[0] ?? 1, key: table, message }])
+    throw new ConfigError([{ file, line: locate(toml, [table]), key: table, message }])
   }
   const rules = written.flatMap((rule: Record<string, unknown>, at): Rule<T>[] => {
     const line = lines[at] ?? 1
@@ -55,7 +47,7 @@ export function parseRules<T extends z.ZodObject>(
       report([table, ...path.flatMap(part => (typeof part === 'string' ? tomlKey(part) : []))], message)
     return success ? [{ ...data, where: `${file.replace(/.*\//, '')}:${line}` }] : []
   })
-  if (problems.length > 0) throw new ConfigError(problems.toSorted((one, other) => one.line - other.line))
+  if (problems.length > 0) throw new ConfigError(problems.toSorted(byLine))
   return rules
 }
 

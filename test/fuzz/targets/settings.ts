@@ -139,7 +139,7 @@ export const config: Target = {
       if (!(error instanceof ConfigError)) throw error
       assert.ok(error.problems.length > 0)
       for (const { line } of error.problems)
-        assert.ok(line >= 1 && line <= lines + 1, `line ${line} of ${lines}`)
+        assert.ok(line === null || (line >= 1 && line <= lines + 1), `line ${line} of ${lines}`)
       return error.problems
         .map(({ key, message }) => `${shape(key)} ${shape(message)}`)
         .join()
