@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Directory, User } from '../directory/directory.ts'
 import { makeVerifier } from '../directory/password.ts'
 import { parseMailbox } from '../smtp/path.ts'
-import { type Claim, SecondOpinion, SigningBudget } from './second-opinion.ts'
+import { type Claim, SecondOpinion } from './second-opinion.ts'
 
 const mailbox = (address: string) => parseMailbox(address, { utf8: true })
 const verifier = await makeVerifier('pencil', { iterations: 4096 })
@@ -107,24 +107,4 @@ test('a commit that cannot be had: temporary; fetches asked for by messages are 
   t.mock.timers.tick(1)
   assert.deepEqual(await waiting, ['451 4.7.1', '451 4.7.1'])
   assert.deepEqual(fetches, [0, 1000])
-})
-
-test('the budget of an hour, whichever hour', () => {
-  let nowMs = 30 * 60_000
-  const budget = new SigningBudget(3, () => nowMs)
-  const spend = () => budget.spend('example.test')?.code ?? 'signed'
-  assert.equal(spend(), 'signed')
-  nowMs += 50 * 60_000
-  assert.deepEqual([spend(), spend(), spend()], ['signed', 'signed', 550])
-  nowMs += 10 * 60_000
-  assert.deepEqual([spend(), spend()], ['signed', 550])
-  nowMs -= 24 * 3_600_000
-  assert.equal(spend(), 550, 'a clock that is set back opens nothing')
-  nowMs += 24 * 3_600_000 + 60 * 60_000
-  assert.deepEqual([spend(), spend(), spend(), spend()], ['signed', 'signed', 'signed', 550])
-})
-
-test('without a budget nothing is counted', () => {
-  const budget = new SigningBudget(undefined, () => assert.fail('no clock is asked'))
-  for (let count = 0; count < 1000; count++) assert.equal(budget.spend('example.test'), null)
 })

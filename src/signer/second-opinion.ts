@@ -1,12 +1,12 @@
 /**
- * The signer's own opinion of who may send what, from its own clone of the directory: whoever breaks into submission can
- * make the signer sign neither in the name of another nor more than the budget allows.
+ * The signer's own opinion of who may send what, from its own clone of the directory: whoever breaks into submission
+ * cannot make the signer sign in the name of another.
  *
  * It is the same decision as submission's, made again of what cannot be left out: AUTH= and From. A commit that submission
  * has and the signer has not is fetched; when that fails the answer is temporary. What was last good stays in force while
  * the repository cannot be reached, so that no message is lost by this.
  *
- * Memory: the names of the last commits, and sixty numbers. Nothing is kept over a restart: the hour begins anew then.
+ * Memory: the names of the last commits. How much is signed is in `signing-budget.ts`.
  */
 
 import type { Directory } from '../directory/directory.ts'
@@ -114,46 +114,6 @@ export class SecondOpinion {
 
 function pause(ms: number): Promise<void> {
   return ms > 0 ? new Promise(resolve => setTimeout(resolve, ms)) : Promise.resolve()
-}
-
-const MINUTE_MS = 60_000
-const HOUR_MINUTES = 60
-
-/** How many signatures the last hour may have, counted by the minute. Every signature counts, of a repeated message too. */
-export class SigningBudget {
-  readonly #perHour: number
-  readonly #now: () => number
-  /** Of the last hour, the oldest first. */
-  #minutes: { readonly minute: number; count: number }[] = []
-  #total = 0
-
-  /** @param perHour not given: there is no limit */
-  constructor(perHour: number | undefined, now: () => number) {
-    this.#perHour = perHour ?? Number.POSITIVE_INFINITY
-    this.#now = now
-  }
-
-  /** One more; a refusal when there is none left. */
-  spend(domain: string): Reply | null {
-    if (this.#perHour === Number.POSITIVE_INFINITY) return null
-    const last = this.#minutes.at(-1)
-    // A clock that is set back does not open the hour again.
-    const minute = Math.max(Math.floor(this.#now() / MINUTE_MS), last?.minute ?? 0)
-    this.#forget(minute - HOUR_MINUTES)
-    if (this.#total >= this.#perHour)
-      return reply(550, '5.7.1', `${domain} may send ${this.#perHour} messages an hour, and has sent them`)
-    this.#total++
-    if (last?.minute === minute) last.count++
-    else this.#minutes.push({ minute, count: 1 })
-    return null
-  }
-
-  #forget(until: number): void {
-    const kept = this.#minutes.filter(({ minute }) => minute > until)
-    if (kept.length === this.#minutes.length) return
-    this.#minutes = kept
-    this.#total = kept.reduce((sum, { count }) => sum + count, 0)
-  }
 }
 
 function addressOf(mailbox: Mailbox): string {

@@ -4,7 +4,7 @@
  * HOLDS       the DKIM private key, the TSIG key, its hop key, a clone of the directory. Nothing of a message once it has answered.
  * REACHES     the Git remote; the primary DNS server; resolvers, for checks only; the relay.
  * NEVER       users' passwords (their verifiers are in the clone), the Internet's MXs.
- * BUGS        the signing budget of the hour begins anew with each start.
+ * BUGS        the signing budgets of the hour begin anew with each start.
  *             a message is held in memory whole: the signature stands before it and needs the hash of all of it.
  */
 
@@ -23,8 +23,9 @@ import type { Log } from '../observe/event.ts'
 import { earlierRecords, loadKey } from './key-store.ts'
 import { LifeCycle } from './life-cycle.ts'
 import { publishKey } from './publish.ts'
-import { SecondOpinion, SigningBudget } from './second-opinion.ts'
+import { SecondOpinion } from './second-opinion.ts'
 import { SignerSession } from './session.ts'
+import { SigningBudget } from './signing-budget.ts'
 
 const BUDGET_OCTETS = 512 * 1024 * 1024
 const MAX_CONNECTIONS = 1000
@@ -83,7 +84,7 @@ export async function startSigner(config: Config, log: Log) {
       postmaster,
       now: Date.now,
     }),
-    signingBudget: new SigningBudget(signer.budgetPerHour, Date.now),
+    signingBudget: new SigningBudget(signer.budgetPerHour, Date.now, () => follower.current()),
     now: Date.now,
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
     log,

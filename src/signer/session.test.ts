@@ -9,8 +9,9 @@ import type { Envelope } from '../smtp/envelope.ts'
 import type { MailParameters } from '../smtp/parameter.ts'
 import { parseReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
-import { type Claim, SigningBudget } from './second-opinion.ts'
+import type { Claim } from './second-opinion.ts'
 import { SignerSession, type Surroundings } from './session.ts'
+import { SigningBudget } from './signing-budget.ts'
 
 const NOW = Date.UTC(2026, 10, 21)
 const HOUR = 3_600_000

@@ -15,8 +15,9 @@ import type { MailParameters } from '../smtp/parameter.ts'
 import { formatMailbox, type Mailbox, type ReversePath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { KeyState } from './life-cycle.ts'
-import type { SecondOpinion, SigningBudget } from './second-opinion.ts'
+import type { SecondOpinion } from './second-opinion.ts'
 import { authorsFor, signMessage } from './sign-message.ts'
+import type { SigningBudget } from './signing-budget.ts'
 
 export interface Surroundings {
   readonly key: SigningKey
@@ -95,7 +96,8 @@ export class SignerSession extends HopSession {
     const facts = { id, user: authenticatedAs, commit, from: authors.map(author => formatMailbox(author)) }
     const refusal = await opinion.judge(claim)
     // Notices are few, and must get out when users have used up the budget.
-    const beyond = refusal === null && role !== 'relay' ? signingBudget.spend(key.signingDomain) : null
+    const beyond =
+      refusal === null && role !== 'relay' ? signingBudget.spend(key.signingDomain, authors) : null
     const answer = refusal ?? beyond
     if (answer === null) return null
     const about = beyond === null ? 'second opinion' : 'signing budget'

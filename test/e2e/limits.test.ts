@@ -195,7 +195,6 @@ test('recipients: for now, or for ever; those of a domain together; new ones', a
     { of: USER, about: 'new recipients a day', used: 3, limit: 3 },
   ])
 })
-})
 
 test('a limit that is pushed holds at the next message of a session', async t => {
   const deployment = await deploy(t, { files: people(''), toml: { directory: ['interval = "1h"'] } })
@@ -245,10 +244,11 @@ test('the disk of the counts is full: temporary, and well again when there is ro
   await deployment.event('key', ({ fields }) => fields.state === 'active')
   const folder = join(deployment.folder, 'state/submission')
   const why = await whyNoSmallDisk(folder)
-  if (why !== null) return t.skip(why)
-  const process = startProcess(t, deployment, 'submission', withSmallDisk(folder, '4m'))
-  await process.started
-  const disk = new SmallDisk(process.pid, folder)
+  assert.ok(why === null || process.env.CI !== 'true', `a disk that can be full cannot be had: ${why}`)
+  if (why !== null) return t.skip(`SKIPPED: neither root nor user namespaces: ${why}`)
+  const submission = startProcess(t, deployment, 'submission', withSmallDisk(folder, '4m'))
+  await submission.started
+  const disk = new SmallDisk(submission.pid, folder)
   const dialog = await signIn(t, deployment)
   const recipients = (round: number) =>
     Array.from({ length: 300 }, (_, index) => `${round}-${index}@internet.test`)
@@ -264,5 +264,5 @@ test('the disk of the counts is full: temporary, and well again when there is ro
   await deployment.event('alarm', ({ fields }) => fields.about === 'limits')
   disk.empty()
   for (let round = 20; round < 23; round++) assert.match(await send(dialog, recipients(round)), /^250 /)
-  await process.stop()
+  await submission.stop()
 })

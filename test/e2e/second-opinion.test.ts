@@ -80,6 +80,23 @@ test('nor more than the budget', async t => {
   assert.deepEqual([fields.about, fields.user], ['signing budget', USER])
 })
 
+test('nor more than the budget that Git gives to a domain, from when it is pushed', async t => {
+  const deployment = await deploy(t, {
+    services: ['relay', 'signer'],
+    files: { [`${DOMAIN}/domain.toml`]: 'signing_budget = 2\n' },
+    toml: { directory: ['interval = "1h"'] },
+  })
+  const dialog = await intrude(t, deployment)
+  const next = async () => (await send(dialog, `${USER}> AUTH=${USER}`, USER)).slice(0, 9)
+  assert.deepEqual([await next(), await next(), await next()], ['250 2.0.0', '250 2.0.0', '550 5.7.1'])
+  const { fields } = await deployment.event('alarm', ({ service }) => service === 'signer')
+  assert.deepEqual([fields.about, fields.user], ['signing budget', USER])
+  assert.match(String(fields.reply), /example\.test may send 2 messages an hour, and has sent them/)
+  await deployment.repository.commit({ [`${DOMAIN}/domain.toml`]: 'signing_budget = 3\n' })
+  await deployment.reload('signer')
+  assert.deepEqual([await next(), await next()], ['250 2.0.0', '550 5.7.1'])
+})
+
 test('a user who was added just now, of whom only submission has heard', async t => {
   const deployment = await deploy(t, { toml: { directory: ['interval = "1h"'] } })
   const verifier = formatVerifier(await makeVerifier(PASSWORD, { iterations: 4096 }))
