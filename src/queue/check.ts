@@ -1,6 +1,6 @@
 /** What an engine relies on in a new message. A violation is our own fault: the relay makes ids and destinations. */
 
-import type { NewMessage } from './queue.ts'
+import type { Hold, NewMessage } from './queue.ts'
 
 /** An id may become a file name. */
 const ID = /^[A-Za-z0-9_-]{1,64}$/
@@ -13,7 +13,10 @@ export function checkNewMessage({ id, envelope, recipients, arrivedMs, dueMs, ex
   if (dueMs !== undefined) checkTime(dueMs)
   checkPriority(envelope.priority)
   if (recipients.length === 0) throw new RangeError(`message ${id} has no recipients`)
-  for (const { destination } of recipients) {
+  for (const { destination, dueMs: itsDueMs, attempts = 0 } of recipients) {
+    if (itsDueMs !== undefined) checkTime(itsDueMs)
+    if (!Number.isSafeInteger(attempts) || attempts < 0)
+      throw new RangeError(`not a number of attempts: ${attempts}`)
     if (destination === '' || destination.length > MAX_DESTINATION || destination.includes('\0')) {
       throw new RangeError(`not a destination: ${JSON.stringify(destination)}`)
     }
@@ -26,6 +29,16 @@ export const TIME_LIMIT_MS = 2 ** 48
 export function checkTime(ms: number): void {
   if (!Number.isSafeInteger(ms) || ms < 0 || ms >= TIME_LIMIT_MS)
     throw new RangeError(`not a time in ms since 1970: ${ms}`)
+}
+
+/** In octets: a scope is part of a key, and LMDB's keys are bounded. The longest mailbox has 320 characters. */
+const MAX_SCOPE_OCTETS = 1024
+
+export function checkHold({ kind, name, sinceMs, untilMs }: Hold): void {
+  checkTime(sinceMs)
+  if (untilMs !== null) checkTime(untilMs)
+  if (name === '' || name.includes('\0') || Buffer.byteLength(name) > MAX_SCOPE_OCTETS)
+    throw new RangeError(`not a ${kind} that can be held: ${JSON.stringify(name)}`)
 }
 
 // RFC 6710 §7.

@@ -2,10 +2,21 @@
 
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
-import type { Evidence, Job, NewMessage, Queue, RecipientResult } from './queue.ts'
+import {
+  type Evidence,
+  type Filter,
+  type Hold,
+  type Job,
+  type NewMessage,
+  type Queue,
+  RECIPIENTS_PER_JOB,
+  type RecipientResult,
+  STORY_RECIPIENTS,
+} from './queue.ts'
 
 export interface EngineOptions {
   readonly retainIdsMs?: number
+  readonly retainStoriesMs?: number
 }
 
 /** Makes an empty queue. What it needs is cleaned up after the test. */
@@ -69,6 +80,20 @@ export function deferred(job: Job, dueMs: number): RecipientResult[] {
 
 /** `id destination`, a job each. */
 const named = (jobs: readonly Job[]) => jobs.map(({ message, destination }) => `${message.id} ${destination}`)
+
+/** A message with so many recipients at each of the destinations. */
+function manyAt(id: string, count: number, domains: readonly string[], arrivedMs = ARRIVED): NewMessage {
+  const mailboxes = domains.flatMap(domain => Array.from({ length: count }, (_, n) => `u${n}@${domain}`))
+  return newMessage(id, mailboxes, arrivedMs)
+}
+
+const hold = (kind: Hold['kind'], name: string, untilMs: number | null = null): Hold => ({
+  kind,
+  name,
+  reason: 'because',
+  sinceMs: ARRIVED,
+  untilMs,
+})
 
 async function leaseOne(queue: Queue, nowMs: number): Promise<Job> {
   const [job, ...others] = await queue.lease(nowMs, 1)
@@ -268,7 +293,13 @@ export function runQueueContract(
           ['two.example', [1]],
         ],
       )
-      assert.deepEqual(jobs[0]?.message, await queue.get('A'))
+      const { recipients, ...whole } = (await queue.get('A')) ?? assert.fail()
+      for (const { message, recipients: indices } of jobs) {
+        const { recipients: there, ...fixed } = message
+        assert.deepEqual(fixed, whole)
+        assert.deepEqual(Object.keys(there), indices.map(String))
+        for (const index of indices) assert.deepEqual(there[index], recipients[index])
+      }
       assert.deepEqual(await queue.lease(ARRIVED, 10), [])
       assert.equal(await queue.nextDue(), null)
     })
@@ -382,6 +413,322 @@ export function runQueueContract(
       }
       await assert.rejects(queue.lease(ARRIVED, 10, failing), /skip failed/)
       assert.equal((await queue.lease(ARRIVED, 10)).length, 2)
+    })
+
+    test('a destination that is parked is not asked about until it is unparked', async t => {
+      const { queue } = await makeEngine(t)
+      for (let n = 10; n < 30; n++)
+        await queue.put(newMessage(`M${n}`, [`a@${n % 2 === 0 ? 'full' : 'other'}.example`], ARRIVED + n), [])
+      const asked: string[] = []
+      const lease = (limit: number) =>
+        queue.lease(2000, limit, destination => {
+          asked.push(destination)
+          return destination === 'full.example' ? 'park' : false
+        })
+      assert.equal((await lease(4)).length, 4)
+      assert.equal((await lease(4)).length, 4)
+      assert.equal(asked.filter(destination => destination === 'full.example').length, 1)
+      // What comes meanwhile is parked with it, of whatever priority.
+      const late = newMessage('N', ['a@full.example'])
+      await queue.put({ ...late, envelope: { ...late.envelope, priority: 3 } }, [])
+      assert.equal((await lease(100)).length, 2)
+      assert.equal(await queue.nextDue(), null)
+      assert.deepEqual(await queue.lease(2000, 100), [])
+      queue.unpark('none.example')
+      assert.equal(await queue.nextDue(), null)
+      queue.unpark('full.example')
+      assert.equal(await queue.nextDue(), ARRIVED)
+      assert.deepEqual(named(await queue.lease(2000, 2)), ['N full.example', 'M10 full.example'])
+      assert.deepEqual(await lease(100), [])
+      queue.unpark()
+      assert.equal((await queue.lease(2000, 100)).length, 9)
+    })
+
+    test('a deferred job of a parked destination is parked too', async t => {
+      const { queue } = await makeEngine(t)
+      for (const id of ['A', 'B', 'C']) await queue.put(newMessage(id, ['a@one.example']), [])
+      const job = await leaseOne(queue, ARRIVED)
+      assert.deepEqual(await queue.lease(ARRIVED, 10, () => 'park'), [])
+      await queue.settle(job, deferred(job, 1500))
+      assert.equal(await queue.nextDue(), null)
+      assert.deepEqual(await queue.lease(2000, 10), [])
+      queue.unpark('one.example')
+      assert.deepEqual(named(await queue.lease(2000, 10)), [
+        'B one.example',
+        'C one.example',
+        'A one.example',
+      ])
+    })
+
+    test('many recipients at one destination are several jobs, and others have their turn', async t => {
+      const { queue, reopen } = await makeEngine(t)
+      const count = 2 * RECIPIENTS_PER_JOB + 1
+      await queue.put(manyAt('A', count, ['one.example', 'two.example']), [octets(9)])
+      for (const id of ['B', 'C', 'D']) await queue.put(newMessage(id, ['a@one.example'], ARRIVED + 1), [])
+      const lengths = (jobs: readonly Job[]) =>
+        jobs.map(({ message, recipients }) => `${message.id} ${recipients.length}`)
+      const there = async (limit: number) =>
+        queue.lease(2000, limit, destination => destination !== 'one.example')
+      const first = await there(1)
+      assert.deepEqual(lengths(first), ['A 100'])
+      const rest = await there(100)
+      assert.deepEqual(lengths(rest), ['B 1', 'A 100', 'C 1', 'A 1', 'D 1'])
+      const jobs = [...first, ...rest, ...(await queue.lease(2000, 100))]
+      const indices = jobs.filter(({ message }) => message.id === 'A').flatMap(({ recipients }) => recipients)
+      assert.deepEqual(
+        indices.toSorted((one, other) => one - other),
+        Array.from({ length: 2 * count }, (_, n) => n),
+      )
+      for (const job of jobs.slice(1)) await queue.settle(job, all(job, 'delivered'))
+      const again = reopen ? await reopen() : queue
+      if (first[0] && !reopen) again.release(first[0])
+      const message = await again.get('A')
+      assert.equal(message?.recipients.length, 2 * count)
+      assert.equal(message?.recipients.filter(({ state }) => state === 'pending').length, 100)
+      const last = await leaseOne(again, 2000)
+      assert.deepEqual(last.recipients, first[0]?.recipients)
+      await again.settle(last, all(last, 'delivered'))
+      assert.equal(await again.count(), 0)
+      assert.equal(await again.nextDue(), null)
+    })
+
+    test('turns are taken also where one job at a time has a place', async t => {
+      const { queue } = await makeEngine(t)
+      await queue.put(manyAt('A', 5 * RECIPIENTS_PER_JOB, ['one.example']), [])
+      await queue.put(manyAt('B', 3 * RECIPIENTS_PER_JOB, ['one.example'], ARRIVED + 1), [])
+      for (let n = 0; n < 4; n++) await queue.put(newMessage(`C${n}`, ['a@one.example'], ARRIVED + 2), [])
+      const order: string[] = []
+      for (let n = 0; n < 12; n++) {
+        const job = await leaseOne(queue, 2000)
+        order.push(job.message.id)
+        // One is deferred and does not come back in between.
+        await queue.settle(job, n === 2 ? deferred(job, 9000) : all(job, 'delivered'))
+      }
+      assert.equal(order.join(' '), 'A B C0 A C1 B C2 A C3 B A A')
+      assert.equal(await queue.nextDue(), 9000)
+    })
+
+    test('parts of a message can fare differently, be hastened and be removed', async t => {
+      const { queue } = await makeEngine(t)
+      await queue.put(manyAt('A', RECIPIENTS_PER_JOB + 20, ['one.example']), [])
+      const [first, second] = await queue.lease(ARRIVED, 2)
+      assert.ok(first && second)
+      await queue.settle(first, deferred(first, 5000))
+      assert.equal(await queue.nextDue(), 5000)
+      await queue.settle(second, deferred(second, 6000))
+      assert.equal(await queue.retry('A', 2000), true)
+      assert.equal((await queue.lease(2000, 10)).length, 2)
+      assert.equal(await queue.remove('A'), true)
+      assert.equal(await queue.nextDue(), null)
+      assert.equal(await queue.count(), 0)
+    })
+
+    for (const [kind, name] of [
+      ['message', 'A'],
+      ['sender', 'a@x.example'],
+      ['sender', '@x.example'],
+      ['destination', 'one.example'],
+    ] as const) {
+      test(`a hold of a ${kind} (${name}) keeps what it names until it is lifted`, async t => {
+        const { queue, reopen } = await makeEngine(t)
+        const from = (id: string, localPart: string, domain: string, to: string) => {
+          const message = newMessage(id, [`b@${to}`])
+          return { ...message, envelope: { ...message.envelope, reversePath: { localPart, domain } } }
+        }
+        await queue.put(from('A', 'A', 'X.example', 'one.example'), [])
+        await queue.put(from('B', 'b', 'y.example', 'two.example'), [])
+        await queue.hold(hold(kind, name))
+        assert.deepEqual(named(await queue.lease(2000, 10)), ['B two.example'])
+        assert.equal(await queue.nextDue(), null)
+        assert.deepEqual(await queue.holds(), [hold(kind, name)])
+        const { held } = (await queue.get('A')) ?? {}
+        assert.deepEqual(held, kind === 'destination' ? undefined : { kind, name })
+        // Also what comes later, and after a restart.
+        if (kind !== 'message') await queue.put(from('C', 'a', 'x.EXAMPLE', 'one.example'), [])
+        const again = reopen ? await reopen() : queue
+        assert.deepEqual(
+          (await again.lease(2000, 10)).filter(({ message }) => message.id !== 'B'),
+          [],
+        )
+        assert.equal(await again.retry('A', 3000), true)
+        assert.deepEqual(await again.lease(3000, 10), [])
+        assert.equal(await again.lift({ kind, name: 'other' }), false)
+        assert.equal(await again.lift({ kind, name }), true)
+        assert.equal(await again.lift({ kind, name }), false)
+        assert.equal(await again.nextDue(), ARRIVED)
+        const jobs = await again.lease(3000, 10)
+        const expected = kind === 'message' ? ['A one.example'] : ['A one.example', 'C one.example']
+        assert.deepEqual(named(jobs), expected)
+        assert.equal((await again.get('A'))?.held, undefined)
+        for (const job of jobs) await again.settle(job, all(job, 'delivered'))
+        assert.equal(await again.get('A'), null)
+      })
+
+      test(`a hold of a ${kind} (${name}) ends by itself`, async t => {
+        const { queue } = await makeEngine(t)
+        const message = newMessage('A', ['b@one.example', 'b@one.example'])
+        const reversePath = { localPart: 'a', domain: 'x.example' }
+        await queue.put({ ...message, envelope: { ...message.envelope, reversePath } }, [])
+        await queue.hold(hold(kind, name, 5000))
+        assert.deepEqual(await queue.lease(4999, 10), [])
+        assert.equal(await queue.nextDue(), 5000)
+        assert.equal((await queue.lease(5000, 10)).length, 1)
+        assert.deepEqual(await queue.holds(), [])
+      })
+    }
+
+    test('a message that is held while it is on its way is not tried again', async t => {
+      const { queue } = await makeEngine(t)
+      await queue.put(newMessage('A', ['a@one.example', 'b@two.example']), [octets(100_000)])
+      const [first, second] = await queue.lease(ARRIVED, 2)
+      assert.ok(first && second)
+      await queue.hold(hold('message', 'A'))
+      await queue.settle(first, deferred(first, 2000))
+      assert.deepEqual(await queue.lease(9000, 10), [])
+      assert.equal(await queue.nextDue(), null)
+      await queue.settle(second, all(second, 'delivered'))
+      assert.equal(await queue.lift({ kind: 'message', name: 'A' }), true)
+      assert.equal(await queue.nextDue(), 2000)
+      assert.equal((await queue.lease(2000, 10)).length, 1)
+    })
+
+    test('what is held can be removed, and a site is held by the scheduler', async t => {
+      const { queue } = await makeEngine(t)
+      await queue.put(newMessage('A', ['a@one.example']), [])
+      await queue.hold(hold('message', 'A'))
+      assert.equal(await queue.remove('A'), true)
+      assert.equal(await queue.put(newMessage('B', ['a@one.example']), []), 'queued')
+      await queue.hold(hold('site', 'mx.one.example', 5000))
+      assert.deepEqual(
+        (await queue.holds()).map(({ kind, name }) => `${kind} ${name}`),
+        ['message A', 'site mx.one.example'],
+      )
+      assert.equal(await queue.lift({ kind: 'message', name: 'A' }), true)
+      assert.equal((await queue.lease(ARRIVED, 10)).length, 1)
+    })
+
+    const noHolds: [what: string, hold: Hold][] = [
+      ['no name', hold('sender', '')],
+      ['a name that is too long', hold('sender', 'x'.repeat(1025))],
+      ['a time that is none', hold('message', 'A', Number.NaN)],
+    ]
+    for (const [what, wrong] of noHolds) {
+      test(`a hold with ${what} is refused`, async t => {
+        const { queue } = await makeEngine(t)
+        await assert.rejects(queue.hold(wrong), RangeError)
+        assert.deepEqual(await queue.holds(), [])
+      })
+    }
+
+    test('a filter finds by sender, recipient, destination and age', async t => {
+      const { queue } = await makeEngine(t)
+      const put = (id: string, localPart: string, domain: string, to: string[], arrivedMs: number) => {
+        const message = newMessage(id, to, arrivedMs)
+        return queue.put(
+          { ...message, envelope: { ...message.envelope, reversePath: { localPart, domain } } },
+          [],
+        )
+      }
+      await put('A', 'Ann', 'X.example', ['bob@one.example', 'Carl@two.example'], 1000)
+      await put('B', 'ben', 'x.example', ['bob@two.example'], 2000)
+      await put('C', 'ann', 'y.example', ['carl@one.example'], 3000)
+      const message = newMessage('D', ['dora@one.example'], 4000)
+      await queue.put({ ...message, envelope: { ...message.envelope, reversePath: null } }, [])
+      const found = async (filter: Filter, options = {}) =>
+        (await queue.list({ limit: 10, ...options, filter })).map(({ id }) => id).join('')
+      assert.equal(await found({}), 'ABCD')
+      assert.equal(await found({ sender: 'ann@x.example' }), 'A')
+      assert.equal(await found({ sender: '@x.example' }), 'AB')
+      assert.equal(await found({ sender: '@x.example' }, { limit: 1, after: 'A' }), 'B')
+      assert.equal(await found({ sender: '<>' }), 'D')
+      assert.equal(await found({ sender: '@example' }), '')
+      assert.equal(await found({ recipient: 'carl@two.example' }), 'A')
+      assert.equal(await found({ recipient: '@one.example' }), 'ACD')
+      assert.equal(await found({ destination: 'two.example' }), 'AB')
+      assert.equal(await found({ destination: 'one.example', recipient: 'bob@two.example' }), '')
+      assert.equal(await found({ fromMs: 2000, beforeMs: 4000 }), 'BC')
+      // Who has it is not looked for any more.
+      const [job] = await queue.lease(1000, 1)
+      assert.ok(job)
+      await queue.settle(job, all(job, 'delivered'))
+      assert.equal(await found({ destination: 'one.example' }), 'CD')
+    })
+
+    test('the story of a message has every attempt, and what is the same is counted', async t => {
+      const { queue, reopen } = await makeEngine(t)
+      await queue.put(newMessage('A', ['a@one.example', 'b@one.example', 'c@two.example']), [])
+      assert.deepEqual(await queue.story('A'), {
+        message: await queue.get('A'),
+        attempts: [],
+        ended: null,
+      })
+      assert.equal(await queue.story('B'), null)
+      const told = (atMs: number, status: string): Evidence => ({ ...evidence, atMs, status, tls: 'TLSv1.3' })
+      for (const [atMs, status] of [
+        [1100, '4.2.1'],
+        [1200, '4.2.1'],
+        [1300, '4.4.1'],
+      ] as const) {
+        const [job] = await queue.lease(atMs, 1, destination => destination !== 'one.example')
+        assert.ok(job)
+        const results = job.recipients.map(
+          index => ({ index, action: 'deferred', dueMs: atMs + 100 }) as const,
+        )
+        await queue.settle(
+          job,
+          results.map(result => ({ ...result, evidence: told(atMs, status) })),
+        )
+      }
+      const again = reopen ? await reopen() : queue
+      const attempt = { destination: 'one.example', action: 'deferred', recipients: [0, 1] }
+      const attempts = [
+        { ...told(1200, '4.2.1'), ...attempt, times: 2, sinceMs: 1100 },
+        { ...told(1300, '4.4.1'), ...attempt, times: 1, sinceMs: 1300 },
+      ]
+      assert.deepEqual((await again.story('A'))?.attempts, attempts)
+    })
+
+    test('the story of a message that is gone is kept for some time', async t => {
+      const { queue, reopen } = await makeEngine(t, { retainStoriesMs: 500 })
+      await queue.put(manyAt('A', STORY_RECIPIENTS, ['one.example', 'two.example']), [])
+      await queue.put(newMessage('B', ['a@one.example'], 5000), [octets(7)])
+      for (const job of await queue.lease(ARRIVED, 10)) await queue.settle(job, all(job, 'delivered'))
+      assert.equal(await queue.remove('B', 6000), true)
+      const again = reopen ? await reopen() : queue
+      const story = await again.story('A')
+      assert.equal(story?.message.id, 'A')
+      assert.equal(story.message.recipients.length, STORY_RECIPIENTS)
+      assert.deepEqual(story.ended, { atMs: evidence.atMs, how: 'settled', recipients: 200 })
+      assert.deepEqual(
+        story.attempts.map(({ action, destination, recipients }) => [action, destination, recipients.length]),
+        [
+          ['delivered', 'one.example', 100],
+          ['delivered', 'two.example', 100],
+        ],
+      )
+      const removed = await again.story('B')
+      assert.deepEqual(removed?.ended, { atMs: 6000, how: 'removed', recipients: 1 })
+      assert.equal(removed.message.sizeOctets, 7)
+      await again.sweep(evidence.atMs + 500)
+      assert.ok(await again.story('A'))
+      await again.sweep(evidence.atMs + 501)
+      assert.equal(await again.story('A'), null)
+      assert.ok(await again.story('B'))
+    })
+
+    test('a message comes as it was in another queue', async t => {
+      const { queue } = await makeEngine(t)
+      const message = newMessage('A', ['a@one.example', 'b@one.example'])
+      const [first, second] = message.recipients
+      assert.ok(first && second)
+      const before = { attempts: 3, dueMs: 5000, delayToldMs: 2000, last: evidence }
+      await queue.put({ ...message, recipients: [{ ...first, ...before }, second] }, [])
+      assert.deepEqual((await queue.get('A'))?.recipients, [
+        { ...first, ...before, state: 'pending' },
+        { ...second, attempts: 0, dueMs: ARRIVED, state: 'pending' },
+      ])
+      assert.deepEqual((await leaseOne(queue, ARRIVED)).recipients, [1])
+      assert.equal(await queue.nextDue(), null)
     })
 
     for (const action of ['delivered', 'failed', 'expanded'] as const) {
@@ -624,6 +971,10 @@ export function runQueueContract(
         () => queue.content('A'),
         () => queue.get('A'),
         () => queue.list({ limit: 1 }),
+        () => queue.story('A'),
+        () => queue.hold(hold('message', 'A')),
+        () => queue.lift({ kind: 'message', name: 'A' }),
+        () => queue.holds(),
         () => queue.retry('A', ARRIVED),
         () => queue.remove('A'),
         () => queue.count(),

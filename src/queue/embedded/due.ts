@@ -1,6 +1,6 @@
 /**
  * The order in which parts are due, on disk: `due` has each part that has a pending recipient under [destination, dueMs,
- * id], `heads` the first of each destination under [dueMs, destination]. So the most overdue parts of all destinations
+ * unit], `heads` the first of each destination under [dueMs, destination]. So the most overdue parts of all destinations
  * are found by merging, and a destination that is passed over costs one step, however many messages wait for it.
  *
  * Each priority (RFC 6710) has lines and heads of its own: its lines under the destination and the priority, its heads
@@ -19,7 +19,8 @@ export interface DueTables {
 /** A place in the line of one destination. */
 export interface Place {
   readonly dueMs: number
-  readonly id: string
+  /** See `unit.ts`. */
+  readonly unit: string
 }
 
 export interface Due extends Place {
@@ -27,7 +28,7 @@ export interface Due extends Place {
 }
 
 /** A destination in the line of all. */
-export type Head = Omit<Due, 'id'>
+export type Head = Omit<Due, 'unit'>
 
 const NOTHING = Buffer.alloc(0)
 /** How many places are read at first, and at most; most are asked for one. */
@@ -44,7 +45,7 @@ export function moveDue(
   { due, heads }: DueTables,
   priority: number,
   destination: string,
-  id: string,
+  unit: string,
   wasMs: number | null,
   isMs: number | null,
 ): void {
@@ -53,8 +54,8 @@ export function moveDue(
   // Most that leave are the head: to ask that is less than to look for the head.
   const wasHead = wasMs !== null && heads.doesExist(headKey(priority, wasMs, destination))
   const oldHead = wasHead ? wasMs : headOf(due, line)
-  if (wasMs !== null) due.remove([...line, wasMs, id])
-  if (isMs !== null) due.put([...line, isMs, id], NOTHING)
+  if (wasMs !== null) due.remove([...line, wasMs, unit])
+  if (isMs !== null) due.put([...line, isMs, unit], NOTHING)
   const newHead = wasHead ? headOf(due, line) : earlier(oldHead, isMs)
   if (newHead === oldHead) return
   if (oldHead !== null) heads.remove(headKey(priority, oldHead, destination))
@@ -94,10 +95,10 @@ export function* lineOf(
 ): Generator<Place, void> {
   const line = lineKey(priority, destination)
   const end = [...line, Number.POSITIVE_INFINITY]
-  let start: Key = [...line, from.dueMs, from.id]
+  let start: Key = [...line, from.dueMs, from.unit]
   for (let limit = FIRST_CHUNK, exclusiveStart = false; ; exclusiveStart = true) {
     const keys = Array.from(due.getKeys({ start, end, exclusiveStart, limit })) as DueKey[]
-    for (const key of keys) yield { dueMs: dueMsOf(key), id: key[key.length - 1] as string }
+    for (const key of keys) yield { dueMs: dueMsOf(key), unit: key[key.length - 1] as string }
     const last = keys.at(-1)
     if (!last || keys.length < limit) return
     start = last
@@ -124,6 +125,14 @@ function offsetOf(priority: number): number {
 
 function headKey(priority: number, dueMs: number, destination: string): [number, string] {
   return [offsetOf(priority) + dueMs, destination]
+}
+
+/** When the first that is in line at a destination is due, leased or not. */
+export function firstDueAt(tables: DueTables, destination: string): number | null {
+  let first: number | null = null
+  for (const priority of priorities(tables))
+    first = earlier(first, headOf(tables.due, lineKey(priority, destination)))
+  return first
 }
 
 function headOf(due: DueTables['due'], line: DueKey): number | null {

@@ -10,34 +10,52 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type Log, silent } from '../../observe/event.ts'
-import { checkNewMessage, checkTime } from '../check.ts'
+import { checkHold, checkNewMessage, checkTime } from '../check.ts'
+import { noted } from '../history.ts'
+import { type Holds, holdOf, isDestinationHeld, isOver } from '../hold.ts'
 import {
   type Content,
+  type Filter,
+  type Hold,
   type Job,
   type Message,
   type NewMessage,
   type Queue,
   QueueError,
   type RecipientResult,
+  type Scope,
+  type Skip,
+  type Story,
 } from '../queue.ts'
-import { dueIndices, dueOf, hastened, settled } from '../slot.ts'
+import { dueOf, hastened, jobOf, newParts, settled } from '../slot.ts'
 import { ContentFolder, idOfName } from './content.ts'
-import type { Due } from './due.ts'
+import { firstDueAt } from './due.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
+import * as held from './held.ts'
+import { listMessages } from './list.ts'
 import * as stored from './message.ts'
-import { Ranks } from './ranks.ts'
+import { type RankedDue, Ranks } from './ranks.ts'
+import type { MessageRecord } from './record.ts'
 import { Store, spoolFile, type Tables } from './store.ts'
+import { forgetStories, keepStory, loadStory } from './story.ts'
+import { idOf, partOf, unitOf } from './unit.ts'
 
 const DAY_MS = 24 * 3600_000
 const INLINE_OCTETS = 64 * 1024
 /** Ids forgotten in one transaction: others wait for it some milliseconds only. */
 const FORGET_AT_ONCE = 1000
+/** Of each message that is gone some 700 octets: 140 MB of the spool at most. */
+const MOST_STORIES = 200_000
+/** Messages found held in one look: all of a `lease` waits for them to be set aside. */
+const ASIDE_AT_ONCE = 500
 
 export interface EmbeddedOptions {
   /** The spool; made, mode 0700, when it is not there. */
   readonly folder: string
   readonly retainIdsMs?: number
+  readonly retainStoriesMs?: number
+  readonly mostStories?: number
   readonly log?: Log
   readonly files?: Files
 }
@@ -75,20 +93,25 @@ class EmbeddedQueue implements Queue {
   readonly #folder: string
   readonly #files: Files
   readonly #retainIdsMs: number
+  readonly #retainStoriesMs: number
+  readonly #mostStories: number
   readonly #log: Log
-  readonly #leases = new Ranks()
+  readonly #leases = new Ranks(destination => isDestinationHeld(this.#holds, destination))
   #changes = 0
+  #holds: Holds = new Map()
+  /** There are messages set aside for holds that are no more. */
+  #loose = false
 
-  constructor(
-    store: Store,
-    contents: ContentFolder,
-    { folder, files, retainIdsMs = DAY_MS, log = silent }: EmbeddedOptions & { files: Files },
-  ) {
+  constructor(store: Store, contents: ContentFolder, options: EmbeddedOptions & { files: Files }) {
+    const { folder, files, retainIdsMs = DAY_MS, log = silent } = options
+    const { retainStoriesMs = 2 * DAY_MS, mostStories = MOST_STORIES } = options
     this.#store = store
     this.#contents = contents
     this.#folder = folder
     this.#files = files
     this.#retainIdsMs = retainIdsMs
+    this.#retainStoriesMs = retainStoriesMs
+    this.#mostStories = mostStories
     this.#log = log
   }
 
@@ -96,16 +119,17 @@ class EmbeddedQueue implements Queue {
     checkNewMessage(message)
     const { id } = message
     const sizeOctets = content.reduce((sum, { length }) => sum + length, 0)
+    const parts = newParts(message)
     const insert = async (octetsOrName: Uint8Array | string) => {
       const inserted = await this.#store.commit(tables => {
         if (stored.isKnown(tables, id)) return false
-        stored.insertMessage(tables, message, sizeOctets, octetsOrName)
+        stored.insertMessage(tables, message, parts, sizeOctets, octetsOrName)
         return true
       })
       if (!inserted) return false
       const leases = this.#leases.of(stored.priorityOf(message))
-      const { dueMs = message.arrivedMs } = message
-      for (const { destination } of message.recipients) leases.appeared({ destination, id, dueMs })
+      for (const { destination, part, slots } of parts)
+        leases.appeared({ destination, unit: unitOf(id, part), dueMs: dueOf(slots) ?? message.arrivedMs })
       return true
     }
     if (sizeOctets <= INLINE_OCTETS) {
@@ -122,54 +146,73 @@ class EmbeddedQueue implements Queue {
     }
   }
 
-  async lease(nowMs: number, limit: number, skip = (_: string) => false): Promise<Job[]> {
+  async lease(
+    nowMs: number,
+    limit: number,
+    skip: (destination: string) => Skip = () => false,
+  ): Promise<Job[]> {
     if (limit <= 0) return []
-    const tables = this.#readLines()
-    const loaded = new Map<string, stored.Loaded>()
+    await this.#endHolds(nowMs)
     const jobs: Job[] = []
+    const aside: Aside[] = []
     try {
-      for (const due of this.#leases.overdue(tables, nowMs, skip)) {
-        const { id, destination, priority } = due
-        // From here until `settle` or `release` nobody else is given this. A crash forgets it: it is due again.
-        this.#leases.of(priority).take(due)
-        const of = loaded.get(id) ?? this.#load(tables, due)
-        if (!of) continue
-        loaded.set(id, of)
-        const recipients = dueIndices(of.parts.get(destination) ?? [], nowMs)
-        jobs.push({ message: of.message, destination, recipients })
-        if (jobs.length >= limit) break
-      }
+      do {
+        aside.length = 0
+        this.#meet(nowMs, limit, skip, jobs, aside)
+        if (aside.length > 0) await this.#setAside(aside)
+      } while (aside.length === ASIDE_AT_ONCE && jobs.length < limit)
     } catch (error) {
       for (const job of jobs) this.release(job)
+      for (const { due } of aside) this.#leases.of(due.priority).give(due.destination, due.unit, true)
       throw error
     }
     return jobs
   }
 
+  unpark(destination?: string): void {
+    this.#leases.unpark(destination)
+  }
+
   async settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
-    const { id } = job.message
+    const { message, destination, part } = job
+    const { id } = message
     for (const result of results) if (result.action === 'deferred') checkTime(result.dueMs)
     const { inLine, file } = await this.#store.commit(tables => {
       const record = stored.loadRecord(tables, id)
-      const was = record && stored.loadPart(tables, id, record, job.destination)
+      const was = record && stored.loadPart(tables, id, record, { destination, part })
       if (!record || !was) return { inLine: false, file: null }
-      const is = settled(was, results)
-      if (stored.updatePart(tables, id, record, job.destination, was, is)) {
-        return { inLine: dueOf(is) !== null, file: null }
+      const slots = settled(was.slots, results)
+      const attempts = noted(was.attempts, news(results, was.slots))
+      if (stored.updatePart(tables, id, record, was, slots, attempts)) {
+        return { inLine: record.held === undefined && dueOf(slots) !== null, file: null }
       }
-      stored.eraseMessage(tables, id, record)
+      const parts = stored.loadParts(tables, id, record)
+      const now = parts.map(each => (isSame(each, was) ? { ...was, slots, attempts } : each))
+      const atMs = results.reduce((latest, { evidence }) => Math.max(latest, evidence.atMs), record.arrivedMs)
+      keepStory(tables, id, record, now, { atMs, how: 'settled' }, this.#mostStories)
+      stored.eraseMessage(tables, id, record, parts)
+      held.forgetHeld(tables, id, record.held)
       return { inLine: false, file: record.file }
     })
-    this.#leases.of(stored.priorityOf(job.message)).give(job.destination, id, inLine)
+    this.#leases.of(stored.priorityOf(message)).give(destination, unitOf(id, part), inLine)
     if (file !== null) await this.#contents.remove(file)
   }
 
-  release({ message, destination }: Job): void {
-    this.#leases.of(stored.priorityOf(message)).give(destination, message.id, true)
+  release({ message, destination, part }: Job): void {
+    this.#leases.of(stored.priorityOf(message)).give(destination, unitOf(message.id, part), true)
   }
 
   async nextDue(): Promise<number | null> {
-    return this.#leases.firstDue(this.#readLines())
+    const tables = this.#readLines()
+    if (this.#loose) return 0
+    let first = this.#leases.firstDue(tables) ?? Number.POSITIVE_INFINITY
+    for (const [key, hold] of this.#holds) {
+      if (hold.untilMs === null) continue
+      const dueMs =
+        hold.kind === 'destination' ? firstDueAt(tables, hold.name) : held.keepsSome(tables, key) ? 0 : null
+      if (dueMs !== null) first = Math.min(first, Math.max(dueMs, hold.untilMs))
+    }
+    return first === Number.POSITIVE_INFINITY ? null : first
   }
 
   async content(id: string): Promise<Uint8Array> {
@@ -191,15 +234,16 @@ class EmbeddedQueue implements Queue {
   }
 
   async get(id: string): Promise<Message | null> {
-    return stored.loadMessage(this.#store.read(), id)?.message ?? null
+    return stored.loadMessage(this.#store.read(), id)
   }
 
-  async list({ after, limit }: { after?: string; limit: number }): Promise<Message[]> {
-    if (limit <= 0) return []
+  async story(id: string): Promise<Story | null> {
+    return loadStory(this.#store.read(), id)
+  }
+
+  async list(options: { after?: string; limit: number; filter?: Filter }): Promise<Message[]> {
     const tables = this.#store.read()
-    const start = after === undefined ? {} : { start: after, exclusiveStart: true }
-    const ids = Array.from(tables.messages.getKeys({ ...start, limit })) as string[]
-    const messages = ids.flatMap(id => stored.loadMessage(tables, id)?.message ?? [])
+    const messages = listMessages(tables, options)
     // A reader that is slow with them (a pager) keeps no snapshot, for a snapshot keeps space from being used again.
     tables.root.resetReadTxn()
     return messages
@@ -210,22 +254,41 @@ class EmbeddedQueue implements Queue {
     return this.#store.commit(tables => {
       const record = stored.loadRecord(tables, id)
       if (!record) return false
-      for (const [destination, was] of stored.loadParts(tables, id, record)) {
-        stored.updatePart(tables, id, record, destination, was, hastened(was, nowMs))
+      for (const part of stored.loadParts(tables, id, record)) {
+        stored.updatePart(tables, id, record, part, hastened(part.slots, nowMs))
       }
       stored.countChange(tables)
       return true
     })
   }
 
-  async remove(id: string): Promise<boolean> {
+  async remove(id: string, nowMs?: number): Promise<boolean> {
     const removed = await this.#store.commit(tables => {
       const record = stored.loadRecord(tables, id)
-      if (record) stored.eraseMessage(tables, id, record)
+      if (!record) return null
+      const parts = stored.loadParts(tables, id, record)
+      const ended = { atMs: nowMs ?? record.arrivedMs, how: 'removed' } as const
+      keepStory(tables, id, record, parts, ended, this.#mostStories)
+      stored.eraseMessage(tables, id, record, parts)
+      held.forgetHeld(tables, id, record.held)
       return record
     })
     if (removed && removed.file !== null) await this.#contents.remove(removed.file)
     return removed !== null
+  }
+
+  async hold(hold: Hold): Promise<void> {
+    checkHold(hold)
+    await this.#store.commit(tables => held.putHold(tables, hold))
+  }
+
+  async lift(scope: Scope): Promise<boolean> {
+    return this.#store.commit(tables => held.removeHold(tables, scope))
+  }
+
+  async holds(): Promise<Hold[]> {
+    this.#readLines()
+    return [...this.#holds.values()]
   }
 
   async count(): Promise<number> {
@@ -237,6 +300,13 @@ class EmbeddedQueue implements Queue {
     const untilMs = nowMs - this.#retainIdsMs
     while ((await this.#store.commit(tables => forgetIds(tables, untilMs))) === FORGET_AT_ONCE) {
       // The next thousand, after whatever else was waiting to be committed.
+    }
+    const untilEndMs = nowMs - this.#retainStoriesMs
+    while (
+      (await this.#store.commit(tables => forgetStories(tables, untilEndMs, FORGET_AT_ONCE))) ===
+      FORGET_AT_ONCE
+    ) {
+      // As above.
     }
     try {
       const orphans = await this.#contents.sweep(
@@ -252,27 +322,94 @@ class EmbeddedQueue implements Queue {
     return this.#store.close()
   }
 
-  /** To read what is due: when some message was hastened, perhaps by another process, what we know is not enough. */
+  /** Looks at what is due: what is held goes into `aside`, of the rest jobs are made. */
+  #meet(
+    nowMs: number,
+    limit: number,
+    skip: (destination: string) => Skip,
+    jobs: Job[],
+    aside: Aside[],
+  ): void {
+    const tables = this.#readLines()
+    /** Of a message with many destinations once. */
+    let latest: { readonly id: string; readonly record: MessageRecord | null } | null = null
+    this.#leases.overdue(tables, nowMs, due => {
+      const id = idOf(due.unit)
+      if (latest?.id !== id) latest = { id, record: this.#load(id, due, () => stored.loadRecord(tables, id)) }
+      const { record } = latest
+      // From here on what is met is leased: nobody else is given it. A crash forgets that: it is due again.
+      if (record === null) return 'aside'
+      const hold = holdOf(this.#holds, { id, reversePath: record.reversePath })
+      if (hold !== undefined) {
+        if (aside.length === ASIDE_AT_ONCE) return 'pass'
+        aside.push({ id, scope: hold, due })
+        return 'aside'
+      }
+      const skipped = skip(due.destination)
+      if (skipped === 'park') this.#leases.park(due.destination)
+      if (skipped) return 'pass'
+      const name = { destination: due.destination, part: partOf(due.unit) }
+      const part = this.#load(id, due, () => stored.loadPart(tables, id, record, name))
+      if (part === null) return 'aside'
+      jobs.push(jobOf(stored.fixedOf(id, record), part, part.slots, nowMs))
+      return jobs.length >= limit ? 'last' : 'take'
+    })
+  }
+
+  async #setAside(aside: readonly Aside[]): Promise<void> {
+    await this.#store.commit(tables => {
+      for (const { id, scope } of aside) held.setAside(tables, id, scope)
+    })
+    for (const { due } of aside) this.#leases.of(due.priority).give(due.destination, due.unit, false)
+  }
+
+  async #endHolds(nowMs: number): Promise<void> {
+    this.#readLines()
+    const over = this.#loose || [...this.#holds.values()].some(hold => isOver(hold, nowMs))
+    if (over) await this.#store.commit(tables => held.endHolds(tables, nowMs))
+  }
+
+  /** To read what is due: when lines or holds were changed, perhaps by another process, what we know is not enough. */
   #readLines(): Tables {
     const tables = this.#store.read()
     const changes = stored.changes(tables)
-    if (changes !== this.#changes) this.#leases.reset()
+    if (changes === this.#changes) return tables
+    this.#holds = held.loadHolds(tables)
+    this.#loose = held.looseKey(tables, this.#holds) !== null
+    this.#leases.reset()
     this.#changes = changes
     return tables
   }
 
   /** A record that cannot be read is told of once and stays leased, so that it holds up no other. */
-  #load(tables: Tables, { id, destination }: Due): stored.Loaded | null {
+  #load<T>(id: string, { destination }: RankedDue, load: () => T | null): T | null {
     let reason: unknown = 'its record is missing'
     try {
-      const loaded = stored.loadMessage(tables, id)
-      if (loaded) return loaded
+      const loaded = load()
+      if (loaded !== null) return loaded
     } catch (error) {
       reason = error
     }
     this.#log.event('alarm', { id, destination, about: 'spool', error: String(reason) }, 'error')
     return null
   }
+}
+
+/** Due, and held. */
+interface Aside {
+  readonly id: string
+  readonly scope: Scope
+  readonly due: RankedDue
+}
+
+/** What is new to recipients who were pending. */
+function news(results: readonly RecipientResult[], slots: stored.Part['slots']): RecipientResult[] {
+  const pending = new Set(slots.flatMap(({ index, state }) => (state === 'pending' ? index : [])))
+  return results.filter(({ index }) => pending.has(index))
+}
+
+function isSame(one: stored.Part, other: stored.Part): boolean {
+  return one.destination === other.destination && one.part === other.part
 }
 
 function forgetIds({ seen, seenAt }: Tables, untilMs: number): number {

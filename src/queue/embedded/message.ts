@@ -1,26 +1,33 @@
 /** Messages in the database: each function is a step of a transaction, and reads all it needs before it writes. */
 
 import type { Envelope } from '../../smtp/envelope.ts'
-import type { Message, NewMessage } from '../queue.ts'
-import { dueOf, newSlots, recipientsOf, type Slot } from '../slot.ts'
+import { merged, type PastAttempt } from '../history.ts'
+import type { Attempt, Message, NewMessage } from '../queue.ts'
+import { dueOf, type NewPart, type PartName, recipientsOf, type Slot } from '../slot.ts'
 import { moveDue } from './due.ts'
-import { decodeMessage, decodePart, encodeMessage, encodePart, type MessageRecord } from './record.ts'
+import {
+  decodeMessage,
+  decodePart,
+  encodeMessage,
+  encodePart,
+  type MessageRecord,
+  type PartRecord,
+} from './record.ts'
 import type { Tables } from './store.ts'
+import { unitOf } from './unit.ts'
 
 const NOTHING = Buffer.alloc(0)
 const CHANGES = 'changes'
 
-export interface Loaded {
-  readonly message: Message
-  readonly parts: ReadonlyMap<string, readonly Slot[]>
-}
+/** The recipients of a message at one destination, or a part of them. */
+export interface Part extends PartName, PartRecord {}
 
 /** Whether the id was put in the time ids are remembered, or is queued still. */
 export function isKnown(tables: Tables, id: string): boolean {
   return tables.seen.doesExist(id) || tables.messages.doesExist(id)
 }
 
-/** How often messages were made due earlier than they were, by whatever process. */
+/** How often the lines or the holds were changed in a way that whoever leases has to know of, by whatever process. */
 export function changes({ counters }: Tables): number {
   const octets = counters.getBinaryFast(CHANGES)
   return octets ? Number(octets.toString('latin1', 0, octets.length)) : 0
@@ -34,20 +41,20 @@ export function countChange(tables: Tables): void {
 export function insertMessage(
   tables: Tables,
   message: NewMessage,
+  parts: readonly NewPart[],
   sizeOctets: number,
   content: Uint8Array | string,
 ): void {
   const { id, arrivedMs, expiresMs } = message
   const { recipients: _, reversePath, ...envelope } = message.envelope
-  const parts = newSlots(message)
   const file = typeof content === 'string' ? content : null
-  const open = parts.size
-  const only = open === 1 ? (parts.values().next().value ?? null) : null
+  const open = parts.length
+  const only = open === 1 ? (parts[0]?.slots ?? null) : null
   const record = { reversePath, envelope, arrivedMs, expiresMs, sizeOctets, file, open, only }
   tables.messages.put(id, encodeMessage(record))
-  for (const [destination, slots] of parts) {
-    if (!only) tables.parts.put([id, destination], encodePart(slots))
-    moveDue(tables, priorityOf(record), destination, id, null, dueOf(slots))
+  for (const { destination, part, slots } of parts) {
+    if (!only) tables.parts.put(partKey(id, { destination, part }), encodePart({ slots, attempts: [] }))
+    moveDue(tables, priorityOf(record), destination, unitOf(id, part), null, dueOf(slots))
   }
   if (typeof content !== 'string') tables.contents.put(id, content)
   tables.seen.put(id, NOTHING)
@@ -62,71 +69,107 @@ export function loadRecord(tables: Tables, id: string): MessageRecord | null {
 export function loadPart(
   tables: Tables,
   id: string,
-  { only }: MessageRecord,
-  destination: string,
-): readonly Slot[] | null {
-  if (only) return only[0]?.destination === destination ? only : null
-  const octets = tables.parts.getBinaryFast([id, destination])
-  return octets ? decodePart(octets) : null
+  { only, attempts = [] }: MessageRecord,
+  name: PartName,
+): Part | null {
+  const { destination, part } = name
+  if (only) return only[0]?.destination === destination ? { destination, slots: only, attempts } : null
+  const octets = tables.parts.getBinaryFast(partKey(id, name))
+  return octets ? { destination, part, ...decodePart(octets) } : null
 }
 
-export function loadParts(
-  tables: Tables,
-  id: string,
-  { only }: MessageRecord,
-): ReadonlyMap<string, readonly Slot[]> {
-  if (only) return new Map(only.slice(0, 1).map(({ destination }) => [destination, only]))
-  const parts = new Map<string, Slot[]>()
-  // An id has no space: this is after every [id, destination] and before every other id.
+export function loadParts(tables: Tables, id: string, { only, attempts = [] }: MessageRecord): Part[] {
+  if (only) return only.slice(0, 1).map(({ destination }) => ({ destination, slots: only, attempts }))
+  const parts: Part[] = []
+  // An id has no space: this is after all keys that begin with this id, and before those of every other.
   for (const { key, value } of tables.parts.getRange({ start: [id], end: [`${id} `] })) {
-    const [, destination] = key as [string, string]
-    parts.set(destination, decodePart(value))
+    const [, destination, part] = key as [string, string, number?]
+    parts.push({ destination, part, ...decodePart(value) })
   }
   return parts
 }
 
-export function loadMessage(tables: Tables, id: string): Loaded | null {
-  const record = loadRecord(tables, id)
-  if (!record) return null
-  const parts = loadParts(tables, id, record)
-  const { file: _, open: __, only: ___, ...fixed } = record
-  return { message: { id, ...fixed, recipients: recipientsOf([...parts.values()].flat()) }, parts }
+/** What a job needs to know of a message, whatever number of recipients it has. */
+export function fixedOf(id: string, record: MessageRecord): Omit<Message, 'recipients'> {
+  const { file: _, open: __, only: ___, attempts: ____, ...fixed } = record
+  return { id, ...fixed }
 }
 
-/** A destination's recipients are as `is` now. Returns false when that was the last one that had any pending. */
+export function messageOf(id: string, record: MessageRecord, parts: readonly Part[]): Message {
+  return { ...fixedOf(id, record), recipients: recipientsOf(parts.flatMap(({ slots }) => slots)) }
+}
+
+export function attemptsOf(parts: readonly Part[]): Attempt[] {
+  return merged(
+    parts.flatMap(({ destination, attempts }) => attempts.map(attempt => ({ ...attempt, destination }))),
+  )
+}
+
+export function loadMessage(tables: Tables, id: string): Message | null {
+  const record = loadRecord(tables, id)
+  return record && messageOf(id, record, loadParts(tables, id, record))
+}
+
+/** The recipients of a part are as `slots` now. Returns false when it was the last one that had any pending. */
 export function updatePart(
   tables: Tables,
   id: string,
   record: MessageRecord,
-  destination: string,
-  was: readonly Slot[],
-  is: readonly Slot[],
+  was: Part,
+  slots: readonly Slot[],
+  attempts: readonly PastAttempt[] = was.attempts,
 ): boolean {
-  const wasMs = dueOf(was)
-  const isMs = dueOf(is)
+  const wasMs = dueOf(was.slots)
+  const isMs = dueOf(slots)
   const closes = wasMs !== null && isMs === null
   if (closes && record.open === 1) return false
-  moveDue(tables, priorityOf(record), destination, id, wasMs, isMs)
+  if (record.held === undefined)
+    moveDue(tables, priorityOf(record), was.destination, unitOf(id, was.part), wasMs, isMs)
   if (record.only) {
-    tables.messages.put(id, encodeMessage({ ...record, only: is }))
+    const told = attempts.length === 0 ? {} : { attempts }
+    tables.messages.put(id, encodeMessage({ ...record, only: slots, ...told }))
     return true
   }
-  tables.parts.put([id, destination], encodePart(is))
+  tables.parts.put(partKey(id, was), encodePart({ slots, attempts }))
   if (closes) tables.messages.put(id, encodeMessage({ ...record, open: record.open - 1 }))
   return true
 }
 
 /** All of it but the content's file, and but the id, which stays known. */
-export function eraseMessage(tables: Tables, id: string, record: MessageRecord): void {
-  for (const [destination, slots] of loadParts(tables, id, record)) {
-    if (!record.only) tables.parts.remove([id, destination])
-    moveDue(tables, priorityOf(record), destination, id, dueOf(slots), null)
+export function eraseMessage(
+  tables: Tables,
+  id: string,
+  record: MessageRecord,
+  parts: readonly Part[],
+): void {
+  for (const part of parts) {
+    if (!record.only) tables.parts.remove(partKey(id, part))
+    if (record.held === undefined)
+      moveDue(tables, priorityOf(record), part.destination, unitOf(id, part.part), dueOf(part.slots), null)
   }
   tables.messages.remove(id)
   if (record.file === null) tables.contents.remove(id)
 }
 
+/** Takes all that is pending of a message out of the lines, or puts it back. */
+export function moveAll(
+  tables: Tables,
+  id: string,
+  record: MessageRecord,
+  where: 'out of line' | 'into line',
+): void {
+  for (const { destination, part, slots } of loadParts(tables, id, record)) {
+    const dueMs = dueOf(slots)
+    const [wasMs, isMs] = where === 'into line' ? [null, dueMs] : [dueMs, null]
+    moveDue(tables, priorityOf(record), destination, unitOf(id, part), wasMs, isMs)
+  }
+}
+
 /** It is the message's own, and stays. */
 export function priorityOf({ envelope }: { readonly envelope: Pick<Envelope, 'priority'> }): number {
   return envelope.priority ?? 0
+}
+
+function partKey(id: string, { destination, part }: PartName): (string | number)[] {
+  return part === undefined ? [id, destination] : [id, destination, part]
 }

@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { newMessage, octets } from '../contract.ts'
 import { openMemory } from '../memory/memory.ts'
-import type { Job, Queue, RecipientResult } from '../queue.ts'
+import type { Job, Queue, RecipientResult, Scope, Skip } from '../queue.ts'
 import { openEmbedded } from './embedded.ts'
 
 /** What is done, with numbers that choose among what there is: `pick` an id or a job, `at` a time. */
@@ -21,8 +21,12 @@ type Step =
       holdMs: number
       priority: number
       size: number
+      /** Recipients at each domain. */
+      many: number
     }
-  | { type: 'lease'; nowMs: number; limit: number; skip: number }
+  | { type: 'lease'; nowMs: number; limit: number; skip: number; parks: boolean }
+  | { type: 'unpark'; domain: number | null }
+  | { type: 'hold' | 'lift'; scope: number; untilMs: number | null }
   | { type: 'settle'; pick: number; actions: number[]; dueMs: number }
   | { type: 'release'; pick: number }
   | { type: 'retry' | 'remove'; id: number; nowMs: number }
@@ -33,6 +37,15 @@ const RETAIN_MS = 30
 const idOf = (id: number) => `M${id}`
 const time = fc.integer({ min: 1, max: 100 })
 const id = fc.nat(IDS - 1)
+
+const SCOPES: readonly Scope[] = [
+  { kind: 'message', name: 'M0' },
+  { kind: 'message', name: 'M1' },
+  { kind: 'sender', name: 'odd@example.org' },
+  { kind: 'sender', name: '@example.org' },
+  { kind: 'destination', name: 'd0.example' },
+  { kind: 'site', name: 'd1.example' },
+]
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -45,6 +58,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       holdMs: fc.constantFrom(0, 0, 20),
       priority: fc.constantFrom(0, 0, 4, -9, 9),
       size: fc.constantFrom(0, 100, 70_000),
+      many: fc.constantFrom(1, 1, 1, 230),
     }),
   },
   {
@@ -54,6 +68,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       nowMs: time,
       limit: fc.integer({ min: 1, max: 4 }),
       skip: fc.nat(9),
+      parks: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant('unpark' as const), domain: fc.option(fc.nat(4)) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constantFrom('hold' as const, 'lift' as const),
+      scope: fc.nat(SCOPES.length - 1),
+      untilMs: fc.option(time),
     }),
   },
   {
@@ -87,17 +114,22 @@ function resultsOf(job: Job, actions: readonly number[], dueMs: number): Recipie
 async function apply(queue: Queue, jobs: Job[], step: Step): Promise<unknown> {
   switch (step.type) {
     case 'put': {
-      const mailboxes = step.domains.map((domain, at) => `${at}@d${domain}.example`)
+      const mailboxes = step.domains.flatMap((domain, at) =>
+        Array.from({ length: step.many }, (_, n) => `${at}-${n}@d${domain}.example`),
+      )
       const { arrivedMs, priority } = step
       const message = newMessage(idOf(step.id), mailboxes, arrivedMs)
-      const envelope = { ...message.envelope, priority }
+      const reversePath = { localPart: step.id % 2 === 0 ? 'even' : 'odd', domain: 'Example.org' }
+      const envelope = { ...message.envelope, reversePath, priority }
       return queue.put({ ...message, envelope, dueMs: arrivedMs + step.holdMs }, [octets(step.size)])
     }
     case 'lease': {
       // Above 4: nothing is skipped, or the number of questions decides.
       let asked = 0
-      const skip = (destination: string) =>
-        destination === `d${step.skip}.example` || (step.skip > 6 && ++asked % step.skip === 0)
+      const skip = (destination: string): Skip => {
+        if (destination === `d${step.skip}.example`) return step.parks ? 'park' : true
+        return step.skip > 6 && ++asked % step.skip === 0
+      }
       const leased = await queue.lease(step.nowMs, step.limit, skip)
       jobs.push(...leased)
       return leased
@@ -110,6 +142,14 @@ async function apply(queue: Queue, jobs: Job[], step: Step): Promise<unknown> {
       const [job] = jobs.splice(step.pick % Math.max(jobs.length, 1), 1)
       return job && queue.release(job)
     }
+    case 'unpark':
+      return queue.unpark(step.domain === null ? undefined : `d${step.domain}.example`)
+    case 'hold': {
+      const scope = SCOPES[step.scope] ?? assert.fail()
+      return queue.hold({ ...scope, reason: 'because', sinceMs: 1, untilMs: step.untilMs })
+    }
+    case 'lift':
+      return queue.lift(SCOPES[step.scope] ?? assert.fail())
     case 'retry':
       return queue.retry(idOf(step.id), step.nowMs)
     case 'remove':
@@ -122,8 +162,11 @@ async function apply(queue: Queue, jobs: Job[], step: Step): Promise<unknown> {
 async function everything(queue: Queue) {
   const messages = await queue.list({ limit: 100 })
   const contents = await Promise.all(messages.map(({ id }) => queue.content(id)))
+  const ids = Array.from({ length: IDS }, (_, id) => idOf(id))
   return {
     messages,
+    stories: await Promise.all(ids.map(id => queue.story(id))),
+    holds: await queue.holds(),
     sizes: contents.map(({ length }) => length),
     count: await queue.count(),
     nextDue: await queue.nextDue(),

@@ -1,7 +1,7 @@
-/** The leases of all priorities: each has its own, and the higher go first (RFC 6710 §5.1). */
+/** The leases of all priorities: each has its own, and the higher go first (RFC 6710 §5.1). And what is parked. */
 
 import { type Due, type DueTables, priorities } from './due.ts'
-import { Leases } from './leases.ts'
+import { Leases, type Meeting } from './leases.ts'
 
 export interface RankedDue extends Due {
   readonly priority: number
@@ -9,11 +9,18 @@ export interface RankedDue extends Due {
 
 export class Ranks {
   readonly #ranks = new Map<number, Leases>()
+  readonly #parked = new Set<string>()
+  readonly #isHeld: (destination: string) => boolean
+
+  constructor(isHeld: (destination: string) => boolean) {
+    this.#isHeld = isHeld
+  }
 
   of(priority: number): Leases {
     const known = this.#ranks.get(priority)
     if (known) return known
-    const leases = new Leases(priority)
+    const isClosed = (destination: string) => this.#parked.has(destination) || this.#isHeld(destination)
+    const leases = new Leases(priority, isClosed)
     this.#ranks.set(priority, leases)
     return leases
   }
@@ -22,19 +29,30 @@ export class Ranks {
     for (const leases of this.#ranks.values()) leases.reset()
   }
 
-  /** As of `Leases`: of a destination none after `pass` said yes, whatever the priority. */
-  *overdue(
-    tables: DueTables,
-    nowMs: number,
-    pass: (destination: string) => boolean,
-  ): Generator<RankedDue, void> {
-    const passed = new Set<string>()
-    const passOnce = (destination: string) => {
-      if (!passed.has(destination) && pass(destination)) passed.add(destination)
-      return passed.has(destination)
+  park(destination: string): void {
+    this.#parked.add(destination)
+  }
+
+  unpark(destination?: string): void {
+    const named = destination === undefined ? [...this.#parked] : [destination]
+    for (const each of named) {
+      if (!this.#parked.delete(each)) continue
+      for (const leases of this.#ranks.values()) leases.opened(each)
     }
+  }
+
+  /** As of `Leases`: of a destination none after `meet` passed it, whatever the priority. */
+  overdue(tables: DueTables, nowMs: number, meet: (due: RankedDue) => Meeting): void {
+    const passed = new Set<string>()
     for (const priority of priorities(tables)) {
-      for (const due of this.of(priority).overdue(tables, nowMs, passOnce)) yield { ...due, priority }
+      let last = false
+      this.of(priority).overdue(tables, nowMs, due => {
+        const meeting = passed.has(due.destination) ? 'pass' : meet({ ...due, priority })
+        if (meeting === 'pass') passed.add(due.destination)
+        last = meeting === 'last'
+        return meeting
+      })
+      if (last) return
     }
   }
 

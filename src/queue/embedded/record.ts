@@ -2,30 +2,40 @@
  * The records of the spool as they are written. Each begins with its version; a spool is read by this and every later
  * ptt, so a field changes its meaning only with a new version, and old ones stay readable.
  *
- *   message  { v, reversePath, envelope, arrivedMs, expiresMs, sizeOctets, file, open, only }      by id
+ *   message  { v, reversePath, envelope, arrivedMs, expiresMs, sizeOctets, file, open, only, attempts?, held? }   by id
  *   part     { v, recipients: [{ index, mailbox, destination, notify?, originalRecipient?, state, attempts, dueMs,
- *                                delayToldMs?, last? }] }                                          by id and destination
+ *                                delayToldMs?, last? }], attempts? }                 by id, destination, and its number
+ *   hold     { v, reason, sinceMs, untilMs }                                                          by kind and name
+ *   story    { v, message, attempts, ended }                                                                     by id
  *
  * JSON: an operator can read it, and for records of some hundred octets it is as fast as binary forms.
  */
 
-import { type Message, QueueError } from '../queue.ts'
+import type { PastAttempt } from '../history.ts'
+import { type Hold, type Message, QueueError, type Story } from '../queue.ts'
 import type { Slot } from '../slot.ts'
 
 /**
  * 2: what senders ask for (`requireTls`, `hold`, `notify`…) is in the envelope and the recipients, and a ptt that does not
- * know it must not deliver without.
+ * know it must not deliver without. 3: a destination may have several parts, and a message may be held.
  */
-const VERSION = 2
-const READABLE: readonly unknown[] = [1, VERSION]
+const VERSION = 3
+const READABLE: readonly unknown[] = [1, 2, VERSION]
 
 export interface MessageRecord extends Omit<Message, 'id' | 'recipients'> {
   /** The content's file; `null` when the content is in the database. */
   readonly file: string | null
-  /** Destinations with a recipient that is pending. */
+  /** Parts with a recipient that is pending. */
   readonly open: number
-  /** The recipients, when all have one destination: most messages are one record. Otherwise a part per destination. */
+  /** The recipients, when they are one part: most messages are one record. Otherwise there is a record for each part. */
   readonly only: readonly Slot[] | null
+  /** What came of `only`, once something did. */
+  readonly attempts?: readonly PastAttempt[]
+}
+
+export interface PartRecord {
+  readonly slots: readonly Slot[]
+  readonly attempts: readonly PastAttempt[]
 }
 
 export function encodeMessage(record: MessageRecord): Buffer {
@@ -37,12 +47,34 @@ export function decodeMessage(octets: Buffer): MessageRecord {
   return record
 }
 
-export function encodePart(slots: readonly Slot[]): Buffer {
-  return encode({ recipients: slots })
+export function encodePart({ slots, attempts }: PartRecord): Buffer {
+  return encode({ recipients: slots, ...(attempts.length === 0 ? {} : { attempts }) })
 }
 
-export function decodePart(octets: Buffer): Slot[] {
-  return (decode(octets) as { recipients: Slot[] }).recipients
+export function decodePart(octets: Buffer): PartRecord {
+  const { recipients: slots, attempts = [] } = decode(octets) as {
+    recipients: Slot[]
+    attempts?: PastAttempt[]
+  }
+  return { slots, attempts }
+}
+
+export function encodeHold({ reason, sinceMs, untilMs }: Hold): Buffer {
+  return encode({ reason, sinceMs, untilMs })
+}
+
+export function decodeHold(octets: Buffer): Pick<Hold, 'reason' | 'sinceMs' | 'untilMs'> {
+  const { reason, sinceMs, untilMs } = decode(octets) as Hold
+  return { reason, sinceMs, untilMs }
+}
+
+export function encodeStory(story: Story): Buffer {
+  return encode(story)
+}
+
+export function decodeStory(octets: Buffer): Story {
+  const { message, attempts, ended } = decode(octets) as Story
+  return { message, attempts, ended }
 }
 
 function encode(record: object): Buffer {

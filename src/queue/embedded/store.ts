@@ -24,24 +24,33 @@ const NEW_OCTETS = 1024 * 1024
 /** Address space, not memory and not disk: what the database may grow to without being mapped anew. */
 const MAP_OCTETS = 2 ** 38
 
+/** Some more than there are, for those of later formats. */
+const MAX_TABLES = 24
+
 type Table = Database<Buffer, Key>
 
 export interface Tables {
   readonly root: RootDatabase
   /** id → MessageRecord. */
   readonly messages: Table
-  /** [id, destination] → the recipients there. */
+  /** [id, destination] or [id, destination, part] → the recipients there. */
   readonly parts: Table
   /** id → content, when it is small. */
   readonly contents: Database<Uint8Array, Key>
-  /** [destination, dueMs, id] or [priority, destination, dueMs, id], a part that has a pending recipient: see `due.ts`. */
+  /** [destination, dueMs, unit] or [priority, destination, dueMs, unit], a part that has a pending recipient: `due.ts`. */
   readonly due: Table
   /** [dueMs, destination]: the first of `due` for each destination. */
   readonly heads: Table
   /** id, of all messages that arrived in the last `retainIdsMs`, and [arrivedMs, id] to forget them by. */
   readonly seen: Table
   readonly seenAt: Table
-  /** 'changes': see `message.ts`. */
+  /** Holds, by kind and name; and [hold, id] of the messages that were taken out of the lines for one: `held.ts`. */
+  readonly holds: Table
+  readonly held: Table
+  /** id → what is told of a message that is gone, and [endedMs, id] to forget it by: `story.ts`. */
+  readonly stories: Table
+  readonly storiesAt: Table
+  /** 'changes': see `message.ts`. 'format': see `format.ts`. */
   readonly counters: Table
 }
 
@@ -183,6 +192,7 @@ function openTables(folder: string): Tables {
     noSubdir: true,
     overlappingSync: false,
     mapSize: MAP_OCTETS,
+    maxDbs: MAX_TABLES,
     encoding: 'binary',
     // Commits begin at once instead of at the end of the turn: those that wait for the disk are batched anyway.
     eventTurnBatching: false,
@@ -197,6 +207,10 @@ function openTables(folder: string): Tables {
     heads: table('heads'),
     seen: table('seen'),
     seenAt: table('seenAt'),
+    holds: table('holds'),
+    held: table('held'),
+    stories: table('stories'),
+    storiesAt: table('storiesAt'),
     counters: table('counters'),
   }
 }

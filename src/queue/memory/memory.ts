@@ -3,52 +3,76 @@
  * about a power cut; in all else it keeps the contract.
  */
 
-import { checkNewMessage, checkTime } from '../check.ts'
+import { checkHold, checkNewMessage, checkTime } from '../check.ts'
+import { matches } from '../filter.ts'
+import { merged, noted, type PastAttempt } from '../history.ts'
+import { holdOf, isDestinationHeld, isOver, scopeKey } from '../hold.ts'
 import {
   type Content,
+  type Filter,
+  type Hold,
   type Job,
   type Message,
   type NewMessage,
   type Queue,
   QueueError,
   type RecipientResult,
+  type Scope,
+  type Skip,
+  STORY_RECIPIENTS,
+  type Story,
 } from '../queue.ts'
-import { dueIndices, dueOf, hastened, newSlots, recipientsOf, type Slot, settled } from '../slot.ts'
+import { dueOf, hastened, jobOf, newParts, type PartName, recipientsOf, type Slot, settled } from '../slot.ts'
+import { Turns } from '../turns.ts'
 
 const DAY_MS = 24 * 3600_000
 
 export interface MemoryOptions {
   readonly retainIdsMs?: number
+  readonly retainStoriesMs?: number
 }
 
 export function openMemory(options: MemoryOptions = {}): Queue {
   return new MemoryQueue(options)
 }
 
-interface Due {
+interface Part extends PartName {
+  readonly slots: readonly Slot[]
+  readonly attempts: readonly PastAttempt[]
+}
+
+interface Due extends PartName {
   readonly id: string
-  readonly destination: string
   readonly dueMs: number
   readonly priority: number
 }
 
 interface Entry {
-  readonly message: Omit<Message, 'recipients'>
+  /** Set aside, for that hold. */
+  held?: Scope | undefined
+  readonly message: Omit<Message, 'recipients' | 'held'>
   readonly content: Uint8Array
-  /** By destination. */
-  readonly parts: Map<string, Slot[]>
+  /** By `partKey`. */
+  readonly parts: Map<string, Part>
 }
 
 class MemoryQueue implements Queue {
   readonly #retainIdsMs: number
+  readonly #retainStoriesMs: number
   readonly #entries = new Map<string, Entry>()
   /** Ids with the time they arrived. */
   readonly #seen = new Map<string, number>()
   readonly #leased = new Set<string>()
+  readonly #parked = new Set<string>()
+  readonly #holds = new Map<string, Hold>()
+  readonly #stories = new Map<string, Story & { readonly ended: object }>()
+  /** By priority and destination. */
+  readonly #turns = new Map<string, Turns>()
   #closed = false
 
-  constructor({ retainIdsMs = DAY_MS }: MemoryOptions) {
+  constructor({ retainIdsMs = DAY_MS, retainStoriesMs = 2 * DAY_MS }: MemoryOptions) {
     this.#retainIdsMs = retainIdsMs
+    this.#retainStoriesMs = retainStoriesMs
   }
 
   async put(message: NewMessage, content: Content): Promise<'queued' | 'duplicate'> {
@@ -59,50 +83,98 @@ class MemoryQueue implements Queue {
     const octets = Uint8Array.from(Buffer.concat(content))
     const { recipients: _, reversePath, ...envelope } = message.envelope
     const fixed = { id, reversePath, envelope, arrivedMs, expiresMs, sizeOctets: octets.length }
-    this.#entries.set(id, { message: fixed, content: octets, parts: newSlots(message) })
+    const parts = newParts(message).map(part => [partKey(part), { ...part, attempts: [] }] as const)
+    this.#entries.set(id, { message: fixed, content: octets, parts: new Map(parts) })
     this.#seen.set(id, arrivedMs)
     return 'queued'
   }
 
-  async lease(nowMs: number, limit: number, skip?: (destination: string) => boolean): Promise<Job[]> {
+  async lease(
+    nowMs: number,
+    limit: number,
+    skip: (destination: string) => Skip = () => false,
+  ): Promise<Job[]> {
     this.#open()
-    const passed = new Set<string>()
+    if (limit <= 0) return []
+    for (const hold of [...this.#holds.values()]) if (isOver(hold, nowMs)) this.#end(hold)
     const jobs: Job[] = []
-    for (const { id, destination, dueMs } of this.#due().sort(byPriority)) {
-      if (jobs.length >= limit) break
-      if (dueMs > nowMs || passed.has(destination)) continue
-      if (skip?.(destination)) {
-        passed.add(destination)
-        continue
+    const passed = new Set<string>()
+    try {
+      while (jobs.length < limit) {
+        const due = this.#next(nowMs, passed)
+        if (due === undefined) break
+        const { id, destination } = due
+        const entry = this.#entry(id)
+        const hold = holdOf(this.#holds, entry.message)
+        if (hold !== undefined) {
+          entry.held = { kind: hold.kind, name: hold.name }
+          continue
+        }
+        const skipped = skip(destination)
+        if (skipped === 'park') this.#parked.add(destination)
+        if (skipped) {
+          passed.add(destination)
+          continue
+        }
+        this.#leased.add(leaseKey(due))
+        this.#count(due)
+        const part = entry.parts.get(partKey(due))
+        if (part) jobs.push(jobOf(entry.message, part, part.slots, nowMs))
       }
-      const entry = this.#entry(id)
-      const recipients = dueIndices(entry.parts.get(destination) ?? [], nowMs)
-      jobs.push({ message: messageOf(entry), destination, recipients })
+    } catch (error) {
+      for (const job of jobs) this.release(job)
+      throw error
     }
-    for (const { message, destination } of jobs) this.#leased.add(leaseKey(message.id, destination))
     return jobs
+  }
+
+  unpark(destination?: string): void {
+    if (destination === undefined) this.#parked.clear()
+    else this.#parked.delete(destination)
   }
 
   async settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
     this.#open()
     const { id } = job.message
     const entry = this.#entries.get(id)
-    const slots = entry?.parts.get(job.destination)
-    if (entry && slots) {
+    const part = entry?.parts.get(partKey(job))
+    if (entry && part) {
       for (const result of results) if (result.action === 'deferred') checkTime(result.dueMs)
-      entry.parts.set(job.destination, settled(slots, results))
-      if ([...entry.parts.values()].every(part => dueOf(part) === null)) this.#entries.delete(id)
+      const news = results.filter(({ index }) =>
+        part.slots.some(slot => slot.index === index && slot.state === 'pending'),
+      )
+      const slots = settled(part.slots, results)
+      entry.parts.set(partKey(job), { ...part, slots, attempts: noted(part.attempts, news) })
+      if ([...entry.parts.values()].every(({ slots }) => dueOf(slots) === null)) {
+        const atMs = results.reduce(
+          (latest, { evidence }) => Math.max(latest, evidence.atMs),
+          entry.message.arrivedMs,
+        )
+        this.#erase(entry, atMs, 'settled')
+      }
     }
     this.release(job)
   }
 
   release(job: Job): void {
-    this.#leased.delete(leaseKey(job.message.id, job.destination))
+    this.#leased.delete(leaseKey({ ...job, id: job.message.id }))
   }
 
   async nextDue(): Promise<number | null> {
     this.#open()
-    return this.#due()[0]?.dueMs ?? null
+    const times = this.#due().map(({ dueMs }) => dueMs)
+    for (const hold of this.#holds.values()) {
+      if (hold.untilMs === null) continue
+      for (const { parts, held } of this.#entries.values()) {
+        if (held && scopeKey(held) === scopeKey(hold)) times.push(hold.untilMs)
+        if (held || hold.kind !== 'destination') continue
+        for (const { destination, slots } of parts.values()) {
+          const dueMs = dueOf(slots)
+          if (destination === hold.name && dueMs !== null) times.push(Math.max(dueMs, hold.untilMs))
+        }
+      }
+    }
+    return times.length === 0 ? null : Math.min(...times)
   }
 
   async content(id: string): Promise<Uint8Array> {
@@ -116,24 +188,55 @@ class MemoryQueue implements Queue {
     return entry ? messageOf(entry) : null
   }
 
-  async list({ after = '', limit }: { after?: string; limit: number }): Promise<Message[]> {
+  async list({ after = '', limit, filter = {} }: { after?: string; limit: number; filter?: Filter }) {
     this.#open()
     const ids = [...this.#entries.keys()].filter(id => id > after).toSorted()
-    return ids.slice(0, limit).map(id => messageOf(this.#entry(id)))
+    const messages = ids.map(id => messageOf(this.#entry(id))).filter(message => matches(message, filter))
+    return messages.slice(0, Math.max(limit, 0))
+  }
+
+  async story(id: string): Promise<Story | null> {
+    this.#open()
+    const entry = this.#entries.get(id)
+    if (!entry) return this.#stories.get(id) ?? null
+    return { message: messageOf(entry), attempts: attemptsOf(entry), ended: null }
   }
 
   async retry(id: string, nowMs: number): Promise<boolean> {
     this.#open()
     const entry = this.#entries.get(id)
-    for (const [destination, slots] of entry?.parts ?? []) {
-      entry?.parts.set(destination, hastened(slots, nowMs))
+    for (const [key, part] of entry?.parts ?? []) {
+      entry?.parts.set(key, { ...part, slots: hastened(part.slots, nowMs) })
     }
+    // As an engine does that cannot follow what another process has changed.
+    if (entry) this.#turns.clear()
     return entry !== undefined
   }
 
-  async remove(id: string): Promise<boolean> {
+  async remove(id: string, nowMs?: number): Promise<boolean> {
     this.#open()
-    return this.#entries.delete(id)
+    const entry = this.#entries.get(id)
+    if (entry) this.#erase(entry, nowMs ?? entry.message.arrivedMs, 'removed')
+    return entry !== undefined
+  }
+
+  async hold(hold: Hold): Promise<void> {
+    this.#open()
+    checkHold(hold)
+    this.#holds.set(scopeKey(hold), hold)
+    const entry = hold.kind === 'message' ? this.#entries.get(hold.name) : undefined
+    if (entry) entry.held ??= { kind: hold.kind, name: hold.name }
+    this.#turns.clear()
+  }
+
+  async lift(scope: Scope): Promise<boolean> {
+    this.#open()
+    return this.#end(scope)
+  }
+
+  async holds(): Promise<Hold[]> {
+    this.#open()
+    return [...this.#holds.values()].toSorted((one, other) => order(scopeKey(one), scopeKey(other)))
   }
 
   async count(): Promise<number> {
@@ -145,6 +248,9 @@ class MemoryQueue implements Queue {
     this.#open()
     for (const [id, arrivedMs] of this.#seen) {
       if (arrivedMs < nowMs - this.#retainIdsMs) this.#seen.delete(id)
+    }
+    for (const [id, { ended }] of this.#stories) {
+      if (ended.atMs < nowMs - this.#retainStoriesMs) this.#stories.delete(id)
     }
   }
 
@@ -162,37 +268,116 @@ class MemoryQueue implements Queue {
     return entry
   }
 
-  /** What is pending and not leased, most overdue first. */
+  #erase(entry: Entry, atMs: number, how: 'settled' | 'removed'): void {
+    const message = messageOf(entry)
+    const recipients = message.recipients.length
+    const shown = { ...message, recipients: message.recipients.slice(0, STORY_RECIPIENTS) }
+    const story = { message: shown, attempts: attemptsOf(entry), ended: { atMs, how, recipients } }
+    this.#stories.set(message.id, story)
+    this.#entries.delete(message.id)
+  }
+
+  #end(scope: Scope): boolean {
+    for (const entry of this.#entries.values())
+      if (entry.held && scopeKey(entry.held) === scopeKey(scope)) entry.held = undefined
+    if (!this.#holds.delete(scopeKey(scope))) return false
+    this.#turns.clear()
+    return true
+  }
+
+  /** Of each destination what goes next; of these the highest priority, then the most overdue. */
+  #next(nowMs: number, passed: ReadonlySet<string>): Due | undefined {
+    const due = this.#due().filter(({ dueMs, destination }) => dueMs <= nowMs && !passed.has(destination))
+    const fronts = [...Map.groupBy(due, turnKey)].map(([key, line]) => {
+      const turns = this.#turns.get(key)
+      if (!turns) return line[0]
+      const whole = line.find(each => each.part === undefined || !turns.has(each)) ?? null
+      const [next = null] = turns.runs.flatMap(({ dueMs, id }) =>
+        line.filter(each => each.part !== undefined && each.id === id && each.dueMs === dueMs).slice(0, 1),
+      )
+      return turns.choose(whole, next) ?? undefined
+    })
+    return fronts
+      .filter(front => front !== undefined)
+      .toSorted(
+        (one, other) =>
+          other.priority - one.priority ||
+          one.dueMs - other.dueMs ||
+          order(one.destination, other.destination),
+      )[0]
+  }
+
+  /** It was leased just now. */
+  #count(taken: Due): void {
+    const key = turnKey(taken)
+    const { id, dueMs } = taken
+    const turns = this.#turns.get(key)
+    if (taken.part === undefined) {
+      turns?.tookWhole()
+      return
+    }
+    const more = this.#due().some(
+      each => turnKey(each) === key && each.id === id && each.dueMs === dueMs && each.part !== undefined,
+    )
+    if (!turns && !more) return
+    const counted = turns ?? new Turns()
+    this.#turns.set(key, counted)
+    counted.tookPart({ id, dueMs }, more)
+  }
+
+  /** What is pending and not leased, parked or held, most overdue first. */
   #due(): Due[] {
     const due: Due[] = []
-    for (const [id, { message, parts }] of this.#entries) {
+    for (const [id, { message, parts, held }] of this.#entries) {
+      if (held !== undefined) continue
       const priority = message.envelope.priority ?? 0
-      for (const [destination, slots] of parts) {
+      for (const { destination, part, slots } of parts.values()) {
         const dueMs = dueOf(slots)
-        if (dueMs !== null && !this.#leased.has(leaseKey(id, destination))) {
-          due.push({ id, destination, dueMs, priority })
-        }
+        if (dueMs === null || this.#leased.has(leaseKey({ id, destination, part }))) continue
+        if (this.#parked.has(destination) || isDestinationHeld(this.#holds, destination)) continue
+        due.push({ id, destination, part, dueMs, priority })
       }
     }
     return due.sort(
       (one, other) =>
-        one.dueMs - other.dueMs || order(one.destination, other.destination) || order(one.id, other.id),
+        one.dueMs - other.dueMs ||
+        order(one.destination, other.destination) ||
+        order(unitOf(one), unitOf(other)),
     )
   }
 }
 
-function messageOf({ message, parts }: Entry): Message {
-  return { ...message, recipients: recipientsOf([...parts.values()].flat()) }
+function messageOf({ message, parts, held }: Entry): Message {
+  const recipients = recipientsOf([...parts.values()].flatMap(({ slots }) => slots))
+  return { ...message, recipients, ...(held === undefined ? {} : { held }) }
 }
 
-/** What stands earlier among equals stays earlier. */
-function byPriority(one: Due, other: Due): number {
-  return other.priority - one.priority
+function attemptsOf({ parts }: Entry): Story['attempts'] {
+  const sorted = [...parts.values()].toSorted(
+    (one, other) => order(one.destination, other.destination) || (one.part ?? 0) - (other.part ?? 0),
+  )
+  return merged(
+    sorted.flatMap(({ destination, attempts }) => attempts.map(attempt => ({ ...attempt, destination }))),
+  )
+}
+
+/** No destination has a NUL. */
+function partKey({ destination, part }: PartName): string {
+  return part === undefined ? destination : `${destination}\0${part}`
+}
+
+/** What comes first of what is due at the same time. */
+function unitOf({ id, part }: Due): string {
+  return part === undefined ? id : `${id}.${part}`
 }
 
 /** An id has no space. */
-function leaseKey(id: string, destination: string): string {
-  return `${id} ${destination}`
+function leaseKey(name: PartName & { readonly id: string }): string {
+  return `${name.id} ${partKey(name)}`
+}
+
+function turnKey({ priority, destination }: Due): string {
+  return `${priority} ${destination}`
 }
 
 function order(one: string, other: string): number {
