@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { text } from './field.ts'
 import { certificateTable } from './tables/certificate.ts'
 import { directoryTable } from './tables/directory.ts'
+import { dnsTable } from './tables/dns.ts'
 import { hooksTable } from './tables/hooks.ts'
 import { hopTable } from './tables/hop.ts'
 import { relayTable, timeoutsTable } from './tables/relay.ts'
@@ -55,6 +56,7 @@ export function configSchema(domain: string, folder: string) {
       .describe(
         "Where submission's certificate comes from: ACME (RFC 8555), proved by a TXT record. Without this table somebody puts it there.",
       ),
+    dns: dnsTable(base).prefault({}).describe('What `ptt dns` looks for, and writes, beside the DKIM keys.'),
     timeouts: timeoutsTable().prefault({}).describe('How long the relay waits for another mail server.'),
     hooks: hooksTable(base)
       .exactOptional()
