@@ -47,17 +47,20 @@ export type TlsWish =
   | { readonly mode: 'none' }
   | { readonly mode: 'implicit' | 'required' | 'opportunistic'; readonly options: ConnectionOptions }
 
-export interface ConnectOptions {
+export interface GreetOptions {
+  /** Our name for EHLO. */
+  readonly hostname: string
+  readonly tls: TlsWish
+  readonly timeouts: Timeouts
+}
+
+export interface ConnectOptions extends GreetOptions {
   /** An IP address: names are resolved by the relay, never here. */
   readonly host: string
   readonly port: number
   readonly localAddress?: string
-  /** Our name for EHLO. */
-  readonly hostname: string
-  readonly tls: TlsWish
   /** RFC 5321 sets no time for TCP; each address gets this long. */
   readonly connectMs: number
-  readonly timeouts: Timeouts
   readonly signal?: AbortSignal
 }
 
@@ -79,7 +82,7 @@ export class Connection {
 
   /** Connects and greets. @throws ConnectionError */
   static async open(options: ConnectOptions): Promise<Connection> {
-    const { host, port, hostname, tls, timeouts, localAddress, signal } = options
+    const { host, port, localAddress, signal } = options
     const wire = await Wire.connect({
       host,
       port,
@@ -89,6 +92,12 @@ export class Connection {
     }).catch(error => {
       throw explain(error, 'connect')
     })
+    return Connection.over(wire, options)
+  }
+
+  /** Greets over a wire that is connected. @throws ConnectionError */
+  static async over(wire: Wire, options: GreetOptions): Promise<Connection> {
+    const { hostname, tls, timeouts } = options
     const connection = new Connection(wire, new ClientSession({ hostname }), timeouts)
     try {
       await connection.#greet(tls)
@@ -253,7 +262,8 @@ const PREFERENCE = ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'PLAIN', 'LOGIN']
 const refused = (phase: string, answer: Reply): ConnectionError =>
   new ConnectionError('refused', phase, formatReply(answer), answer)
 
-function explain(error: unknown, phase: string): ConnectionError {
+/** @throws what is no fault of a peer or a network */
+export function explain(error: unknown, phase: string): ConnectionError {
   if (error instanceof ConnectionError) return error
   if (error instanceof WireError) return new ConnectionError(error.code, phase, error.message, null, error)
   if (error instanceof SmtpError) return new ConnectionError('protocol', phase, error.message, null, error)

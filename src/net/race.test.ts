@@ -1,0 +1,81 @@
+/** Real sockets on loopback. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { startBlackHole } from '../../test/peers/black-hole.ts'
+import { need } from '../../test/peers/need.ts'
+import { race } from './race.ts'
+
+async function server(t: TestContext, host: string, port = 0): Promise<{ port: number; server: Server }> {
+  const server = createServer(socket => socket.on('error', () => {}).resume())
+  server.listen(port, host)
+  await once(server, 'listening')
+  t.after(() => server.close())
+  return { port: (server.address() as AddressInfo).port, server }
+}
+
+test('race: the best that answers is taken, the next is not begun', async t => {
+  const { port } = await server(t, '127.0.0.1')
+  const other = await server(t, '127.0.0.2', port)
+  let asked = 0
+  other.server.on('connection', () => asked++)
+  const targets = [
+    { address: '127.0.0.1', port },
+    { address: '127.0.0.2', port },
+  ]
+  const { winner, failures } = await race(targets, { timeoutMs: 5000, delayMs: 60_000 })
+  assert.equal(winner?.target, targets[0])
+  assert.equal(failures.size, 0)
+  assert.equal(asked, 0)
+  winner?.wire.destroy()
+})
+
+test('race: one that is refused does not make the next wait', async t => {
+  const { port } = await server(t, '127.0.0.2')
+  const targets = [
+    { address: '127.0.0.1', port },
+    { address: '127.0.0.2', port },
+  ]
+  const { winner, failures } = await race(targets, { timeoutMs: 5000, delayMs: 60_000 })
+  assert.equal(winner?.target, targets[1])
+  assert.match(failures.get(targets[0] ?? { address: '', port })?.message ?? '', /refused/i)
+  winner?.wire.destroy()
+})
+
+test('race: one that does not answer is overtaken, and given up', async t => {
+  if (!need(t, 'python3')) return
+  const { port } = await server(t, '127.0.0.2')
+  const hole = await startBlackHole('127.0.0.1', port)
+  t.after(() => hole.stop())
+  const targets = [
+    { address: '127.0.0.1', port },
+    { address: '127.0.0.2', port },
+  ]
+  const { winner, failures } = await race(targets, { timeoutMs: 60_000, delayMs: 1 })
+  assert.equal(winner?.target, targets[1])
+  assert.equal(failures.size, 0)
+  winner?.wire.destroy()
+})
+
+test('race: nobody answers: each has its reason', async () => {
+  const targets = [
+    { address: '127.0.0.1', port: 1 },
+    { address: '127.0.0.2', port: 1 },
+  ]
+  const { winner, failures } = await race(targets, { timeoutMs: 5000 })
+  assert.equal(winner, null)
+  assert.equal(failures.size, 2)
+})
+
+test('race: our own address is used', async t => {
+  const { port, server: listening } = await server(t, '127.0.0.1')
+  const from = once(listening, 'connection')
+  const { winner } = await race([{ address: '127.0.0.1', port, localAddress: '127.0.0.3' }], {
+    timeoutMs: 5000,
+  })
+  const [socket] = await from
+  assert.equal(socket.remoteAddress, '127.0.0.3')
+  winner?.wire.destroy()
+})
