@@ -9,12 +9,15 @@ export const HEADER = new RegExp(String.raw`^\s*\[\[?\s*(${PART}(?:\s*\.\s*${PAR
 /** `key =`, `table.key =` */
 export const KEY = new RegExp(String.raw`^\s*(${PART}(?:\s*\.\s*${PART})*)\s*=`)
 
+/** The files have keys of two parts; what is deeper is an error of which the line around it is told. */
+const DEEPEST = 3
+
 /** One pass, TOML and JSON both. A key within braces on one line has none of its own. */
 export function linesOfKeys(text: string): Lines {
   const lines = new Map<string, number>()
   let table: readonly string[] = []
   const note = (path: readonly string[], line: number) => {
-    for (let length = 1; length <= path.length; length++) {
+    for (let length = 1; length <= Math.min(path.length, DEEPEST); length++) {
       const name = path.slice(0, length).join('\0')
       if (!lines.has(name)) lines.set(name, line)
     }
@@ -37,7 +40,7 @@ export function linesOfKeys(text: string): Lines {
 export function lineAt(text: string, lines: Lines, path: readonly PropertyKey[]): number {
   const index = path.findIndex(part => typeof part === 'number')
   const names = (index < 0 ? path : path.slice(0, index)).map(String)
-  for (let length = names.length; length > 0; length--) {
+  for (let length = Math.min(names.length, DEEPEST); length > 0; length--) {
     const line = lines.get(names.slice(0, length).join('\0'))
     if (line === undefined) continue
     return length === names.length && index >= 0 ? lineOfElement(text, line, Number(path[index])) : line
