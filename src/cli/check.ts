@@ -1,6 +1,6 @@
 /**
- * `ptt config check`: the files ptt.toml names, looked at before a service needs them. Whatever is wrong is told at
- * once, for the key that names the file.
+ * `ptt config check`: the files ptt.toml names, looked at before a service needs them, and its addresses
+ * (check-addresses.ts). Whatever is wrong is told at once, for the key it stands in.
  */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto'
@@ -13,16 +13,16 @@ import { isRemote } from '../config/value.ts'
 import { GitError, git } from '../directory/git.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
 import { readHookSecret } from '../hooks/hooks.ts'
-import { formatEndpoint } from '../net/endpoint.ts'
 import { roleName } from '../net/tls.ts'
 import { loadKey } from '../signer/key-store.ts'
 import { keysOf } from '../submission/sign-in.ts'
+import { checkAddresses } from './check-addresses.ts'
 import { SERVICES, type ServiceName } from './service.ts'
 
 export interface Findings {
   /** A service would not start, or could not do its work. */
   readonly errors: readonly Problem[]
-  /** It will be one: a certificate that ends soon. */
+  /** It will be one, as a certificate that ends soon, or may be meant so. */
   readonly warnings: readonly Problem[]
 }
 
@@ -67,7 +67,7 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
   const { hooks } = config
   if (hooks !== undefined && services.some(name => hooks[name] !== undefined))
     check.run(['hooks', 'secret'], () => readHookSecret(hooks.secret))
-  check.doors(config, services)
+  await check.addresses(config, services)
   if (services.includes('relay')) check.spool(config.relay.spool)
   if (config.send && options.services === undefined) {
     const { passwordFile, ca: trusted } = config.send
@@ -97,22 +97,12 @@ class Check implements Findings {
     return { file: this.#file, line: locate(this.#options.toml, keys), key: keys.join('.'), message }
   }
 
-  /** Two services of this machine at one address and port: the second would not start. */
-  doors(config: Config, services: readonly ServiceName[]): void {
-    const taken = new Map<string, string>()
-    const doors = services.flatMap(name => [
-      { keys: [name, 'listen'], endpoint: config[name].listen },
-      ...(name === 'submission' && config.submission.listenStarttls !== undefined
-        ? [{ keys: [name, 'listen_starttls'], endpoint: config.submission.listenStarttls }]
-        : []),
-      ...[config.hooks?.[name] ?? []].flat().map(endpoint => ({ keys: ['hooks', name], endpoint })),
-    ])
-    for (const { keys, endpoint } of doors) {
-      const door = formatEndpoint(endpoint)
-      const other = taken.get(door)
-      if (other !== undefined && endpoint.port !== 0)
-        this.error(keys, `${door} is taken by ${other}: write another port`)
-      taken.set(door, keys.join('.'))
+  /** Where services listen, and look for each other. */
+  async addresses(config: Config, services: readonly ServiceName[]): Promise<void> {
+    for (const { keys, message, warning } of await checkAddresses(config, services)) {
+      const problem = this.#problem(keys, message)
+      if (warning) this.warnings.push(problem)
+      else this.errors.push(problem)
     }
   }
 

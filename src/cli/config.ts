@@ -28,7 +28,8 @@ function checkCommand(): Command {
       'after',
       `
 Each problem is one line: the file and line, the key, what is wrong, and what to write or to do instead. The status
-is 0 when there is none; a certificate that expires within 30 days is told but is none.
+is 0 when there is none. What is marked as a warning is none: a certificate that expires within 30 days, or a
+service that is looked for where it does not listen, as it may be on another machine.
 
 Examples:
   ptt config check                            all three services, with ptt.toml of this folder

@@ -401,7 +401,10 @@ test('config check finds two services at one port', async t => {
   const { config } = deployment
   const crossed = { ...config, relay: { ...config.relay, listen: config.signer.listen } }
   const told = await findings({ ...deployment, config: crossed })
-  assert.deepEqual(told, ['relay.listen: 127.0.0.1:2525 is taken by signer.listen: write another port'])
+  assert.deepEqual(told, [
+    'relay.listen: 127.0.0.1:2525 is taken by signer.listen: write another port',
+    '(signer.relay: nobody answers at 127.0.0.1:2526, as relay.listen is 127.0.0.1:2525: write that, unless the relay is on another machine)',
+  ])
   const secret = join(dirname(deployment.file), 'hooks.secret')
   const hooked = { ...config, hooks: { secret, relay: config.signer.listen } }
   writeFileSync(secret, 'short', { mode: 0o600 })
