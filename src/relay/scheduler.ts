@@ -22,6 +22,7 @@ export class Scheduler {
   readonly #now: () => number
   readonly #log: Log
   readonly #active = new Set<Promise<void>>()
+  #holdsSeenMs = 0
   #closed = false
   #woken = false
   #wake: (() => void) | null = null
@@ -77,15 +78,17 @@ export class Scheduler {
       this.#woken = false
       let waitMs = LOOK_MS
       try {
+        await this.#lookAtSites()
         const free = this.#paused() ? 0 : PLACES - this.#active.size
-        const jobs = free > 0 ? await this.#queue.lease(this.#now(), free, this.#noRoom()) : []
-        for (const job of jobs) this.#begin(job)
-        if (jobs.length > 0) continue
-        const due = await this.#queue.nextDue()
-        // Due already and not begun: its site is full; whoever leaves it wakes us, and so does the time of its pace.
-        const untilDue = due === null ? LOOK_MS : due - this.#now()
-        waitMs = untilDue <= 0 ? (this.#sites.roomInMs() ?? LOOK_MS) : untilDue
-        waitMs = Math.min(waitMs, LOOK_MS)
+        if (free > 0) {
+          const jobs = await this.#queue.lease(this.#now(), free, this.#sites.round())
+          for (const job of jobs) this.#begin(job)
+          if (jobs.length > 0) continue
+          const due = await this.#queue.nextDue()
+          // What is due and has no room is parked: whoever leaves its site wakes us, and so does the time of its pace.
+          const untilDue = due === null ? LOOK_MS : Math.max(due - this.#now(), 0)
+          waitMs = Math.min(untilDue, this.#sites.tick() ?? LOOK_MS, LOOK_MS)
+        }
       } catch (error) {
         this.#alarm('lease', error)
       }
@@ -93,15 +96,14 @@ export class Scheduler {
     }
   }
 
-  /** Asked once before each job is taken: each takes one of the places its destination has left. */
-  #noRoom(): (destination: string) => boolean {
-    const taken = new Map<string, number>()
-    return destination => {
-      const before = taken.get(destination) ?? 0
-      if (before >= this.#sites.room(destination)) return true
-      taken.set(destination, before + 1)
-      return false
+  /** Time passes for sites too, and an operator may hold one. */
+  async #lookAtSites(): Promise<void> {
+    const nowMs = this.#now()
+    if (nowMs - this.#holdsSeenMs >= LOOK_MS) {
+      this.#holdsSeenMs = nowMs
+      this.#sites.hold(await this.#queue.holds())
     }
+    this.#sites.tick()
   }
 
   #begin(job: Job): void {

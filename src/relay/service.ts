@@ -47,7 +47,7 @@ export async function startRelay(config: Config, log: Log) {
   const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
   const resolver = new Resolver({ servers: relay.resolver })
   const shapeOf = shaper(readShaping(relay.shaping), usualShape(relay.concurrency))
-  const sites = new Sites({ shapeOf, now: Date.now })
+  const sites = new Sites({ shapeOf, now: Date.now, unpark: destination => queue.unpark(destination) })
   const settler = new Settler(queue, log)
   const signer = new Peer({
     endpoint: relay.signer,

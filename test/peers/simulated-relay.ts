@@ -72,7 +72,11 @@ export function simulate(options: SimulationOptions): Simulation {
   const notices: { atMs: number; envelope: Envelope; text: string }[] = []
   const events: { name: string; fields: Fields }[] = []
   const log = logTo(events)
-  const sites = new Sites({ shapeOf: () => SHAPE, now: () => simulation.nowMs })
+  const sites = new Sites({
+    shapeOf: () => SHAPE,
+    now: () => simulation.nowMs,
+    unpark: destination => queue.unpark(destination),
+  })
   let ids = 0
   const simulation: Simulation = {
     queue,

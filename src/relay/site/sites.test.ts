@@ -3,36 +3,49 @@ import { test } from 'node:test'
 import { SHAPE, type Shape } from './shape.ts'
 import { Sites, siteKey } from './sites.ts'
 
+const ONE_A_SECOND = { ...SHAPE, messagesPerSecond: 1 }
+const TWO_A_SECOND = { ...SHAPE, messagesPerSecond: 2 }
+const ONE_A_MINUTE = { ...SHAPE, connectionsPerMinute: 1 }
 const GOOGLE = ['gmail-smtp-in.l.example', 'ALT1.gmail-smtp-in.l.example']
 
 function world(shapeOf: (destination: string) => Shape = () => SHAPE) {
   const clock = { nowMs: 1_000_000 }
-  return { clock, sites: new Sites({ shapeOf, now: () => clock.nowMs }) }
+  const unparked: string[] = []
+  const unpark = (destination: string) => unparked.push(destination)
+  return { clock, unparked, sites: new Sites({ shapeOf, now: () => clock.nowMs, unpark }) }
+}
+
+/** How many jobs one lease would take; 100: as many as there are. */
+function room(sites: Sites, destination: string): number {
+  const skip = sites.round()
+  let jobs = 0
+  while (jobs < 100 && skip(destination) === false) jobs++
+  return jobs
 }
 
 test('sites: one job finds out the site of a destination, the others wait', () => {
   const { sites } = world()
-  assert.equal(sites.room('a.test'), 1)
+  assert.equal(room(sites, 'a.test'), 1)
   const place = sites.enter('a.test')
-  assert.equal(sites.room('a.test'), 0)
-  assert.equal(sites.room('b.test'), 1)
+  assert.equal(room(sites, 'a.test'), 0)
+  assert.equal(room(sites, 'b.test'), 1)
   assert.equal(place.arrive(GOOGLE)?.key, 'alt1.gmail-smtp-in.l.example,gmail-smtp-in.l.example')
-  assert.equal(sites.room('a.test'), 4)
+  assert.equal(room(sites, 'a.test'), 4)
   place.leave()
-  assert.equal(sites.room('a.test'), 5)
+  assert.equal(room(sites, 'a.test'), 5)
 })
 
 test('sites: a destination whose job found no site is unknown again', () => {
   const { sites } = world()
   sites.enter('a.test').leave()
-  assert.equal(sites.room('a.test'), 1)
+  assert.equal(room(sites, 'a.test'), 1)
 })
 
 test('sites: domains with the same MX hosts share the places, in whatever order they name them', () => {
   const { sites } = world()
   for (const domain of ['a.test', 'b.test']) sites.enter(domain).arrive(GOOGLE.toReversed())
-  assert.equal(sites.room('a.test'), 3)
-  assert.equal(sites.room('b.test'), 3)
+  assert.equal(room(sites, 'a.test'), 3)
+  assert.equal(room(sites, 'b.test'), 3)
   assert.equal(siteKey(GOOGLE), siteKey(GOOGLE.toReversed()))
 })
 
@@ -42,7 +55,7 @@ test('sites: a job of an unknown destination is turned away where the site is fu
   const late = sites.enter('b.test')
   assert.equal(late.arrive(GOOGLE), null)
   late.leave()
-  assert.equal(sites.room('b.test'), 0)
+  assert.equal(room(sites, 'b.test'), 0)
 })
 
 test('sites: after an hour the site of a destination is found out again', () => {
@@ -51,11 +64,11 @@ test('sites: after an hour the site of a destination is found out again', () => 
   place.arrive(GOOGLE)
   place.leave()
   clock.nowMs += 3600_000
-  assert.equal(sites.room('a.test'), 1)
+  assert.equal(room(sites, 'a.test'), 1)
   const moved = sites.enter('a.test')
   assert.equal(moved.arrive(['mx.elsewhere.test'])?.key, 'mx.elsewhere.test')
   moved.leave()
-  assert.equal(sites.room('a.test'), 5)
+  assert.equal(room(sites, 'a.test'), 5)
 })
 
 test('sites: a rule for one domain does not bind the others at its hosts', () => {
@@ -63,8 +76,8 @@ test('sites: a rule for one domain does not bind the others at its hosts', () =>
   const { sites } = world(destination => (destination === 'strict.test' ? strict : SHAPE))
   sites.enter('a.test').arrive(GOOGLE)
   sites.enter('strict.test').arrive(GOOGLE)
-  assert.equal(sites.room('a.test'), 4)
-  assert.equal(sites.room('strict.test'), 0)
+  assert.equal(room(sites, 'a.test'), 4)
+  assert.equal(room(sites, 'strict.test'), 0)
 })
 
 test('sites: a window of failures closes a site; its jobs are let through to be put off; then one probes', () => {
@@ -79,10 +92,10 @@ test('sites: a window of failures closes a site; its jobs are let through to be 
     [undefined, undefined, undefined, undefined, clock.nowMs + 60_000],
   )
   assert.equal(site.closure(clock.nowMs)?.reason, 'connect: timed out')
-  assert.equal(sites.room('a.test'), Number.POSITIVE_INFINITY)
+  assert.equal(room(sites, 'a.test'), 100)
   clock.nowMs += 60_000
   assert.equal(site.closure(clock.nowMs), null)
-  assert.equal(sites.room('a.test'), 1)
+  assert.equal(room(sites, 'a.test'), 1)
   const pauses = Array.from({ length: 6 }, () => {
     const closure = site.failed(clock.nowMs, 'connect: timed out')
     const pauseMs = (closure?.untilMs ?? 0) - clock.nowMs
@@ -102,26 +115,106 @@ test('sites: a site that asks us to wait is closed for as long, and given half a
   site?.slow(clock.nowMs, clock.nowMs + 600_000, '421 too many messages, try again in 10 minutes')
   assert.equal(site?.closure(clock.nowMs + 599_999)?.sinceMs, clock.nowMs)
   clock.nowMs += 600_000
-  assert.equal(sites.room('a.test'), 2)
+  assert.equal(room(sites, 'a.test'), 2)
 })
 
 test('sites: a pace leaves room only as time passes, and says when', () => {
-  const { clock, sites } = world(() => ({ ...SHAPE, messagesPerSecond: 2 }))
+  const { clock, sites } = world(() => TWO_A_SECOND)
   const first = sites.enter('a.test')
   const site = first.arrive(GOOGLE)
   first.leave()
-  assert.equal(sites.room('a.test'), 0)
-  assert.equal(sites.roomInMs(), 500)
+  assert.equal(room(sites, 'a.test'), 0)
+  assert.equal(sites.tick(), 500)
   clock.nowMs += 500
-  assert.equal(sites.roomInMs(), null)
+  assert.equal(sites.tick(), 0)
   assert.equal(site?.room(clock.nowMs), 1)
 })
 
 test('sites: new connections are counted apart from messages', () => {
-  const { clock, sites } = world(() => ({ ...SHAPE, connectionsPerMinute: 1 }))
+  const { clock, sites } = world(() => ONE_A_MINUTE)
   const place = sites.enter('a.test')
   place.arrive(GOOGLE)?.connecting(clock.nowMs)
   place.leave()
-  assert.equal(sites.room('a.test'), 0)
-  assert.equal(sites.roomInMs(), 60_000)
+  assert.equal(room(sites, 'a.test'), 0)
+  assert.equal(sites.tick(), 60_000)
+})
+
+test('sites: what one lease takes is counted by site, not by destination', () => {
+  const { sites } = world()
+  for (const domain of ['a.test', 'b.test']) {
+    const place = sites.enter(domain)
+    place.arrive(GOOGLE)
+    place.leave()
+  }
+  const skip = sites.round()
+  assert.deepEqual(['a.test', 'b.test', 'a.test', 'b.test', 'a.test', 'b.test'].map(skip), [
+    false,
+    false,
+    false,
+    false,
+    false,
+    'park',
+  ])
+})
+
+test('sites: who leaves a full site lets in one of those who wait, and they take turns', () => {
+  const { sites, unparked } = world()
+  const places = Array.from({ length: 5 }, (_, n) => {
+    const place = sites.enter(`${n}.test`)
+    place.arrive(GOOGLE)
+    return place
+  })
+  unparked.length = 0
+  const skip = sites.round()
+  assert.deepEqual(['0.test', '1.test'].map(skip), ['park', 'park'])
+  places[0]?.leave()
+  assert.deepEqual(unparked, ['0.test'])
+  places[1]?.leave()
+  assert.deepEqual(unparked, ['0.test', '1.test'])
+})
+
+test('sites: who waits for a destination to be known goes on when it is', () => {
+  const { sites, unparked } = world()
+  const first = sites.enter('a.test')
+  assert.equal(sites.round()('a.test'), 'park')
+  first.arrive(GOOGLE)
+  assert.deepEqual(unparked, ['a.test'])
+})
+
+test('sites: who waits for a pace goes on with the time', () => {
+  const { clock, sites, unparked } = world(() => ONE_A_SECOND)
+  sites.enter('a.test').arrive(GOOGLE)
+  unparked.length = 0
+  assert.equal(sites.round()('a.test'), 'park')
+  assert.equal(sites.tick(), 1000)
+  assert.deepEqual(unparked, [])
+  clock.nowMs += 1000
+  sites.tick()
+  assert.deepEqual(unparked, ['a.test'])
+})
+
+test('sites: an operator holds a site until a time, or until he lifts it', () => {
+  const { clock, sites, unparked } = world()
+  const place = sites.enter('a.test')
+  const key = place.arrive(GOOGLE)?.key ?? ''
+  place.leave()
+  const hold = { kind: 'site', name: key, reason: 'their postmaster asked', sinceMs: 0 } as const
+  sites.hold([{ ...hold, untilMs: clock.nowMs + 60_000 }])
+  assert.equal(room(sites, 'a.test'), 0)
+  clock.nowMs += 60_000
+  assert.equal(room(sites, 'a.test'), 5)
+  sites.hold([{ ...hold, untilMs: null }])
+  assert.equal(room(sites, 'a.test'), 0)
+  unparked.length = 0
+  sites.hold([])
+  assert.deepEqual(unparked, ['a.test'])
+  assert.equal(room(sites, 'a.test'), 5)
+})
+
+test('sites: pools of source addresses have sites of their own', () => {
+  const { sites } = world()
+  const place = sites.enter('a.test@news')
+  assert.equal(place.arrive(['mx.a.test'], 'news')?.key, 'mx.a.test from news')
+  sites.enter('a.test').arrive(['mx.a.test'])
+  assert.equal(room(sites, 'a.test'), 4)
 })

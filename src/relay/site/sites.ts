@@ -1,8 +1,10 @@
 /**
- * Which destinations lead to which site, and how many jobs may be begun for each. A destination whose site is not known
- * gets one job, which finds out; the others wait on disk meanwhile.
+ * Which destinations lead to which site, and what may be begun for each. A destination whose site is not known gets one
+ * job, which finds out; the others wait on disk meanwhile. One without room is parked in the queue, so that it costs
+ * nothing however much waits for it, and taken out again when there is room.
  */
 
+import type { Hold, Skip } from '../../queue/queue.ts'
 import type { Shape } from './shape.ts'
 import { Site } from './site.ts'
 
@@ -11,46 +13,92 @@ const KNOWN_MS = 3600_000
 /** Of each kind; the longest unused goes first. */
 const MAX_KEPT = 20_000
 
+export interface SitesOptions {
+  readonly shapeOf: (destination: string, hosts: readonly string[]) => Shape
+  readonly now: () => number
+  /** There may be room again for a destination that was parked. */
+  readonly unpark: (destination: string) => void
+}
+
 export class Sites {
-  readonly #shapeOf: (destination: string, hosts: readonly string[]) => Shape
-  readonly #now: () => number
+  readonly #options: SitesOptions
   readonly #sites = new Map<string, Site>()
   readonly #known = new Map<string, { readonly site: Site; readonly learnedMs: number }>()
   /** Destinations of which a job is finding out the site. */
-  readonly #unknown = new Map<string, number>()
+  readonly #unknown = new Set<string>()
+  /** Destinations without room, by the key of their site; those that are not known yet, by themselves. */
+  readonly #parked = new Map<string, Set<string>>()
+  #held: ReadonlyMap<string, Hold> = new Map()
 
-  constructor(options: {
-    shapeOf: (destination: string, hosts: readonly string[]) => Shape
-    now: () => number
-  }) {
-    this.#shapeOf = options.shapeOf
-    this.#now = options.now
+  constructor(options: SitesOptions) {
+    this.#options = options
   }
 
-  /** How many more jobs of the destination may be begun at this moment. */
-  room(destination: string): number {
-    const site = this.#siteOf(destination)
-    if (site !== undefined) return site.room(this.#now())
-    return 1 - (this.#unknown.get(destination) ?? 0)
+  /** For one lease: asked before each job is taken, so it counts what it gives. */
+  round(): (destination: string) => Skip {
+    const nowMs = this.#options.now()
+    const taken = new Map<string, number>()
+    return destination => {
+      const site = this.#siteOf(destination, nowMs)
+      const key = site?.key ?? destination
+      const before = taken.get(key) ?? 0
+      const room = site === undefined ? (this.#unknown.has(destination) ? 0 : 1) : this.#roomAt(site, nowMs)
+      if (before < room) {
+        taken.set(key, before + 1)
+        return false
+      }
+      const parked = this.#parked.get(key)
+      if (parked === undefined) this.#parked.set(key, new Set([destination]))
+      else parked.add(destination)
+      return 'park'
+    }
   }
 
   /** A job of the destination begins. */
   enter(destination: string): Place {
-    const site = this.#siteOf(destination) ?? null
-    if (site === null) this.#unknown.set(destination, (this.#unknown.get(destination) ?? 0) + 1)
-    else site.enter(this.#now())
+    const nowMs = this.#options.now()
+    const site = this.#siteOf(destination, nowMs) ?? null
+    if (site === null) this.#unknown.add(destination)
+    else site.enter(nowMs)
     return new Place(this, destination, site)
   }
 
-  /** When there is room again by time alone at a site that had none, in ms from now; null: nowhere. */
-  roomInMs(): number | null {
-    const nowMs = this.#now()
+  /** What an operator holds: nothing is begun there. */
+  hold(holds: readonly Hold[]): void {
+    const held = new Map(holds.filter(({ kind }) => kind === 'site').map(hold => [hold.name, hold]))
+    const lifted = [...this.#held.keys()].filter(key => !held.has(key))
+    this.#held = held
+    for (const key of lifted) this.#release(key, Number.POSITIVE_INFINITY)
+  }
+
+  /**
+   * Time has passed: who waited for no more than that may go on.
+   * @returns when there may be room again by time alone, in ms from now: 0, some may go on now; null: for nobody
+   */
+  tick(): number | null {
+    const nowMs = this.#options.now()
     let soonest: number | null = null
-    for (const site of this.#sites.values()) {
+    for (const key of this.#parked.keys()) {
+      const site = this.#sites.get(key)
+      if (site === undefined) {
+        if (this.#unknown.has(key)) continue
+        this.#release(key, Number.POSITIVE_INFINITY)
+        soonest = 0
+        continue
+      }
+      const room = this.#roomAt(site, nowMs)
       const waitMs = site.roomInMs(nowMs)
-      if (waitMs > 0 && (soonest === null || waitMs < soonest)) soonest = waitMs
+      if (room > 0) {
+        this.#release(key, room)
+        soonest = 0
+      } else if (waitMs > 0 && waitMs < (soonest ?? Number.POSITIVE_INFINITY)) soonest = waitMs
     }
     return soonest
+  }
+
+  /** All that is known, for who asks. */
+  values(): Iterable<Site> {
+    return this.#sites.values()
   }
 
   close(): void {
@@ -58,35 +106,57 @@ export class Sites {
   }
 
   /** For `Place`: the site of these hosts, which is the destination's from now on. */
-  learn(destination: string, hosts: readonly string[]): Site {
-    const key = siteKey(hosts)
-    const shape = this.#shapeOf(destination, hosts)
+  learn(destination: string, hosts: readonly string[], pool: string): Site {
+    const shape = this.#options.shapeOf(destination, hosts)
+    const key = pool === '' ? siteKey(hosts) : `${siteKey(hosts)} from ${pool}`
     let site = this.#sites.get(key)
     // A rule for one domain does not bind the others at its hosts.
-    if (site === undefined || !(site.shape === shape || sameShape(site.shape, shape))) {
-      const own = `${key} (${destination})`
-      site = site === undefined ? new Site(key, shape) : (this.#sites.get(own) ?? new Site(own, shape))
-    }
+    if (site !== undefined && site.shape !== shape) site = this.#sites.get(`${key} (${destination})`)
+    if (site === undefined) site = new Site(this.#sites.has(key) ? `${key} (${destination})` : key, shape)
     keep(this.#sites, site.key, site, ({ jobs, links }) => jobs === 0 && links.count === 0)
-    keep(this.#known, destination, { site, learnedMs: this.#now() }, () => true)
+    keep(this.#known, destination, { site, learnedMs: this.#options.now() }, () => true)
     return site
   }
 
+  /** For `Place`: a job has left, or never came that far. */
+  left(destination: string, site: Site | null): void {
+    if (site === null) {
+      this.#unknown.delete(destination)
+      this.#release(destination, Number.POSITIVE_INFINITY)
+    } else this.#release(site.key, this.#roomAt(site, this.#options.now()))
+  }
+
   /** For `Place`. */
-  forget(destination: string): void {
-    const others = (this.#unknown.get(destination) ?? 1) - 1
-    if (others > 0) this.#unknown.set(destination, others)
-    else this.#unknown.delete(destination)
+  hasRoom(site: Site): boolean {
+    return this.#roomAt(site, this.#options.now()) > 0
   }
 
   now(): number {
-    return this.#now()
+    return this.#options.now()
   }
 
-  #siteOf(destination: string): Site | undefined {
+  #roomAt(site: Site, nowMs: number): number {
+    const hold = this.#held.get(site.key)
+    if (hold !== undefined && (hold.untilMs === null || nowMs < hold.untilMs)) return 0
+    return site.room(nowMs)
+  }
+
+  #release(key: string, most: number): void {
+    const parked = this.#parked.get(key)
+    if (parked === undefined) return
+    let left = most
+    for (const destination of parked) {
+      if (left-- <= 0) return
+      // What is looked at again and parked again comes last: destinations of a site take turns.
+      parked.delete(destination)
+      this.#options.unpark(destination)
+    }
+    this.#parked.delete(key)
+  }
+
+  #siteOf(destination: string, nowMs: number): Site | undefined {
     const known = this.#known.get(destination)
-    if (known === undefined || this.#now() - known.learnedMs >= KNOWN_MS) return undefined
-    return known.site
+    return known === undefined || nowMs - known.learnedMs >= KNOWN_MS ? undefined : known.site
   }
 }
 
@@ -102,32 +172,30 @@ export class Place {
     this.#site = site
   }
 
-  /** The destination's hosts are known. Null: their site is full; the job is to be given back, and will come again. */
-  arrive(hosts: readonly string[]): Site | null {
-    const site = this.#sites.learn(this.#destination, hosts)
+  /**
+   * The destination's hosts are known. Null: their site is full; the job is to be given back, and will come again.
+   * @param pool of the addresses we send from; '' where there is one for all
+   */
+  arrive(hosts: readonly string[], pool = ''): Site | null {
+    const site = this.#sites.learn(this.#destination, hosts, pool)
     if (site === this.#site) return site
-    const nowMs = this.#sites.now()
-    if (site.room(nowMs) <= 0) return null
+    if (!this.#sites.hasRoom(site)) return null
     this.leave()
     this.#site = site
-    site.enter(nowMs)
+    site.enter(this.#sites.now())
     return site
   }
 
   /** The job is over. */
   leave(): void {
-    if (this.#site === null) this.#sites.forget(this.#destination)
-    else this.#site.leave()
+    this.#site?.leave()
+    this.#sites.left(this.#destination, this.#site)
   }
 }
 
 /** @param hosts names of mail hosts, or an address literal */
 export function siteKey(hosts: readonly string[]): string {
   return [...new Set(hosts.map(host => host.toLowerCase()))].sort().join(',')
-}
-
-function sameShape(one: Shape, other: Shape): boolean {
-  return JSON.stringify(one) === JSON.stringify(other)
 }
 
 /** Puts it last, and takes out the first that may go when there are too many. */
