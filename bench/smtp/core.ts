@@ -2,7 +2,7 @@
 
 import { ContentDecoder } from '../../src/smtp/data.ts'
 import { LIMITS } from '../../src/smtp/limits.ts'
-import { reply } from '../../src/smtp/reply.ts'
+import { fixedReply, reply } from '../../src/smtp/reply.ts'
 import { type ServerOptions, ServerSession } from '../../src/smtp/server.ts'
 import { type Figure, median, type Spent, spent } from './report.ts'
 
@@ -18,9 +18,8 @@ const OPTIONS: ServerOptions = {
   hop: true,
 }
 const ANSWERS = {
-  mail: reply(250, '2.1.0', 'Sender accepted'),
-  rcpt: reply(250, '2.1.5', 'Recipient accepted'),
-  message: reply(250, '2.0.0', 'Queued'),
+  mail: fixedReply(250, '2.1.0', 'Sender accepted'),
+  rcpt: fixedReply(250, '2.1.5', 'Recipient accepted'),
 }
 const XPTT = 'XPTT=01J9ZK4V8Y3QW5T7N2M6C1D0EX/0123456789012345678901234567890123456789'
 
@@ -97,9 +96,9 @@ function transactions(dialogue: Buffer): (count: number) => void {
     for (let i = 0; i < count; i++) {
       for (const event of session.receive(dialogue)) {
         const { type } = event
-        if (type !== 'mail' && type !== 'rcpt' && type !== 'message') continue
-        session.reply(ANSWERS[type])
-        if (type === 'message') messages++
+        if (type === 'mail' || type === 'rcpt') session.reply(ANSWERS[type])
+        // It names the message: a new one each time.
+        else if (type === 'message') session.reply(reply(250, '2.0.0', `Queued as ${++messages}`))
       }
     }
     if (messages !== count) throw new Error(`${messages} messages of ${count}`)

@@ -6,7 +6,7 @@
 import type { EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import type { ReversePath } from '../smtp/path.ts'
-import { type Reply, reply } from '../smtp/reply.ts'
+import { fixedReply, type Reply, reply } from '../smtp/reply.ts'
 import { admit } from './hop.ts'
 import type { Client, SessionHandler } from './listener.ts'
 import { type Budget, MessageBuffer } from './message-buffer.ts'
@@ -64,12 +64,12 @@ export abstract class HopSession implements SessionHandler {
     const refusal = this.objection(reversePath, this.#role)
     if (refusal !== null) return refusal
     this.#mail = { reversePath, parameters, mailMs: this.#options.now() }
-    return reply(250, '2.1.0', 'Sender accepted')
+    return SENDER_ACCEPTED
   }
 
   rcpt(recipient: EnvelopeRecipient, _parameters: RcptParameters): Reply {
     this.#recipients.push(recipient)
-    return reply(250, '2.1.5', 'Recipient accepted')
+    return RECIPIENT_ACCEPTED
   }
 
   content(octets: Uint8Array): void {
@@ -99,3 +99,6 @@ export abstract class HopSession implements SessionHandler {
     this.#content.clear()
   }
 }
+
+const SENDER_ACCEPTED = fixedReply(250, '2.1.0', 'Sender accepted')
+const RECIPIENT_ACCEPTED = fixedReply(250, '2.1.5', 'Recipient accepted')

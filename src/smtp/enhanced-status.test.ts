@@ -23,7 +23,7 @@ const WITHOUT = new Map([
 
 /** `new SmtpError(…)` and `reply(…)` with a code that is written down, as far as their closing parenthesis. */
 function* repliesOf(text: string): Generator<string> {
-  for (const { index } of text.matchAll(/\b(?:new SmtpError|(?<!\.)reply)\(\s*\d{3},/g)) {
+  for (const { index } of text.matchAll(/\b(?:new SmtpError|fixedReply|(?<!\.)reply)\(\s*\d{3},/g)) {
     let depth = 0
     for (let at = text.indexOf('(', index); at < text.length; at++) {
       if (text[at] === '(') depth++

@@ -106,15 +106,16 @@ export function readParameters<Parameters>(
   parameters: readonly Parameter[],
   table: ReadonlyMap<string, ParameterCodec<Parameters>>,
 ): Partial<Parameters> {
-  let read: Partial<Parameters> = {}
+  const read: Partial<Parameters> = {}
   for (const parameter of parameters) {
     const codec = table.get(parameter.keyword)
     if (codec === undefined) throw new SmtpError(555, '5.5.4', `Unknown parameter ${parameter.keyword}`)
     const said = codec.parse(parameter)
-    if (Object.keys(said).some(field => field in read)) {
-      throw new SmtpError(501, '5.5.4', `${parameter.keyword} beside another parameter for the same`)
+    for (const field in said) {
+      if (field in read)
+        throw new SmtpError(501, '5.5.4', `${parameter.keyword} beside another parameter for the same`)
+      read[field] = said[field]
     }
-    read = { ...read, ...said }
   }
   return read
 }

@@ -29,6 +29,7 @@ const ESMTP_PARAM = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\u{10ffff}]+)
 /** @throws SmtpError 501 5.5.4 when one is malformed or comes twice. */
 export function parseParameters(text: string): Parameter[] {
   const parameters: Parameter[] = []
+  if (text === '') return parameters
   for (const part of text.split(' ')) {
     if (part === '') continue
     const [, keyword, value = null] = ESMTP_PARAM.exec(part) ?? []

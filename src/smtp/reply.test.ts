@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { SmtpError } from './error.ts'
-import { encodeReply, formatReply, isPositive, isTransient, type Reply, ReplyParser, reply } from './reply.ts'
+import {
+  encodeReply,
+  fixedReply,
+  formatReply,
+  isPositive,
+  isTransient,
+  type Reply,
+  ReplyParser,
+  reply,
+} from './reply.ts'
 import type { EnhancedStatusCode } from './status.ts'
 
 const seed = 5321
@@ -196,4 +205,11 @@ test('property: octets are replies or an SmtpError, and what was decoded can be 
     }),
     { seed, numRuns: 500 },
   )
+})
+
+test('a fixed reply is the same as any other', () => {
+  const fixed = fixedReply(250, '2.1.5', 'OK', 'of two lines')
+  assert.deepEqual(fixed, reply(250, '2.1.5', 'OK', 'of two lines'))
+  assert.equal(text(encodeReply(fixed)), '250-2.1.5 OK\r\n250 2.1.5 of two lines\r\n')
+  assert.equal(encodeReply(fixed), encodeReply(fixed))
 })

@@ -6,7 +6,7 @@ import { SmtpError } from './error.ts'
 import { EXTENSION_LINE_OCTETS } from './extension.ts'
 import { LINE_TOO_LONG, type Line } from './line.ts'
 import { mailObjection } from './objection.ts'
-import { encodeReply, reply } from './reply.ts'
+import { encodeReply, fixedReply, reply } from './reply.ts'
 import { beginChunk, beginData } from './server-content.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -140,10 +140,14 @@ function authenticate(session: SessionState, step: () => AuthStep): void {
   }
 }
 
-const OK = reply(250, '2.0.0', 'OK')
+const OK = fixedReply(250, '2.0.0', 'OK')
 // RFC 5321 §3.5.3: where we do not tell.
-const CANNOT_VERIFY = reply(252, '2.0.0', 'Cannot VRFY user, but will accept message and attempt delivery')
-const HELP = reply(214, '2.0.0', 'EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT')
+const CANNOT_VERIFY = fixedReply(
+  252,
+  '2.0.0',
+  'Cannot VRFY user, but will accept message and attempt delivery',
+)
+const HELP = fixedReply(214, '2.0.0', 'EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT')
 const UNRECOGNIZED = new SmtpError(500, '5.5.2', 'Command not recognized')
 // RFC 4954 §9
 const TOO_MANY_AUTH_FAILURES = new SmtpError(421, '4.7.0', 'Too many failed authentication attempts')

@@ -5,7 +5,7 @@
 
 import { parseArgument, type Verb } from './command.ts'
 import { SmtpError } from './error.ts'
-import { reply } from './reply.ts'
+import { fixedReply, reply } from './reply.ts'
 import type { SessionState } from './session-state.ts'
 
 /** DATA, to which nothing was to object: what follows is content. */
@@ -58,4 +58,4 @@ function refuseContent(session: SessionState, verb: Verb, fault: SmtpError): voi
 }
 
 const NO_OCTETS = Buffer.alloc(0)
-const START_MAIL_INPUT = reply(354, null, 'Start mail input; end with <CRLF>.<CRLF>')
+const START_MAIL_INPUT = fixedReply(354, null, 'Start mail input; end with <CRLF>.<CRLF>')

@@ -11,7 +11,7 @@ import type { EnvelopeRecipient } from '../smtp/envelope.ts'
 import type { Limits } from '../smtp/limits.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
-import { formatReply, type Reply, reply } from '../smtp/reply.ts'
+import { fixedReply, formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { Credentials, ScramVerifier } from '../smtp/sasl.ts'
 import type { Allowance } from './allowance.ts'
 import type { Authentication, Authenticator } from './authenticate.ts'
@@ -163,7 +163,7 @@ export class SubmissionSession implements SessionHandler {
     const refusal = user && refuseRecipient(user, recipients?.length ?? 0)
     if (refusal) return refusal
     recipients?.push({ ...recipient, ...admitted })
-    return reply(250, '2.1.5', 'Recipient accepted')
+    return RECIPIENT_ACCEPTED
   }
 
   content(octets: Uint8Array, client: () => Client): void | Promise<void> {
@@ -220,3 +220,5 @@ export class SubmissionSession implements SessionHandler {
     return this.#passage
   }
 }
+
+const RECIPIENT_ACCEPTED = fixedReply(250, '2.1.5', 'Recipient accepted')
