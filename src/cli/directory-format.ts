@@ -18,7 +18,9 @@ export function formatStatus({ repository, branch, inForce, head }: Status): str
 
 function inForceLines(inForce: InForce): string[] {
   if (inForce.kind === 'nothing') return [`nothing: ${inForce.reason}`]
-  const since = inForce.sinceSeconds === null ? '' : `since ${time(inForce.sinceSeconds)}`
+  const { sinceSeconds, lagSeconds } = inForce
+  const lag = lagSeconds === null ? '' : `, ${lagSeconds} s after it was committed`
+  const since = sinceSeconds === null ? '' : `since ${time(sinceSeconds)}${lag}`
   return [commitLine(inForce), since, counts(inForce)].filter(line => line !== '')
 }
 

@@ -19,6 +19,8 @@ export interface Resolved {
   readonly committedSeconds: number
 }
 
+/** What the reflog says where a commit came to be in force. */
+const IN_FORCE = 'in force'
 /** Who writes in the reflog. */
 const KEEPER = { GIT_COMMITTER_NAME: 'ptt', GIT_COMMITTER_EMAIL: 'ptt' }
 
@@ -54,17 +56,21 @@ export class References {
   }
 
   /** From here on `commit` is what a start without the remote uses; git does not collect it either. */
-  async keep(commit: string, words = 'in force'): Promise<void> {
+  async keep(commit: string, words = IN_FORCE): Promise<void> {
     const args = ['update-ref', '--create-reflog', '-m', words, this.full('good'), `${commit}^{commit}`]
     await this.#run(args, { env: KEEPER })
   }
 
-  /** When `good` became what it is, in seconds since 1970. */
-  async keptSeconds(): Promise<number | null> {
+  /** When `good` became what it is, in seconds since 1970; `followed`: after another that was in force until then. */
+  async kept(): Promise<{ readonly seconds: number; readonly followed: boolean } | null> {
     const log = await readFile(join(this.#folder, 'logs', this.full('good')), 'utf8').catch(() => '')
     // <before> SP <after> SP <name> SP <<email>> SP <seconds> SP <zone> TAB <words> LF
-    const seconds = /> (\d+) [+-]\d{4}\t[^\n]*\n?$/.exec(log)?.[1]
-    return seconds === undefined ? null : Number(seconds)
+    const [, before = '', seconds, words] =
+      /^([0-9a-f]+) [^\n]*> (\d+) [+-]\d{4}\t([^\n]*)\n?$/m.exec(
+        log.slice(log.lastIndexOf('\n', log.length - 2) + 1),
+      ) ?? []
+    if (seconds === undefined) return null
+    return { seconds: Number(seconds), followed: words === IN_FORCE && !/^0+$/.test(before) }
   }
 
   /** `null`: what was accepted has been made use of, and is not to be again. */

@@ -2,6 +2,7 @@
 
 import type { Log } from '../observe/event.ts'
 import type { WholeDirectory } from './assemble.ts'
+import type { Outage } from './outage.ts'
 import type { DirectoryError } from './problem.ts'
 import type { Allowed, RefusedError } from './requirement.ts'
 
@@ -11,13 +12,15 @@ const MAX_PROBLEMS = 10
 export class Report {
   readonly #log: Log
   readonly #alarmAfterMs: number
+  readonly #outage: Outage
   readonly #now: () => number
   /** Of the commit that was refused last, and why. */
   #refused: string | null = null
   #trouble: { readonly reason: string; readonly sinceMs: number; readonly alarmed: boolean } | null = null
 
-  constructor(log: Log, alarmAfterMs: number, now = () => Date.now()) {
+  constructor(log: Log, alarmAfterMs: number, outage: Outage, now = () => Date.now()) {
     this.#log = log
+    this.#outage = outage
     this.#alarmAfterMs = alarmAfterMs
     this.#now = now
   }
@@ -82,7 +85,8 @@ export class Report {
   /** To be called at each attempt that fails: the alarm comes with one of them. */
   unreachable(reason: string, advice: string, inForce: string | null): void {
     const nowMs = this.#now()
-    const { sinceMs, alarmed } = this.#trouble ?? { sinceMs: nowMs, alarmed: false }
+    const { sinceMs, alarmed } = this.#trouble ?? { sinceMs: this.#outage.begun(nowMs), alarmed: false }
+    this.#outage.goesOn(sinceMs, nowMs)
     const told = advice || undefined
     if (this.#trouble?.reason !== reason)
       this.#log.event('directory', { state: 'unreachable', reason, advice: told, in_force: inForce }, 'error')
@@ -102,7 +106,8 @@ export class Report {
   }
 
   #reachable(commit: string): void {
-    if (this.#trouble !== null) this.#log.event('directory', { state: 'reachable', commit })
+    if (this.#outage.over() || this.#trouble !== null)
+      this.#log.event('directory', { state: 'reachable', commit })
     this.#trouble = null
   }
 

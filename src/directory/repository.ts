@@ -12,7 +12,7 @@
  *   unreachable  the remote does not answer, or has no such branch; said once, until that changes
  *   reachable    it answers again
  *
- * and an event `alarm` when it does not for `alarmAfterMs`.
+ * and an event `alarm` when it does not for `alarmAfterMs`, over restarts.
  */
 
 import { resolve } from 'node:path'
@@ -22,6 +22,7 @@ import { Clone, type Fetched } from './clone.ts'
 import { CommitReader } from './commit-reader.ts'
 import type { Directory, Follower } from './directory.ts'
 import { GitError } from './git.ts'
+import { Outage } from './outage.ts'
 import { DirectoryError } from './problem.ts'
 import { isBranch, parseRemote } from './remote.ts'
 import { Report } from './report.ts'
@@ -93,7 +94,8 @@ class RepositoryFollower implements Follower {
     this.#options = options
     this.#reader = new CommitReader(clone, options.domain)
     const log = options.log.with({ repository: options.repository, branch: options.branch })
-    this.#report = new Report(log, options.alarmAfterMs)
+    const outage = new Outage(clone.folder, clone.references.full('seen'), options.alarmAfterMs)
+    this.#report = new Report(log, options.alarmAfterMs, outage)
   }
 
   current(): Directory {

@@ -16,7 +16,13 @@ export interface StatusOptions extends RepositoryOptions, Requirement {
 }
 
 export type InForce =
-  | ({ readonly kind: 'in force'; readonly sinceSeconds: number | null } & CommitInfo & Counts)
+  | ({
+      readonly kind: 'in force'
+      readonly sinceSeconds: number | null
+      /** From when it was made until it was in force; `null` for the one that a service began with: nobody waited. */
+      readonly lagSeconds: number | null
+    } & CommitInfo &
+      Counts)
   /** The service has not read anything yet. */
   | { readonly kind: 'nothing'; readonly reason: string }
 
@@ -82,8 +88,11 @@ async function inForceOf(clone: Clone | null, folder: string, domain: string): P
       return { kind: 'nothing', reason: `${folder} has no commit of this repository and branch` }
     const directory = await new CommitReader(clone, domain).read(commit)
     const info = await commitInfo(clone, commit)
-    const sinceSeconds = await clone.references.keptSeconds()
-    return { kind: 'in force', sinceSeconds, ...info, ...countsOf(directory) }
+    const kept = await clone.references.kept()
+    const sinceSeconds = kept?.seconds ?? null
+    // From the committer's clock to ours, which need not agree.
+    const lagSeconds = kept?.followed ? kept.seconds - info.committedSeconds : null
+    return { kind: 'in force', sinceSeconds, lagSeconds, ...info, ...countsOf(directory) }
   } finally {
     clone.close()
   }

@@ -1,7 +1,7 @@
 /** `ptt directory`: status, explain, plan and accept, as a person or CI runs them. */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
@@ -73,11 +73,20 @@ test('status: before the first start, in force, waiting, broken, rewritten, unre
   assert.match(now, /\n +since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n/)
   assert.match(now, /\n +2 users \(1 suspended\), 0 groups, 1 alias, 1 domain\n/)
   assert.match(now, /\nsigner +nothing: .*\nrelay +nothing: .*\nRepository .*\nIts head +is in force\n$/)
+  // Who began with a commit did not wait for it; the next one does, and it is told for how long.
+  assert.doesNotMatch(now, /after it was committed/)
   // Another service that is behind.
   const signer = await started(t, repository.path, { clone: join(clone, '../signer.git') })
+  const relay = await started(t, repository.path, { clone: join(clone, '../relay.git') })
 
   await repository.commit({ 'example.com/users/carol.toml': file() })
   assert.match((await ptt('status'))[1], /3 users .*\n +has nothing wrong/)
+  await relay.follower.refresh()
+  const [, followed] = await ptt('status')
+  assert.match(followed, /\nrelay .*\n +since .* UTC, \d+ s after it was committed\n/)
+  assert.equal(followed.match(/after it was committed/g)?.length, 1)
+  await relay.follower.close()
+  rmSync(join(clone, '../relay.git'), { recursive: true })
 
   const broken = await repository.commit({
     'example.com/users/dora.toml': file('', 'senders = ["x@y.example"]'),

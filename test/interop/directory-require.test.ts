@@ -281,6 +281,42 @@ test('an alarm when the repository is out of reach for too long, once', async t 
   assert.deepEqual([about, minutes, level, in_force], ['directory', 1, 'error', follower.current().commit])
 })
 
+test('the clock of the alarm goes on over a restart, unless nobody looked for as long', async t => {
+  if (!need(t, 'git')) return
+  const repository = await users(t)
+  const main = await repository.git('rev-parse', 'main')
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  const options = { alarmAfterMs: 60_000, clone: join(temporary, 'outage.git') }
+  const life = () => started(t, repository.path, options)
+  const first = await life()
+  await repository.git('update-ref', '-d', 'refs/heads/main')
+  await first.follower.refresh()
+  t.mock.timers.tick(50_000)
+  await first.follower.refresh()
+  await first.follower.close()
+  t.mock.timers.tick(10_000)
+  const second = await life()
+  assert.deepEqual(second.log.states(), ['in force', 'unreachable', 'alarm'])
+  assert.equal(second.log.last().minutes, 1)
+  await second.follower.close()
+  // Away for longer: it may have been reachable meanwhile.
+  t.mock.timers.tick(60_001)
+  const third = await life()
+  assert.deepEqual(third.log.states(), ['in force', 'unreachable'])
+  t.mock.timers.tick(59_999)
+  await third.follower.refresh()
+  await third.follower.close()
+  await repository.git('update-ref', 'refs/heads/main', main)
+  const fourth = await life()
+  assert.deepEqual(fourth.log.states(), ['in force', 'reachable'], 'over, and told')
+  await repository.git('update-ref', '-d', 'refs/heads/main')
+  t.mock.timers.tick(59_999)
+  await fourth.follower.refresh()
+  t.mock.timers.tick(59_999)
+  await fourth.follower.refresh()
+  assert.deepEqual(fourth.log.states(), ['in force', 'reachable', 'unreachable'], 'a new one begins anew')
+})
+
 test('how long a commit took to be in force is told', async t => {
   if (!need(t, 'git')) return
   const repository = await users(t)
