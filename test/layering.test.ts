@@ -32,6 +32,7 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
     ['smtp', 'dns', 'observe'],
     ['net', 'tls', 'dgram'],
   ],
+  'dns-plan': [['dns', 'net'], ['crypto']],
   hooks: [
     ['observe', 'config'],
     ['http', 'crypto', 'events'],
@@ -44,10 +45,10 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
   relay: [['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'hooks', 'observe', 'config'], []],
   certificate: [
     ['dns', 'net', 'observe', 'config'],
-    ['fs', 'path', 'crypto', 'https'],
+    ['fs', 'path', 'crypto', 'https', 'timers'],
   ],
   sandbox: [[...below, ...services], [ANY]],
-  cli: [[...below, ...services, 'sandbox'], [ANY]],
+  cli: [[...below, 'dns-plan', ...services, 'sandbox'], [ANY]],
 }
 /** Only types may cross here: nothing of the queue runs in submission, nothing that signs in the relay. */
 const TYPES_ONLY = new Set(['submission → queue', 'relay → dkim'])

@@ -11,6 +11,11 @@ export function readPem(path: string): string {
   return text
 }
 
+/** What is neither secret nor in a format of its own. */
+export function readText(path: string): string {
+  return read(path, () => null)
+}
+
 export function readJson(path: string): unknown {
   const text = read(path, () => null)
   try {

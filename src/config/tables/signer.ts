@@ -47,6 +47,11 @@ export function signerTable(base: Base) {
       primary: text(kind.endpoint(53, 1))
         .prefault('127.0.0.1:53')
         .describe('The primary DNS server, which takes the public key by UPDATE (RFC 2136).'),
+      authoritative: resolverList()
+        .prefault([])
+        .describe(
+          'The servers of the zone that must all have a record before it counts as public. Empty: those of its NS records, port 53.',
+        ),
       zone: text(kind.domainName)
         .prefault(domain)
         .refine(
@@ -56,7 +61,9 @@ export function signerTable(base: Base) {
         .describe('The zone that is updated.'),
       tsigKey: pathFrom(folder)
         .prefault('dns/tsig.key')
-        .describe('The file with the TSIG key (RFC 8945), one line NAME:ALGORITHM:BASE64.'),
+        .describe(
+          'The file with the TSIG key (RFC 8945): one line NAME:ALGORITHM:BASE64, or what tsig-keygen prints.',
+        ),
       ttlSeconds: text(seconds(0, Number.MAX_SAFE_INTEGER, kind.duration.noun))
         .prefault('1h')
         .describe('The TTL of the published key.'),

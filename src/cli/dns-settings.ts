@@ -1,0 +1,84 @@
+/** What `ptt dns` holds the DNS against, out of the configuration, the repository of users and the signer's keys. */
+
+import { createHash } from 'node:crypto'
+import { FileError, readText } from '../config/file.ts'
+import type { Config } from '../config/schema.ts'
+import { readRepository } from '../directory/edit.ts'
+import type { Settings } from '../dns-plan/plan.ts'
+import { View } from '../dns-plan/view.ts'
+import { Resolver } from '../net/resolver.ts'
+import { loadKey } from '../signer/key-store.ts'
+import { sameKeyRecord } from '../signer/publish.ts'
+import { editOptions } from './repository.ts'
+
+/**
+ * @param asked the domains that are wanted; none: all there are
+ * @throws Error for one that is not ours; FileError for a policy that cannot be read
+ */
+export async function dnsSettings(config: Config, asked: readonly string[]): Promise<Settings> {
+  const { dns, submission, relay } = config
+  const domains = await domainsOf(config, asked)
+  return {
+    domains,
+    hostname: relay.hostname,
+    egress: dns.egress,
+    spf: dns.spf,
+    all: dns.spfAll,
+    dmarc: dns.dmarc,
+    dmarcRua: dns.dmarcRua,
+    tlsrptRua: dns.tlsrptRua,
+    mtaStsId: dns.mtaSts === undefined ? null : policyId(dns.mtaSts),
+    submission: {
+      hostname: submission.hostname,
+      port: submission.listen.port,
+      starttlsPort: submission.listenStarttls?.port ?? null,
+    },
+    ...keysOf(config),
+    sameKey: sameKeyRecord,
+    ttlSeconds: dns.ttlSeconds,
+  }
+}
+
+/** Asks as the signer does: its resolvers, or those of the relay where it has none. */
+export function openView(config: Config): { view: View; close(): void } {
+  const { signer, relay } = config
+  const resolver = new Resolver({ servers: signer.resolver.length > 0 ? signer.resolver : relay.resolver })
+  const view = new View({
+    resolver,
+    primary: { zone: signer.zone, endpoint: signer.primary },
+    authoritative: signer.authoritative,
+  })
+  return { view, close: () => resolver.close() }
+}
+
+async function domainsOf(config: Config, asked: readonly string[]): Promise<string[]> {
+  const { domains } = await readRepository(editOptions(config.file))
+  const ours = new Set([config.domain, ...[...domains].toSorted()])
+  for (const domain of asked) {
+    if (!ours.has(domain.toLowerCase()))
+      throw new Error(`${domain} is none of our domains: ${[...ours].join(', ')}`)
+  }
+  return asked.length === 0 ? [...ours] : asked.map(domain => domain.toLowerCase())
+}
+
+/** On another machine than the signer's they cannot be read, and all else can still be looked at. */
+function keysOf(config: Config): Pick<Settings, 'keys' | 'keysTrouble'> {
+  try {
+    const { key, record } = loadKey(config)
+    return { keys: [{ domain: key.signingDomain, selector: key.selector, record }], keysTrouble: null }
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error
+    return { keys: [], keysTrouble: error.message }
+  }
+}
+
+/**
+ * RFC 8461 §3.1: 1 to 32 letters and digits that are others for each policy. Made of the policy, it changes when that
+ * does, and never else.
+ */
+function policyId(path: string): string {
+  const policy = readText(path).replaceAll('\r\n', '\n')
+  if (!/^version:\s*STSv1\s*$/m.test(policy))
+    throw new FileError(`${path}: is no MTA-STS policy (RFC 8461 §3.2): the line "version: STSv1" is missing`)
+  return createHash('sha256').update(policy).digest('hex').slice(0, 32)
+}

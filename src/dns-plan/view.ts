@@ -1,0 +1,185 @@
+/**
+ * The DNS as whoever changes it must see it: what the primary of a zone has, for that is what an update meets, and
+ * which of the zone's servers do not have the same.
+ */
+
+import type { Interpretation } from '../dns/answer.ts'
+import { sameName } from '../dns/name.ts'
+import { type KnownData, txtText } from '../dns/rdata.ts'
+import {
+  askAuthorities,
+  authoritiesAt,
+  type FoundAuthorities,
+  type FoundPrimary,
+  findAuthorities,
+  findPrimary,
+  findZone,
+} from '../net/authorities.ts'
+import type { Endpoint } from '../net/endpoint.ts'
+import { askPrimary } from '../net/nsupdate.ts'
+import type { Resolver } from '../net/resolver.ts'
+import { type Rr, srvRr, txtRr, type WrittenType } from './finding.ts'
+import { Ownership, ownershipName } from './ownership.ts'
+
+export interface ViewOptions {
+  readonly resolver: Resolver
+  /** The primary of a zone that need not say so in its SOA; of other zones the MNAME is taken. */
+  readonly primary?: { readonly zone: string; readonly endpoint: Endpoint }
+  /** The servers of that zone, in place of its NS records. */
+  readonly authoritative?: readonly Endpoint[]
+  /** Where the servers of all zones answer: 53, but in tests. */
+  readonly port?: number
+  readonly timeoutMs?: number
+}
+
+export interface Seen {
+  readonly kind: 'seen'
+  readonly zone: string
+  readonly primary: Endpoint
+  readonly records: readonly Rr[]
+  /** Of the RRset, where there is one. */
+  readonly ttlSeconds: number | null
+  /** The name is an alias: whose records these would be is somebody else's to say. */
+  readonly cname: string | null
+  readonly ownership: Ownership
+  /** Servers of the zone that have something else, in words. */
+  readonly lagging: readonly string[]
+  /** Servers of the zone that do not answer. */
+  readonly silent: readonly string[]
+}
+
+export interface Unseen {
+  readonly kind: 'unseen'
+  readonly reason: string
+}
+
+interface ZoneServers {
+  readonly zone: string
+  readonly primary: Endpoint
+  readonly authorities: FoundAuthorities
+}
+
+export class View {
+  readonly #options: ViewOptions
+  /** By name asked for; zones do not move while a command runs. */
+  readonly #zones = new Map<string, Promise<ZoneServers | Unseen>>()
+
+  constructor(options: ViewOptions) {
+    this.#options = options
+  }
+
+  get resolver(): Resolver {
+    return this.#options.resolver
+  }
+
+  /** The zone, its primary, and what all its servers have at this name. Nothing is remembered. */
+  async look(name: string, type: WrittenType): Promise<Seen | Unseen> {
+    const servers = await this.#serversOf(name)
+    if ('reason' in servers) return servers
+    const { zone, primary } = servers
+    const [found, list] = await Promise.all([
+      this.#ask(primary, name, type),
+      this.#ask(primary, ownershipName(zone), 'TXT'),
+    ])
+    if (found.kind === 'failure') return { kind: 'unseen', reason: found.reason }
+    if (list.kind === 'failure') return { kind: 'unseen', reason: list.reason }
+    const cname = aliasOf(found, name)
+    const records = cname === null && found.kind === 'answer' ? found.records.map(toRr) : []
+    const entries = list.kind === 'answer' && aliasOf(list, ownershipName(zone)) === null ? list.records : []
+    return {
+      kind: 'seen',
+      zone,
+      primary,
+      records,
+      ttlSeconds: records.length > 0 && found.kind === 'answer' ? found.ttlSeconds : null,
+      cname,
+      ownership: new Ownership(entries.map(data => toRr(data).text)),
+      ...(await this.#compare(servers, name, type, { cname, records })),
+    }
+  }
+
+  async #compare(
+    { authorities }: ZoneServers,
+    name: string,
+    type: WrittenType,
+    expected: { readonly cname: string | null; readonly records: readonly Rr[] },
+  ): Promise<Pick<Seen, 'lagging' | 'silent'>> {
+    const answers = await askAuthorities(authorities, name, type, this.#timeout())
+    const lagging = new Set<string>()
+    const silent = new Set<string>()
+    for (const { server, answer } of answers) {
+      // An address that cannot be reached from here is no news of the server, if another one is.
+      if (answer.kind === 'failure') {
+        const others = answers.filter(other => other.server === server && other.answer.kind !== 'failure')
+        if (answer.code !== 'NOROUTE' || others.length === 0) silent.add(answer.reason)
+        continue
+      }
+      const cname = aliasOf(answer, name)
+      const records = cname === null && answer.kind === 'answer' ? answer.records.map(toRr) : []
+      if (cname === expected.cname && sameRecords(records, expected.records)) continue
+      lagging.add(`${server} has ${records.length === 0 ? 'nothing' : 'something else'}`)
+    }
+    return { lagging: [...lagging], silent: [...silent] }
+  }
+
+  #serversOf(name: string): Promise<ZoneServers | Unseen> {
+    const known = this.#zones.get(name)
+    if (known !== undefined) return known
+    const finding = this.#findServers(name)
+    this.#zones.set(name, finding)
+    return finding
+  }
+
+  async #findServers(name: string): Promise<ZoneServers | Unseen> {
+    const { resolver, primary: configured, authoritative = [] } = this.#options
+    const found = await findZone(name, resolver)
+    if (found.kind === 'failure') return { kind: 'unseen', reason: found.reason }
+    const { zone } = found
+    const isConfigured = configured !== undefined && sameName(zone, configured.zone)
+    const primary = isConfigured ? configured.endpoint : await this.#mname(zone)
+    if ('reason' in primary) return primary
+    if (isConfigured && authoritative.length > 0)
+      return { zone, primary, authorities: authoritiesAt(authoritative) }
+    const authorities = await findAuthorities(zone, resolver, this.#port())
+    return authorities.kind === 'failure'
+      ? { kind: 'unseen', reason: authorities.reason }
+      : { zone, primary, authorities }
+  }
+
+  async #mname(zone: string): Promise<Endpoint | Unseen> {
+    const found: FoundPrimary | { reason: string } = await findPrimary(zone, this.#options.resolver, {
+      ...this.#port(),
+      ...this.#timeout(),
+    })
+    return 'reason' in found ? { kind: 'unseen', reason: found.reason } : found.primary
+  }
+
+  #ask(server: Endpoint, name: string, type: 'TXT' | 'SRV') {
+    return askPrimary(server, name, type, this.#timeout())
+  }
+
+  #port() {
+    return this.#options.port === undefined ? {} : { port: this.#options.port }
+  }
+
+  #timeout() {
+    return this.#options.timeoutMs === undefined ? {} : { timeoutMs: this.#options.timeoutMs }
+  }
+}
+
+type Data = KnownData['TXT'] | KnownData['SRV']
+
+function aliasOf(found: Interpretation<unknown>, name: string): string | null {
+  if (found.kind !== 'alias' && found.kind !== 'answer') return null
+  return sameName(found.name, name) ? null : found.name
+}
+
+export function toRr(data: Data): Rr {
+  return 'target' in data ? srvRr(data) : txtRr(txtText(data), data)
+}
+
+/** In any order. */
+export function sameRecords(some: readonly Rr[], others: readonly Rr[]): boolean {
+  const texts = (records: readonly Rr[]): string => JSON.stringify(records.map(({ text }) => text).toSorted())
+  return texts(some) === texts(others)
+}
