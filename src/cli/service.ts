@@ -1,5 +1,5 @@
 /**
- * `ptt submission`, `ptt signer`, `ptt relay`: one service as one process.
+ * `ptt submission`, `ptt signer`, `ptt relay`: one service as one process. `ptt certificate` runs as they do.
  *
  * SIGHUP reloads, SIGTERM and SIGINT close it in good order; a second one ends it at once, which loses nothing that was
  * acknowledged. Under `ptt up` a channel to the parent tells it when the service is ready, and tells the service when
@@ -16,24 +16,26 @@ import { type ConfigOption, configOption, verboseOption } from './options.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
 export type ServiceName = (typeof SERVICES)[number]
+export type ProcessName = ServiceName | 'certificate'
 
 export interface Service {
-  /** The port it listens on: the configured one, or the one the system gave for 0. */
-  readonly port: number
+  /** The port it listens on, if it does: the configured one, or the one the system gave for 0. */
+  readonly port?: number
   reload(): Promise<void>
   close(): Promise<void>
 }
 
 /** What a service says to the `ptt up` that started it. */
 export interface Ready {
-  readonly ready: ServiceName
-  readonly port: number
+  readonly ready: ProcessName
+  readonly port?: number | undefined
 }
 
-const STARTERS: Record<ServiceName, () => Promise<(config: Config, log: Log) => Promise<Service>>> = {
+const STARTERS: Record<ProcessName, () => Promise<(config: Config, log: Log) => Promise<Service>>> = {
   submission: async () => (await import('../submission/service.ts')).startSubmission,
   signer: async () => (await import('../signer/service.ts')).startSigner,
   relay: async () => (await import('../relay/service.ts')).startRelay,
+  certificate: async () => (await import('../certificate/service.ts')).startCertificate,
 }
 
 const WORDS: Record<ServiceName, { alias: string; description: string; help: string; reload: string }> = {
@@ -84,7 +86,7 @@ Signals:
 }
 
 /** Resolves when the service has started; the process ends by a signal, or with its parent. */
-export async function runService(name: ServiceName, file: string, verbose: boolean): Promise<void> {
+export async function runService(name: ProcessName, file: string, verbose: boolean): Promise<void> {
   const config = loadConfig(file)
   const log = openLog({ service: name, level: verbose ? 'debug' : 'info' })
   let service: Service | undefined
@@ -129,7 +131,7 @@ export async function runService(name: ServiceName, file: string, verbose: boole
 }
 
 /** The configuration is read at start only: a file that has changed since is an alarm, with the keys that differ. */
-function tellChanges(name: ServiceName, running: Config, log: Log): void {
+function tellChanges(name: ProcessName, running: Config, log: Log): void {
   try {
     const keys = changedKeys(name, running, loadConfig(running.file))
     if (keys.length > 0) {
@@ -144,15 +146,26 @@ function tellChanges(name: ServiceName, running: Config, log: Log): void {
   }
 }
 
+type Table = 'hop' | 'directory' | 'hooks' | 'timeouts' | ProcessName
+
+/** The tables a process reads; where it does not read all of one, the keys. */
+function tablesOf(name: ProcessName): [table: Table, keys?: readonly string[]][] {
+  if (name === 'certificate')
+    return [
+      ['certificate'],
+      ['submission', ['hostname', 'certificate', 'key']],
+      ['signer', ['tsigKey', 'primary', 'zone']],
+    ]
+  return [['hop'], ['directory'], ['hooks'], [name], ...(name === 'relay' ? [['timeouts'] as [Table]] : [])]
+}
+
 /** Of the keys a service reads, those that differ, as they are written in the file. */
-export function changedKeys(name: ServiceName, one: Config, other: Config): string[] {
-  const own = name === 'relay' ? (['relay', 'timeouts'] as const) : [name]
-  const tables = ['hop', 'directory', 'hooks', ...own] as const
+export function changedKeys(name: ProcessName, one: Config, other: Config): string[] {
   const top = (['domain', 'postmaster'] as const).filter(key => one[key] !== other[key])
-  const below = tables.flatMap(table => {
+  const below = tablesOf(name).flatMap(([table, only]) => {
     const before: Record<string, unknown> = one[table] ?? {}
     const after: Record<string, unknown> = other[table] ?? {}
-    return Object.keys({ ...before, ...after })
+    return (only ?? Object.keys({ ...before, ...after }))
       .filter(key => !isDeepStrictEqual(before[key], after[key]))
       .map(key => `${table}.${tomlKey(key)}`)
   })

@@ -1,20 +1,20 @@
-/** `ptt up`: the three services on one machine, each a process of its own as everywhere, kept alive. */
+/** `ptt up`: the three services on one machine, and who looks after the certificate; each a process of its own as everywhere, kept alive. */
 
 import { extname, join } from 'node:path'
 import { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { openLog } from '../observe/log.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
-import type { ServiceName } from './service.ts'
+import type { ProcessName } from './service.ts'
 import { type Program, Supervisor } from './supervise.ts'
 
 /** Who is needed by others starts before them and stops after them. */
-const ORDER: readonly ServiceName[] = ['relay', 'signer', 'submission']
+const ORDER: readonly ProcessName[] = ['relay', 'signer', 'certificate', 'submission']
 
-/** The services as child processes, with the configuration `file`. */
-export function servicePrograms(file: string, verbose = false): Program[] {
+/** The services as child processes, with the configuration `file`; `certificate` where the configuration has its table. */
+export function servicePrograms(file: string, verbose = false, certificate = false): Program[] {
   const main = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
-  return ORDER.map(name => ({
+  return ORDER.filter(name => name !== 'certificate' || certificate).map(name => ({
     name,
     args: [main, name, '--config', file, ...(verbose ? ['--verbose'] : [])],
   }))
@@ -28,7 +28,8 @@ export function upCommand(): Command {
     .addHelpText(
       'after',
       `
-Each service is a process of its own. One that ends is started again: after 100 ms, then after twice as long each time
+Each service is a process of its own, and so is \`ptt certificate\` where ptt.toml has a table [certificate]. One that
+ends is started again: after 100 ms, then after twice as long each time
 until it has been up for a while, and every 10 s at least. They log to the same standard output.
 
 Examples:
@@ -47,7 +48,8 @@ Signals:
 async function up(file: string, verbose: boolean): Promise<void> {
   const config = loadConfig(file)
   const log = openLog({ service: 'ptt', level: verbose ? 'debug' : 'info' })
-  const supervisor = new Supervisor({ programs: servicePrograms(config.file, verbose), log })
+  const programs = servicePrograms(config.file, verbose, config.certificate !== undefined)
+  const supervisor = new Supervisor({ programs, log })
   let closing = false
   const close = async () => {
     // The children see that we are gone, and what they had acknowledged is on disk.

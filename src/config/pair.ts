@@ -28,7 +28,14 @@ export interface PairFiles {
 /** @throws FileError when one cannot be read, is no PEM, or they do not fit together */
 export function readPair(files: PairFiles): CertificatePair {
   const key = readSecret(files.key)
-  const certificate = readPem(files.certificate)
+  return makePair(readPem(files.certificate), key, files)
+}
+
+/**
+ * @param files what the texts are called in errors
+ * @throws FileError when one is not what it should be, or they do not fit together
+ */
+export function makePair(certificate: string, key: string, files: PairFiles): CertificatePair {
   let leaf: X509Certificate
   try {
     leaf = new X509Certificate(certificate)
