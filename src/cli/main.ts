@@ -35,6 +35,10 @@ const COMMANDS: Record<string, Entry> = {
     aliases: ['mti-gf'],
     load: async () => (await import('./service.ts')).serviceCommand('relay'),
   },
+  certificate: {
+    group: RUN,
+    load: async () => (await import('./certificate.ts')).certificateCommand(),
+  },
   domain: { group: LOOK_AFTER, load: async () => (await import('./domain.ts')).domainCommand() },
   user: { group: LOOK_AFTER, load: async () => (await import('./user.ts')).userCommand() },
   group: { group: LOOK_AFTER, load: async () => (await import('./group.ts')).groupCommand() },
