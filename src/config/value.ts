@@ -85,6 +85,19 @@ function ipv6(text: string): string | undefined {
   return /^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text) && URL.canParse(`http://[${text}]/`) ? text : undefined
 }
 
+/** `10.0.0.0/8`, `fd00::/8`, or one address. */
+export const network: Kind<string> = {
+  noun: 'a network',
+  write: 'write an address and the length of its prefix, such as "10.0.0.0/8" or "fd00::/8"',
+  parse(text) {
+    const [, address, length] = /^([0-9a-f:.]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? []
+    if (address === undefined) return undefined
+    const isV6 = address.includes(':')
+    const known = isV6 ? ipv6(address) : /^[\d.]+$/.test(address) ? hostOrAddress(address) : undefined
+    return known !== undefined && Number(length ?? 0) <= (isV6 ? 128 : 32) ? text : undefined
+  },
+}
+
 const LABELS =
   /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 

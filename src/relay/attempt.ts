@@ -6,20 +6,25 @@
 import type { ReplyRule } from '../config/replies.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
-import { addressesOf, type Lookup, type MailHost, route } from './destination.ts'
-import { type Dialling, dial, fromObjection, isLink } from './dial.ts'
+import { domainOf, type MailHost, route } from './destination.ts'
 import { inThisLight, type Verdict } from './outcome.ts'
+import { type Miss, Reach, type Reaching } from './reach/reach.ts'
+import type { Source } from './reach/source.ts'
 import { classify } from './replies.ts'
 import type { Link } from './site/links.ts'
 import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
+import type { Sources } from './sources.ts'
 import { objectionToHost, policyFor, type TlsPolicy } from './tls-policy.ts'
 import { transact } from './transaction.ts'
 import { type Judgement, Verdicts } from './verdicts.ts'
 
-export interface Means extends Dialling {
+export interface Means extends Reaching {
   readonly queue: Queue
-  readonly lookup: Lookup
+  /** Our own name: that of the relay, and in EHLO where the source has none of its own. */
+  readonly hostname: string
+  /** Where messages leave from. */
+  readonly sources: Sources
   /** What replies mean beyond their codes. */
   readonly replies: readonly ReplyRule[]
   readonly random: () => number
@@ -29,12 +34,19 @@ export interface Means extends Dialling {
 /** `null`: there is no place at the destination's site now; nothing was tried. */
 export async function attempt(job: Job, means: Means, place: Place): Promise<Judgement[] | null> {
   const verdicts = new Verdicts(job)
-  const where = await route(job.destination, means.lookup, means.hostname, means.random)
+  const where = await route(domainOf(job.destination), means.lookup, means.hostname, means.random)
   if (where.kind === 'none') verdicts.conclude(noRoute(where))
   else {
-    const site = place.arrive(where.hosts.map(({ name }) => name))
-    if (site === null) return null
-    await visit(where.hosts, { job, means, site, policy: policyFor(job.message), verdicts })
+    const source = means.sources.sourceOf(job.message, job.destination)
+    if (source === null) verdicts.conclude(SENT_ENOUGH)
+    else {
+      const site = place.arrive(
+        where.hosts.map(({ name }) => name),
+        source.pool,
+      )
+      if (site === null) return null
+      await visit(where.hosts, { job, means, site, policy: policyFor(job.message), source, verdicts })
+    }
   }
   const nowMs = means.now()
   return job.recipients.map(index => verdicts.judge(index, nowMs))
@@ -45,58 +57,50 @@ interface Visit {
   readonly means: Means
   readonly site: Site
   readonly policy: TlsPolicy
+  readonly source: Source
   readonly verdicts: Verdicts
 }
 
 async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
-  const { job, means, site, policy, verdicts } = visit
+  const { job, means, site, policy, source, verdicts } = visit
   const closure = site.closure(means.now())
   if (closure !== null) return verdicts.conclude(fromClosure(closure, site))
   const log = means.log.with({ id: job.message.id, destination: job.destination })
-  const kept = site.links.take(link => fits(link, hosts, policy))
+  const kept = site.links.take(link => fits(link, hosts, visit))
   if (kept !== undefined) await over(kept, verdicts.left, visit, log)
-  for (const host of hosts) {
-    if (verdicts.left.length === 0) break
-    const objection = objectionToHost(policy, host)
-    if (objection !== null) {
-      verdicts.conclude(fromObjection(objection))
-      continue
-    }
-    const found = await addressesOf(host, means.lookup)
-    if (found.kind === 'none') {
-      verdicts.conclude({ action: 'next', status: found.status, diagnostic: found.diagnostic })
-      continue
-    }
-    for (const address of found.addresses) await call(host, address, visit, log)
+  const miss = ({ host, remote, verdict, silent }: Miss) => {
+    if (remote !== undefined)
+      log.event('attempt', { remote, failed: verdict.diagnostic, ...policyFields(policy) })
+    if (silent) verdicts.unanswered(`${remote}: ${verdict.diagnostic}`)
+    verdicts.conclude(inTheLightOfRules(verdict, host, visit, log), remote)
+  }
+  const reach = new Reach({ hosts, policy, source }, means, miss, log)
+  while (verdicts.left.length > 0) {
+    const link = await reach.next(() => site.connecting(means.now()))
+    if (link === null) break
+    await session(link, reach, visit, log)
   }
   const { unreachable } = verdicts
   if (unreachable !== null) tellClosed(site.failed(means.now(), unreachable), site, log)
 }
 
-/** One address of one host, as many sessions as are needed: a peer may take few transactions in one (RFC 9422 §4.1). */
-async function call(host: MailHost, address: string, visit: Visit, log: Log): Promise<void> {
-  const { means, site, policy, verdicts } = visit
-  let left = verdicts.left
+/** Over one link, and as many more to the same address as are needed: a peer may take few transactions in one (RFC 9422). */
+async function session(link: Link, reach: Reach, visit: Visit, log: Log): Promise<void> {
+  const { means, site, verdicts } = visit
+  let left = await over(link, verdicts.left, visit, log)
   while (left.length > 0) {
-    site.connecting(means.now())
-    const link = await dial(host, address, policy, means, log)
-    if (!isLink(link)) {
-      const remote = `${host.name} [${address}]`
-      const { verdict, silent } = link
-      log.event('attempt', { remote, failed: verdict.diagnostic, ...policyFields(policy) })
-      if (silent) verdicts.unanswered(`${remote}: ${verdict.diagnostic}`)
-      verdicts.conclude(inTheLightOfRules(verdict, host.name, visit, log), remote)
-      return
-    }
-    left = await over(link, left, visit, log)
+    reach.again(link)
+    const another = await reach.next(() => site.connecting(means.now()))
+    if (another === null) return
+    left = await over(another, left, visit, log)
   }
 }
 
-/** Whether an open connection is one that these hosts and this policy would lead to, and no lesser one. */
-function fits(link: Link, hosts: readonly MailHost[], policy: TlsPolicy): boolean {
-  if (link.policy.level !== policy.level) return false
+/** Whether an open connection is one that these hosts, this policy and this source would lead to, and no lesser one. */
+function fits({ candidate, policy, source }: Link, hosts: readonly MailHost[], visit: Visit): boolean {
+  if (policy.level !== visit.policy.level || source.name !== visit.source.name) return false
   const best = hosts[0]?.preference
-  const host = hosts.find(({ name, preference }) => name === link.host && preference === best)
+  const host = hosts.find(({ name, preference }) => name === candidate.host.name && preference === best)
   return host !== undefined && objectionToHost(policy, host) === null
 }
 
@@ -115,12 +119,15 @@ async function over(
   const most = site.shape.recipientsPerTransaction
   const results = await transact(link, job.message, recipients, content, most, means.now)
   for (const [index, verdict] of results)
-    verdicts.note(index, inTheLightOfRules(verdict, link.host, visit, log), remote)
+    verdicts.note(index, inTheLightOfRules(verdict, link.candidate.host.name, visit, log), remote)
   if (link.connection.usable) {
     verdicts.reached()
     site.succeeded()
   }
   link.messages++
+  means.sources
+    .sent(link.source)
+    .catch(error => log.event('alarm', { about: 'warm-up', error: String(error) }, 'error'))
   site.links.give(link, means.now())
   return recipients.filter(index => !results.has(index))
 }
@@ -157,6 +164,12 @@ function fromClosure({ sinceMs, reason }: Closure, site: Site): Verdict {
 /** In the log where it is not what holds for everybody. */
 function policyFields({ level, reason }: TlsPolicy): { policy?: string; because?: string } {
   return level === 'opportunistic' ? {} : { policy: level, because: reason }
+}
+
+const SENT_ENOUGH: Verdict = {
+  action: 'deferred',
+  status: '4.3.2',
+  diagnostic: 'The addresses we send from have had their share of today (warm-up in sources.toml)',
 }
 
 function noRoute({ status, diagnostic }: { status: string; diagnostic: string }): Verdict {

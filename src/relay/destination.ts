@@ -30,6 +30,22 @@ export type Addresses =
   | { readonly kind: 'addresses'; readonly addresses: readonly string[] }
   | { readonly kind: 'none'; readonly status: EnhancedStatusCode; readonly diagnostic: string }
 
+/** What recipients are queued under: their domain, and the pool of addresses that their sender's mail leaves from. */
+export function destinationFor(domain: string, pool: string): string {
+  return pool === '' ? domain : `${domain}@${pool}`
+}
+
+export function domainOf(destination: string): string {
+  const at = destination.lastIndexOf('@')
+  return at < 0 ? destination : destination.slice(0, at)
+}
+
+/** '' where there is none. */
+export function poolOf(destination: string): string {
+  const at = destination.lastIndexOf('@')
+  return at < 0 ? '' : destination.slice(at + 1)
+}
+
 /** The resolver, and whether what it says of DNSSEC can be believed. */
 export interface Lookup {
   readonly resolver: Pick<Resolver, 'mx' | 'addresses'>
@@ -38,24 +54,24 @@ export interface Lookup {
 }
 
 /**
- * @param destination a domain in lower case with A-labels, or an address literal
+ * @param domain in lower case with A-labels, or an address literal
  * @param self our own name: an MX that is us, and all that are no better, would be a loop (RFC 5321 §5.1)
  */
 export async function route(
-  destination: string,
+  domain: string,
   { resolver, trusted }: Lookup,
   self: string,
   random: () => number,
 ): Promise<Route> {
-  if (isAddressLiteral(destination)) {
-    const address = addressOfLiteral(destination)
-    if (address === null) return none('5.1.2', `${destination} is an address literal of no kind we can reach`)
+  if (isAddressLiteral(domain)) {
+    const address = addressOfLiteral(domain)
+    if (address === null) return none('5.1.2', `${domain} is an address literal of no kind we can reach`)
     return {
       kind: 'hosts',
-      hosts: [{ name: destination, found: 'literal', preference: 0, addresses: [address] }],
+      hosts: [{ name: domain, found: 'literal', preference: 0, addresses: [address] }],
     }
   }
-  const found = mailHosts(destination, await resolver.mx(destination), random)
+  const found = mailHosts(domain, await resolver.mx(domain), random)
   switch (found.kind) {
     case 'no domain':
       return none('5.1.2', found.reason)
@@ -71,7 +87,7 @@ export async function route(
       return found satisfies never
   }
   const hosts = betterThanOwn(found.hosts, exchange => exchange.toLowerCase() === self.toLowerCase())
-  if (hosts.length === 0) return none('5.4.6', `mail for ${destination} loops back to us: ${self} is its MX`)
+  if (hosts.length === 0) return none('5.4.6', `mail for ${domain} loops back to us: ${self} is its MX`)
   const byMx = found.authenticated && trusted ? 'authenticated' : 'unauthenticated'
   return {
     kind: 'hosts',

@@ -2,6 +2,7 @@
 
 import type { Category } from '../config/replies.ts'
 import type { ConnectionError } from '../net/connection.ts'
+import type { WireError } from '../net/wire.ts'
 import type { Evidence } from '../queue/queue.ts'
 import { formatReply, type Reply } from '../smtp/reply.ts'
 import type { PeerPromises } from './notice.ts'
@@ -55,6 +56,11 @@ export function fromConnectionError(error: ConnectionError): Verdict {
   const status = never ? '5.3.2' : temporary(error.reply?.status ?? STATUS[error.code])
   const { reply } = error
   return { action: 'next', status, diagnostic: error.message, ...(reply === null ? {} : { reply }) }
+}
+
+/** No connection to an address. */
+export function fromWireError(error: WireError): Verdict {
+  return { action: 'next', status: STATUS[error.code], diagnostic: `connect: ${error.message}` }
 }
 
 /** The same, with what the rules know of the reply: a host that turns us away does not fail a message. */

@@ -10,25 +10,31 @@ import { readPem, readSecret } from '../config/file.ts'
 import { readReplies } from '../config/replies.ts'
 import type { Config } from '../config/schema.ts'
 import { readShaping } from '../config/shaping.ts'
+import { readSources } from '../config/sources.ts'
 import { follow } from '../directory/repository.ts'
 import { openHooks } from '../hooks/hooks.ts'
 import { hopSession } from '../net/hop.ts'
 import { listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
+import { Networks, UNREACHABLE } from '../net/networks.ts'
 import { Peer } from '../net/peer.ts'
 import { Resolver } from '../net/resolver.ts'
 import { TlsAcceptor } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
 import { openEmbedded } from '../queue/embedded/embedded.ts'
+import { openEmbeddedShelf } from '../queue/embedded/shelf.ts'
 import { openMemory } from '../queue/memory/memory.ts'
+import { openMemoryShelf } from '../queue/memory/shelf.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
 import { deliver } from './deliver.ts'
 import { areTrusted } from './destination.ts'
+import { HostMemory } from './reach/host-memory.ts'
 import { Scheduler } from './scheduler.ts'
 import { RelaySession } from './session.ts'
 import { Settler } from './settle.ts'
 import { shaper, usualShape } from './shaping.ts'
 import { Sites } from './site/sites.ts'
+import { DayCounts, Sources } from './sources.ts'
 
 const BUDGET_OCTETS = 512 * 1024 * 1024
 const MAX_CONNECTIONS = 1000
@@ -45,7 +51,10 @@ export async function startRelay(config: Config, log: Log) {
   const follower = await follow({ ...directory, clone: relay.clone, domain, log })
   const hooks = await openHooks(config, 'relay', () => follower.refresh(), log)
   const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
+  const shelf = relay.engine === 'memory' ? openMemoryShelf() : await openEmbeddedShelf(relay.spool)
   const resolver = new Resolver({ servers: relay.resolver })
+  const counts = await DayCounts.open(shelf, Date.now())
+  const sources = new Sources(readSources(relay.sources), relay.hostname, counts, Date.now)
   const shapeOf = shaper(readShaping(relay.shaping), usualShape(relay.concurrency))
   const sites = new Sites({ shapeOf, now: Date.now, unpark: destination => queue.unpark(destination) })
   const settler = new Settler(queue, log)
@@ -74,6 +83,10 @@ export async function startRelay(config: Config, log: Log) {
     settler,
     signer,
     replies: readReplies(relay.replies),
+    sources,
+    memory: new HostMemory(Date.now),
+    unreachable: UNREACHABLE,
+    privateNetworks: new Networks(relay.privateNetworks),
     hostname: relay.hostname,
     postmaster: config.postmaster,
     smtpPort: relay.smtpPort,
@@ -92,6 +105,7 @@ export async function startRelay(config: Config, log: Log) {
     directory: () => follower.current(),
     budget: new Budget(BUDGET_OCTETS),
     expireMs: relay.expireMs,
+    sources,
     now: Date.now,
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
     wake: () => scheduler.wake(),
@@ -132,6 +146,7 @@ export async function startRelay(config: Config, log: Log) {
       signer.close()
       resolver.close()
       await queue.close()
+      await shelf.close()
       await follower.close()
       log.event('stopped')
     },

@@ -34,6 +34,7 @@ async function queued(
     queue,
     directory: () => ({ ...DIRECTORY, targets }),
     budget: new Budget(1000),
+    sources: { poolFor: () => '' },
     expireMs: EXPIRE_MS,
     now: () => nowMs,
     random: octets => new Uint8Array(octets),

@@ -11,7 +11,9 @@ import { normalizeDomain } from '../smtp/domain.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
 import { formatPath, type ReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
+import { destinationFor } from './destination.ts'
 import { EXPANDED, type Expansion, expand } from './expand.ts'
+import type { Sources } from './sources.ts'
 import { releasedMs } from './times.ts'
 
 export interface Surroundings {
@@ -20,6 +22,7 @@ export interface Surroundings {
   readonly directory: () => Directory
   readonly budget: Budget
   readonly expireMs: number
+  readonly sources: Pick<Sources, 'poolFor'>
   readonly now: () => number
   readonly random: (octets: number) => Uint8Array
   /** Something was queued. */
@@ -42,7 +45,7 @@ export class RelaySession extends HopSession {
 
   /** A crash before `put` resolves: nobody was told 250, the client sends again. After: the queue goes on with it. */
   protected override async decide(message: HopMessage): Promise<Reply> {
-    const { queue, now, expireMs, log, wake } = this.#around
+    const { queue, now, expireMs, sources, log, wake } = this.#around
     const { xptt, parameters, reversePath, content, mailMs: arrivedMs } = message
     const { id } = xptt
     const startedMs = now()
@@ -62,7 +65,7 @@ export class RelaySession extends HopSession {
       arrivedMs,
       dueMs,
       expiresMs: dueMs + expireMs,
-      recipients: queuedOf(expansion, reversePath),
+      recipients: queuedOf(expansion, reversePath, sources.poolFor(reversePath)),
     }
     try {
       const outcome = await queue.put(queued, content)
@@ -95,14 +98,20 @@ export class RelaySession extends HopSession {
 }
 
 /** Nobody is told of what becomes of a message from the null reverse-path (RFC 3461 §5.2). */
-function queuedOf({ recipients, expanded }: Expansion, reversePath: ReversePath): NewRecipient[] {
+function queuedOf(
+  { recipients, expanded }: Expansion,
+  reversePath: ReversePath,
+  pool: string,
+): NewRecipient[] {
   const queue = ({ forwardPath: mailbox, ...wishes }: EnvelopeRecipient, destination: string) => ({
     ...wishes,
     mailbox,
     destination,
   })
   return [
-    ...recipients.map(recipient => queue(recipient, normalizeDomain(recipient.forwardPath.domain))),
+    ...recipients.map(recipient =>
+      queue(recipient, destinationFor(normalizeDomain(recipient.forwardPath.domain), pool)),
+    ),
     ...(reversePath === null ? [] : expanded.map(recipient => queue(recipient, EXPANDED))),
   ]
 }

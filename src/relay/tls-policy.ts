@@ -109,7 +109,7 @@ export function objectionToFailure(policy: TlsPolicy, error: ConnectionError): O
 }
 
 /** The network's doing, and not that of what was said over it. */
-function isInterrupted(cause: unknown): boolean {
+export function isInterrupted(cause: unknown): boolean {
   if (!(cause instanceof WireError)) return false
   const { code, message, cause: reason } = cause
   if (code === 'timeout' || message === 'closed by the peer') return true

@@ -86,6 +86,7 @@ function settings(paths: Paths, ports: Ports): Settings {
       signer: at(ports.signer),
       resolver: [at(ports.dns)],
       smtp_port: ports.internet,
+      private_networks: ['127.0.0.0/8'],
       // Real servers wait longer; here one wants to see it happen.
       retry: ['2s', '5s', '15s', '30s', '1m'],
       expire: '10m',

@@ -217,6 +217,7 @@ function tomlOf(
       `listen = "127.0.0.1:${port.relay}"`,
       `signer = "127.0.0.1:${port.signer}"`,
       `resolver = ["127.0.0.1:${dnsPort}"]`,
+      `private_networks = ["127.0.0.0/8", "::1"]`,
       ...(options.smtpPort === undefined ? [] : [`smtp_port = ${options.smtpPort}`]),
     ],
   }

@@ -4,15 +4,19 @@
  */
 
 import { readReplies } from '../../src/config/replies.ts'
+import type { SourceRule } from '../../src/config/sources.ts'
 import type { DnsAnswer } from '../../src/dns/answer.ts'
 import type { Mx } from '../../src/dns/rdata.ts'
+import { Networks, UNREACHABLE } from '../../src/net/networks.ts'
 import type { Fields, Log } from '../../src/observe/event.ts'
 import { openMemory } from '../../src/queue/memory/memory.ts'
 import type { Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
 import { type Delivery, deliver } from '../../src/relay/deliver.ts'
+import { HostMemory } from '../../src/relay/reach/host-memory.ts'
 import { Settler } from '../../src/relay/settle.ts'
 import { SHAPE } from '../../src/relay/site/shape.ts'
 import { Sites } from '../../src/relay/site/sites.ts'
+import { Sources } from '../../src/relay/sources.ts'
 import { releasedMs } from '../../src/relay/times.ts'
 import type { Envelope } from '../../src/smtp/envelope.ts'
 import { TIMEOUTS } from '../../src/smtp/limits.ts'
@@ -53,6 +57,9 @@ export interface SimulationOptions {
   /** To stand between the relay and its queue. */
   readonly around?: (queue: Queue) => Queue
   readonly content?: string
+  readonly sources?: readonly SourceRule[]
+  /** 127.0.0.0/8 when not given. */
+  readonly privateNetworks?: readonly string[]
 }
 
 export const ALICE = { localPart: 'Alice', domain: 'Example.ORG' }
@@ -77,6 +84,12 @@ export function simulate(options: SimulationOptions): Simulation {
     now: () => simulation.nowMs,
     unpark: destination => queue.unpark(destination),
   })
+  const sent = new Map<string, number>()
+  const counts = {
+    get: (source: string, day: number) => sent.get(`${source}/${day}`) ?? 0,
+    add: async (source: string, day: number) =>
+      void sent.set(`${source}/${day}`, counts.get(source, day) + 1),
+  }
   let ids = 0
   const simulation: Simulation = {
     queue,
@@ -147,6 +160,10 @@ export function simulate(options: SimulationOptions): Simulation {
       },
     },
     replies: readReplies(undefined),
+    sources: new Sources(options.sources ?? [], 'mail.example.org', counts, () => simulation.nowMs),
+    memory: new HostMemory(() => simulation.nowMs),
+    unreachable: UNREACHABLE,
+    privateNetworks: new Networks(options.privateNetworks ?? ['127.0.0.0/8']),
     hostname: 'mail.example.org',
     postmaster: 'postmaster@example.org',
     smtpPort: options.smtpPort,

@@ -43,6 +43,18 @@ export function relayTable(base: Base) {
         description: 'What some replies mean, before the rules that come with ptt: docs/replies.md.',
         examples: ['replies.toml'],
       }),
+    sources: pathFrom(base.folder)
+      .exactOptional()
+      .meta({
+        description:
+          'The addresses that mail leaves from, in pools. Not set: what the system chooses. docs/sources.md.',
+        examples: ['sources.toml'],
+      }),
+    privateNetworks: list(text(kind.network), 'a list of networks', 'write for example ["10.0.0.0/8"]')
+      .prefault([])
+      .describe(
+        'Private and loopback networks where mail may go all the same; an MX there is refused otherwise, for it is a mistake or a trap.',
+      ),
     retryMs: list(text(kind.duration), 'a list of durations', 'write for example ["5m", "1h", "4h"]')
       .refine(times => times.length > 0, 'is empty: write for example ["5m", "1h", "4h"]')
       .prefault(['5m', '10m', '20m', '40m', '1h', '2h', '4h'])

@@ -5,17 +5,19 @@
 
 import type { Connection } from '../../net/connection.ts'
 import { roomFor } from '../../net/transaction.ts'
+import type { Candidate } from '../reach/candidates.ts'
+import type { Source } from '../reach/source.ts'
 import type { TlsPolicy } from '../tls-policy.ts'
 import type { Shape } from './shape.ts'
 
 /** A connection that is kept, with who is at the other end. */
 export interface Link {
   readonly connection: Connection
-  /** The MX's name. */
-  readonly host: string
+  readonly candidate: Candidate
   /** `host [address]` */
   readonly remote: string
   readonly policy: TlsPolicy
+  readonly source: Source
   /** Whether REQUIRETLS is said here, for messages that ask for it. */
   readonly requireTls: boolean
   messages: number

@@ -1,0 +1,54 @@
+/** In which order the addresses of the hosts of one preference are tried. Pure. */
+
+import type { Target } from '../../net/race.ts'
+import type { MailHost } from '../destination.ts'
+import type { Source } from './source.ts'
+
+export interface Candidate extends Target {
+  readonly host: MailHost
+  /** `host [address]` */
+  readonly remote: string
+}
+
+export interface Reachable {
+  readonly host: MailHost
+  readonly addresses: readonly string[]
+}
+
+/**
+ * Hosts as they come (they were shuffled, RFC 5321 §5.1); of the addresses IPv6 first and the families in turn (RFC 8305 §4),
+ * so that a family that leads nowhere costs one attempt; those that did not answer lately last.
+ * @param source what we send from: a family that it has no address of is left out
+ */
+export function candidatesOf(
+  reachable: readonly Reachable[],
+  source: Source,
+  port: number,
+  isDead: (address: string) => boolean,
+): Candidate[] {
+  const all = reachable.flatMap(({ host, addresses }) =>
+    inTurn(addresses).flatMap((address): Candidate[] => {
+      const localAddress = isIpv6(address) ? source.ipv6 : source.ipv4
+      if (localAddress === null) return []
+      const from = localAddress === undefined ? {} : { localAddress }
+      return [{ host, address, port, remote: `${host.name} [${address}]`, ...from }]
+    }),
+  )
+  const [dead = [], alive = []] = [
+    all.filter(one => isDead(one.address)),
+    all.filter(one => !isDead(one.address)),
+  ]
+  return [...alive, ...dead]
+}
+
+function inTurn(addresses: readonly string[]): string[] {
+  const six = addresses.filter(isIpv6)
+  const four = addresses.filter(address => !isIpv6(address))
+  return Array.from({ length: Math.max(six.length, four.length) }, (_, n) => [six[n], four[n]])
+    .flat()
+    .filter(address => address !== undefined)
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':')
+}

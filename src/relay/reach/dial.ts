@@ -1,0 +1,133 @@
+/** From a wire to a link: greeted, under the TLS that the policy wants, with what is known to work where TLS fails. */
+
+import { Connection, ConnectionError, explain, type GreetOptions } from '../../net/connection.ts'
+import { reducedTls } from '../../net/mx-tls.ts'
+import { Wire } from '../../net/wire.ts'
+import type { Log } from '../../observe/event.ts'
+import type { Timeouts } from '../../smtp/limits.ts'
+import { fromConnectionError, type Verdict } from '../outcome.ts'
+import type { Link } from '../site/links.ts'
+import {
+  isInterrupted,
+  type Objection,
+  objectionToFailure,
+  objectionToPeer,
+  saysRequireTls,
+  type TlsPolicy,
+  wishFor,
+} from '../tls-policy.ts'
+import type { Candidate } from './candidates.ts'
+import type { HostMemory } from './host-memory.ts'
+import type { Source } from './source.ts'
+
+export interface Dialling {
+  readonly smtpPort: number
+  readonly connectMs: number
+  readonly timeouts: Timeouts
+  readonly now: () => number
+}
+
+/** No link. `silent`: nobody was there to speak to; else it is we who will not speak to who was there. */
+export interface Refusal {
+  readonly verdict: Verdict
+  readonly silent: boolean
+}
+
+/** A link as far as EHLO, in clear text where TLS fails and the policy allows that; or why there is none. */
+export async function greet(
+  candidate: Candidate,
+  wire: Wire,
+  { policy, source }: { readonly policy: TlsPolicy; readonly source: Source },
+  dialling: Dialling & { readonly memory: HostMemory },
+  log: Log,
+): Promise<Link | Refusal> {
+  const { host, remote } = candidate
+  try {
+    const connection = await connect(candidate, wire, policy, source, dialling, log)
+    const objection = objectionToPeer(policy, connection)
+    if (objection !== null) {
+      // RFC 8689 §4.2.1: "the client MUST issue a QUIT", and go on to the next host.
+      connection.quit()
+      return { verdict: fromObjection(objection), silent: false }
+    }
+    const requireTls = saysRequireTls(policy, host, connection)
+    return {
+      connection,
+      candidate,
+      remote,
+      policy,
+      source,
+      requireTls,
+      messages: 0,
+      openedMs: dialling.now(),
+    }
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) throw error
+    const objection = objectionToFailure(policy, error)
+    return objection === null
+      ? { verdict: fromConnectionError(error), silent: true }
+      : { verdict: fromObjection(objection), silent: false }
+  }
+}
+
+export function fromObjection({ status, diagnostic }: Objection): Verdict {
+  return { action: 'next', status, diagnostic }
+}
+
+/**
+ * With TLS; where the handshake breaks off, once more with a smaller ClientHello, which middleboxes let pass that stumble
+ * over the size that post-quantum keys give it; then, where the policy allows it, in clear text.
+ */
+async function connect(
+  candidate: Candidate,
+  wire: Wire,
+  policy: TlsPolicy,
+  source: Source,
+  dialling: Dialling & { readonly memory: HostMemory },
+  log: Log,
+): Promise<Connection> {
+  const { host, remote } = candidate
+  const { timeouts, memory } = dialling
+  const options: GreetOptions = { hostname: source.hostname, timeouts, tls: wishFor(policy, host.name) }
+  const inClear: GreetOptions = { ...options, tls: { mode: 'none' } }
+  if (policy.clearText && memory.hasBrokenTls(host.name)) return Connection.over(wire, inClear)
+  let failure: ConnectionError
+  try {
+    return await Connection.over(wire, options)
+  } catch (error) {
+    if (!(error instanceof ConnectionError) || error.code !== 'tls') throw error
+    failure = error
+  }
+  if (isInterrupted(failure.cause) && options.tls.mode !== 'none') {
+    log.event('attempt', {
+      remote,
+      tls: 'broken off, now with a smaller ClientHello',
+      because: failure.message,
+    })
+    const tls = { ...options.tls, options: reducedTls(options.tls.options) }
+    try {
+      return await Connection.over(await reconnect(candidate, dialling), { ...options, tls })
+    } catch (error) {
+      if (!(error instanceof ConnectionError) || error.code !== 'tls') throw error
+      failure = error
+    }
+  }
+  if (!policy.clearText) throw failure
+  const because = `${failure.message}; ${policy.reason}`
+  log.event('attempt', { remote, tls: 'failed, now in clear text', because })
+  const connection = await Connection.over(await reconnect(candidate, dialling), inClear)
+  memory.tlsFailed(host.name)
+  return connection
+}
+
+async function reconnect(
+  { address: host, port, localAddress }: Candidate,
+  dialling: Dialling,
+): Promise<Wire> {
+  const from = localAddress === undefined ? {} : { localAddress }
+  try {
+    return await Wire.connect({ host, port, timeoutMs: dialling.connectMs, ...from })
+  } catch (error) {
+    throw explain(error, 'connect')
+  }
+}

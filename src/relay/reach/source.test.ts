@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ConfigError } from '../../config/load.ts'
+import { readSources } from '../../config/sources.ts'
+import { dayLimit, poolFor, sourceFor } from './source.ts'
+
+function sourcesOf(toml: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'ptt-sources-'))
+  try {
+    writeFileSync(join(folder, 'sources.toml'), toml)
+    return readSources(join(folder, 'sources.toml'))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const RULES = sourcesOf(`
+[[source]]
+name = "a"
+addresses = ["192.0.2.1", "2001:db8::1"]
+hostname = "a.example.com"
+
+[[source]]
+name = "b"
+addresses = ["192.0.2.2"]
+weight = 3
+
+[[source]]
+name = "n1"
+pool = "news"
+addresses = ["192.0.2.3"]
+senders = ["news.example.com", "*.news.example.com"]
+
+[[source]]
+name = "n2"
+pool = "news"
+addresses = ["192.0.2.4"]
+since = 2026-11-01
+first_day = 100
+growth = 2
+until = 1000
+`)
+const ALL = () => null
+const ids = Array.from({ length: 4000 }, (_, n) => `01KAXE${n}`)
+
+test("sources: a sender's domain has a pool, the others the one without a name", () => {
+  assert.equal(poolFor(RULES, 'news.example.com'), 'news')
+  assert.equal(poolFor(RULES, 'a.news.example.com'), 'news')
+  assert.equal(poolFor(RULES, 'example.com'), '')
+  assert.equal(poolFor(RULES, null), '')
+})
+
+test('sources: without any the system chooses, and the relay has its own name', () => {
+  assert.deepEqual(sourceFor([], '', 'x', 'mail.example.com', ALL), {
+    name: '',
+    pool: '',
+    hostname: 'mail.example.com',
+    ipv4: undefined,
+    ipv6: undefined,
+  })
+})
+
+test('sources: a message always leaves from the same source, and weights share them out', () => {
+  const names = ids.map(id => sourceFor(RULES, '', id, 'mail.example.com', ALL)?.name)
+  assert.deepEqual(
+    names,
+    ids.map(id => sourceFor(RULES, '', id, 'mail.example.com', ALL)?.name),
+  )
+  const share = names.filter(name => name === 'b').length / names.length
+  assert.ok(share > 0.7 && share < 0.8, String(share))
+})
+
+test('sources: a source that leaves the pool moves only what it had', () => {
+  const without = RULES.filter(({ name }) => name !== 'a')
+  for (const id of ids) {
+    if (sourceFor(RULES, '', id, 'm', ALL)?.name === 'b')
+      assert.equal(sourceFor(without, '', id, 'm', ALL)?.name, 'b')
+  }
+})
+
+test('sources: a source has its name and its addresses; a family it lacks is not used', () => {
+  const a = RULES.slice(0, 1)
+  assert.deepEqual(sourceFor(a, '', 'x', 'mail.example.com', ALL), {
+    name: 'a',
+    pool: '',
+    hostname: 'a.example.com',
+    ipv4: '192.0.2.1',
+    ipv6: '2001:db8::1',
+  })
+  assert.equal(sourceFor(RULES, 'news', 'x', 'm', ALL)?.ipv6, null)
+})
+
+test('sources: one that has had its share today leaves the rest to the others, and all together nothing', () => {
+  for (const id of ids.slice(0, 50)) {
+    const source = sourceFor(RULES, 'news', id, 'm', rule => (rule.name === 'n2' ? 0 : null))
+    assert.equal(source?.name, 'n1')
+  }
+  assert.equal(
+    sourceFor(RULES, 'news', 'x', 'm', () => 0),
+    null,
+  )
+})
+
+const days: [date: string, limit: number | null][] = [
+  ['2026-10-31T23:59:59Z', 0],
+  ['2026-11-01T00:00:00Z', 100],
+  ['2026-11-01T23:59:59Z', 100],
+  ['2026-11-02T00:00:00Z', 200],
+  ['2026-11-04T12:00:00Z', 800],
+  ['2026-11-05T00:00:00Z', null],
+  ['2027-11-05T00:00:00Z', null],
+]
+for (const [date, limit] of days) {
+  test(`sources: warm-up on ${date}: ${limit ?? 'over'}`, () => {
+    const rule = RULES.find(({ name }) => name === 'n2')
+    assert.ok(rule)
+    assert.equal(dayLimit(rule, Date.parse(date)), limit)
+  })
+}
+
+const broken: [name: string, toml: string, complaint: RegExp][] = [
+  ['two of a family', 'name = "a"\naddresses = ["192.0.2.1", "192.0.2.2"]', /write one IPv4 address/],
+  ['a name for an address', 'name = "a"\naddresses = ["mail.example.com"]', /is not an IP address/],
+  [
+    'half a warm-up',
+    'name = "a"\naddresses = ["192.0.2.1"]\nfirst_day = 5',
+    /wants both first_day and since/,
+  ],
+  ['no addresses', 'name = "a"', /source\.addresses: is missing/],
+]
+for (const [name, toml, complaint] of broken) {
+  test(`sources: ${name} is told`, () => {
+    assert.throws(
+      () => sourcesOf(`[[source]]\n${toml}\n`),
+      (error: unknown) => error instanceof ConfigError && complaint.test(error.message),
+    )
+  })
+}

@@ -1,0 +1,86 @@
+/** The addresses that mail leaves from, and what those that are being warmed up have sent today. */
+
+import type { SourceRule } from '../config/sources.ts'
+import type { Message } from '../queue/queue.ts'
+import type { Shelf } from '../queue/shelf.ts'
+import { normalizeDomain } from '../smtp/domain.ts'
+import type { ReversePath } from '../smtp/path.ts'
+import { poolOf } from './destination.ts'
+import { dayLimit, poolFor, type Source, sourceFor } from './reach/source.ts'
+
+const DAY_MS = 24 * 3600_000
+
+/** What sources have sent on a day (days since 1970, UTC). Counted in memory, and kept on the shelf over a restart. */
+export class DayCounts {
+  readonly #shelf: Shelf
+  readonly #counts: Map<string, number>
+
+  private constructor(shelf: Shelf, counts: Map<string, number>) {
+    this.#shelf = shelf
+    this.#counts = counts
+  }
+
+  static async open(shelf: Shelf, nowMs: number): Promise<DayCounts> {
+    const facts = await shelf.list(KIND, { nowMs, limit: MAX_COUNTS })
+    const counts = facts.map(({ key, value }) => [key, typeof value === 'number' ? value : 0] as const)
+    return new DayCounts(shelf, new Map(counts))
+  }
+
+  get(source: string, day: number): number {
+    return this.#counts.get(keyOf(source, day)) ?? 0
+  }
+
+  /** Rejects when it could not be kept; it is counted all the same. */
+  async add(source: string, day: number): Promise<void> {
+    const key = keyOf(source, day)
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
+    await this.#shelf.add(key, 1, (day + KEPT_DAYS) * DAY_MS)
+  }
+}
+
+const KIND = 'sent/'
+const KEPT_DAYS = 3
+const MAX_COUNTS = 10_000
+
+function keyOf(source: string, day: number): string {
+  return `${KIND}${source}/${day}`
+}
+
+export class Sources {
+  readonly #rules: readonly SourceRule[]
+  readonly #hostname: string
+  readonly #counts: Pick<DayCounts, 'get' | 'add'>
+  readonly #now: () => number
+
+  constructor(
+    rules: readonly SourceRule[],
+    hostname: string,
+    counts: Pick<DayCounts, 'get' | 'add'>,
+    now: () => number,
+  ) {
+    this.#rules = rules
+    this.#hostname = hostname
+    this.#counts = counts
+    this.#now = now
+  }
+
+  /** The pool of a sender's mail; '' for the one of everybody else. */
+  poolFor(reversePath: ReversePath): string {
+    return poolFor(this.#rules, reversePath === null ? null : normalizeDomain(reversePath.domain))
+  }
+
+  /** Where a message leaves from; null: from nowhere until tomorrow. */
+  sourceOf(message: Pick<Message, 'id'>, destination: string): Source | null {
+    const day = Math.floor(this.#now() / DAY_MS)
+    return sourceFor(this.#rules, poolOf(destination), message.id, this.#hostname, rule => {
+      const limit = dayLimit(rule, this.#now())
+      return limit === null ? null : limit - this.#counts.get(rule.name, day)
+    })
+  }
+
+  /** A message was given to somebody. Rejects when the count could not be kept. */
+  async sent({ name }: Source): Promise<void> {
+    if (this.#rules.some(rule => rule.name === name && rule.warmUp !== undefined))
+      await this.#counts.add(name, Math.floor(this.#now() / DAY_MS))
+  }
+}
