@@ -6,6 +6,7 @@ import type { User } from '../directory/directory.ts'
 import { type EditOptions, readRepository } from '../directory/edit.ts'
 import { makeVerifier, type Verifier } from '../directory/password.ts'
 import { addUser, type Done, removeUser, setPassword } from '../directory/users.ts'
+import { formatMailbox } from '../smtp/path.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { readNewPassword } from './read-password.ts'
 import { editOptions, formatColumns, NAME, reportCommit, TAKES_EFFECT } from './repository.ts'
@@ -120,7 +121,7 @@ function table(users: readonly User[]): string {
       suspended === undefined ? 'active' : 'suspended',
       verifier.scheme === 'SCRAM-SHA-256' ? `SCRAM-SHA-256, ${verifier.iterations}` : 'BLAKE2B-512, weak',
       senders.filter(sender => sender !== name).join(' ') || '-',
-      targets.map(target => `${target.localPart}@${target.domain}`).join(' ') || '-',
+      targets.map(formatMailbox).join(' ') || '-',
     ])
   return formatColumns([['USER', 'STATE', 'PASSWORD', 'MAY ALSO SEND AS', 'TARGETS'], ...rows])
 }

@@ -1,6 +1,6 @@
 /** Where mail for our own mailboxes goes: targets of users and aliases, followed to their end. */
 
-import type { Mailbox } from '../smtp/path.ts'
+import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import { foldMailbox } from './may-send.ts'
 import type { Problem } from './problem.ts'
 
@@ -62,6 +62,5 @@ export function unendingTargets(targets: Targets): Problem[] {
 }
 
 function addressOf(mailbox: Mailbox): string {
-  const { localPart, domain } = foldMailbox(mailbox)
-  return `${localPart}@${domain}`
+  return formatMailbox(foldMailbox(mailbox))
 }

@@ -3,7 +3,7 @@
 import { type Change, EditError, type EditOptions, edit, type Files } from './edit.ts'
 import { localPartOf, mailboxOf, placeOf } from './layout.ts'
 import { foldMailbox } from './may-send.ts'
-import { addressOf, folderOf, mailboxNamed, requireDomain } from './names.ts'
+import { addressOf, folderOf, mailboxNamed, newMailboxNamed, requireDomain } from './names.ts'
 import { keysIn, listIn, setKey, type TomlValue } from './toml-edit.ts'
 
 export interface Aliased {
@@ -28,6 +28,7 @@ export async function addAlias(
     const file = fileOf(files, mailbox.domain)
     path = file.path
     const key = keyOf(file.text, mailbox.localPart)
+    if (!keysIn(file.text).includes(key)) newMailboxNamed(name, options.domain)
     const there = listIn(file.text, key)
     const known = new Set(there.map(target => foldTarget(target, mailbox.domain)))
     const more = targets.filter(target => !known.has(foldTarget(target, mailbox.domain)))

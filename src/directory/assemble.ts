@@ -1,10 +1,10 @@
 /** The files of a commit, each read alone → one directory, or what is wrong between them. */
 
-import type { Mailbox } from '../smtp/path.ts'
+import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import { type Target, type Targets, targetsOf, unendingTargets } from './alias.ts'
 import type { Directory, User } from './directory.ts'
 import type { DomainRules, Entry, GroupEntry } from './entry.ts'
-import { domainOf } from './layout.ts'
+import { domainOf, mailboxCalled } from './layout.ts'
 import { foldLocalPart } from './may-send.ts'
 import type { Problem } from './problem.ts'
 
@@ -178,16 +178,16 @@ class CommitDirectory implements WholeDirectory {
   }
 
   user(name: string): User | undefined {
-    const at = name.lastIndexOf('@')
-    const localPart = foldLocalPart(at < 0 ? name : name.slice(0, at))
-    const domain = at < 0 ? this.#parts.domain : domainOf(name.slice(at + 1))
-    return this.#parts.users.get(`${localPart}@${domain}`)
+    const mailbox = mailboxCalled(name, this.#parts.domain)
+    return mailbox === null ? undefined : this.#parts.users.get(formatMailbox(mailbox))
   }
 
   targets(mailbox: Mailbox): readonly Mailbox[] | undefined {
     // RFC 5321 §4.5.1: <Postmaster> without a domain is the deployment's.
     const domain = mailbox.domain === '' ? this.#parts.domain : domainOf(mailbox.domain)
-    return targetsOf(this.#parts.targets, `${foldLocalPart(mailbox.localPart)}@${domain}`)
+    if (domain === null) return undefined
+    const localPart = foldLocalPart(mailbox.localPart)
+    return targetsOf(this.#parts.targets, formatMailbox({ localPart, domain }))
   }
 }
 

@@ -9,6 +9,7 @@
 import type { WholeDirectory } from './assemble.ts'
 import type { Clone } from './clone.ts'
 import { CommitReader } from './commit-reader.ts'
+import { compare, type Difference } from './compare.ts'
 import { GitError, type GitOptions, git } from './git.ts'
 import type { Blob } from './objects.ts'
 import { EditError, fetchHead, inPassingClone, type RepositoryOptions, TIMEOUT_MS } from './passing-clone.ts'
@@ -87,6 +88,18 @@ export async function edit(
   })
 }
 
+/** What `change` would make of the directory: refused for the same reasons, and nothing is committed. */
+export async function rehearse(
+  options: RepositoryOptions,
+  change: (files: Files) => readonly Change[],
+): Promise<Difference[]> {
+  return inPassingClone(options, async clone => {
+    const before = await snapshot(clone, await fetchHead(clone))
+    const changes = change(filesOf(before))
+    return compare(await check(options, before, []), await check(options, before, changes))
+  })
+}
+
 interface Snapshot {
   readonly blobs: readonly Blob[]
   readonly contents: ReadonlyMap<string, Buffer>
@@ -108,7 +121,7 @@ async function check(
   { domain }: EditOptions,
   { blobs, contents }: Snapshot,
   changes: readonly Change[],
-): Promise<void> {
+): Promise<WholeDirectory> {
   const texts = new Map<string, Buffer>()
   const written = changes.flatMap(([path, text]): Blob[] => {
     if (text === null) return []
@@ -118,7 +131,7 @@ async function check(
   })
   const kept = blobs.filter(({ path }) => !changes.some(([changed]) => changed === path))
   try {
-    await new Reader(domain).read('', [...kept, ...written], async oids =>
+    return await new Reader(domain).read('', [...kept, ...written], async oids =>
       oids.map(oid => texts.get(oid) ?? contents.get(oid) ?? Buffer.alloc(0)),
     )
   } catch (error) {

@@ -1,6 +1,6 @@
 /** One file of the repository, read: what it says of a user, a group, a domain or its aliases. */
 
-import type { Mailbox } from '../smtp/path.ts'
+import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import { type Target, targetAt } from './alias.ts'
 import type { DayLimits, User, UserLimits } from './directory.ts'
 import { localPartOf, placeOf } from './layout.ts'
@@ -71,7 +71,7 @@ export class EntryParser {
       case 'group':
         return made(schema.group(path, text), ({ value, lines }) => {
           const memberLines = value.members.map((_, index) => lineAt(text, lines, ['members', index]))
-          const name = `${place.localPart}@${domain}`
+          const name = formatMailbox({ localPart: place.localPart, domain })
           return {
             kind: 'group',
             domain,
@@ -118,7 +118,7 @@ function userOf(
   { password, app_passwords, senders, targets, limits, suspended }: UserFile,
   lines: Success<unknown>['lines'],
 ): Entry {
-  const name = `${localPart}@${domain}`
+  const name = formatMailbox({ localPart, domain })
   const own = senders.includes(name) ? senders : [name, ...senders]
   const user: User = {
     ...{ name, localPart, domain, ...password, senders: own, targets },
@@ -137,7 +137,7 @@ function aliasesOf(file: string, domain: string, read: Parsed<Record<string, Mai
     const line = read.lines.get(key) ?? 1
     const localPart = localPartOf(key)
     if (localPart === null) problems.push({ file, line, rule: `${JSON.stringify(key)} is not a local-part` })
-    else aliases.push({ name: `${localPart}@${domain}`, target: targetAt(to, file, line) })
+    else aliases.push({ name: formatMailbox({ localPart, domain }), target: targetAt(to, file, line) })
   }
   return problems.length > 0
     ? { ok: false, problems }

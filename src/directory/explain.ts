@@ -1,6 +1,6 @@
 /** Why a user may or may not send as somebody: the rule, and the file, line and commit it stands in. */
 
-import type { ReversePath } from '../smtp/path.ts'
+import { formatMailbox, parseMailbox, type ReversePath } from '../smtp/path.ts'
 import type { WholeDirectory } from './assemble.ts'
 import type { Clone } from './clone.ts'
 import { type CommitInfo, commitOfLine } from './commit-info.ts'
@@ -80,9 +80,9 @@ async function decide(
     return { allowed: false, rule: decision.reason, at: { file: own.file, line: line('senders') } }
   if (reversePath === null)
     return { allowed: true, rule: 'the null reverse-path is for everybody (RFC 6409 §3.2)', at: null }
-  const { localPart, domain: of } = foldMailbox(reversePath)
-  const address = `${localPart}@${of}`
-  const matching = (pattern: string) => pattern === address || pattern === `*@${of}`
+  const folded = foldMailbox(reversePath)
+  const address = formatMailbox(folded)
+  const matching = (pattern: string) => pattern === address || pattern === `*@${folded.domain}`
   if (address === user.name)
     return { allowed: true, rule: 'the own address', at: { file: own.file, line: 1 } }
   const index = own.senders.findIndex(matching)
@@ -96,8 +96,7 @@ async function decide(
     const member = group.members.indexOf(user.name)
     const sender = group.senders.findIndex(matching)
     if (member < 0 || (group.name !== address && sender < 0)) continue
-    const at = group.name.lastIndexOf('@')
-    const mailbox = { localPart: group.name.slice(0, at), domain: group.name.slice(at + 1) }
+    const mailbox = parseMailbox(group.name, { utf8: true })
     const { file, text, lines } = await files.of('group', mailbox, domain)
     const path = group.name === address ? ['members', member] : ['senders', sender]
     const rule =
@@ -142,6 +141,6 @@ class Sources {
             : schema.original(file, text)
       if (read.ok) return { file, text, lines: read.lines, senders: read.value.senders }
     }
-    throw new Error(`no file has ${localPart}@${domain}`)
+    throw new Error(`no file has ${formatMailbox({ localPart, domain })}`)
   }
 }

@@ -1,8 +1,7 @@
 /** The values that may stand in a file of the repository; what senders and bare local-parts mean depends on its domain. */
 
 import { z } from 'zod'
-import { normalizeDomain } from '../smtp/domain.ts'
-import type { Mailbox } from '../smtp/path.ts'
+import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import type { AppPassword, DayLimits, UserLimits } from './directory.ts'
 import { mailboxOf } from './layout.ts'
 import { foldMailbox } from './may-send.ts'
@@ -116,7 +115,7 @@ export function senders(domain: string) {
           context,
           `${JSON.stringify(text)} is outside ${domain}: a sender is in the folder's domain or beneath it`,
         )
-      return `${any ? '*' : folded.localPart}@${folded.domain}`
+      return any ? `*@${folded.domain}` : formatMailbox(folded)
     }),
   )
 }
@@ -128,7 +127,7 @@ export function members(domain: string) {
       const read = mailboxOf(text, domain)
       if (!read)
         return issue(context, `${JSON.stringify(text)} is not a user: write alice, or alice@${domain}`)
-      return `${foldMailbox(read).localPart}@${normalizeDomain(read.domain)}`
+      return formatMailbox(foldMailbox(read))
     }),
   )
 }

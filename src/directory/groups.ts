@@ -2,7 +2,7 @@
 
 import { EditError, type EditOptions, edit } from './edit.ts'
 import { pathOfGroup } from './layout.ts'
-import { addressOf, mailboxNamed, pathNow, requireDomain, userPath } from './names.ts'
+import { addressOf, mailboxNamed, newMailboxNamed, pathNow, requireDomain, userPath } from './names.ts'
 import { Schema } from './schema.ts'
 import { listIn } from './toml-edit.ts'
 import { changed } from './users.ts'
@@ -29,11 +29,13 @@ export async function addMembers(
   const commit = await edit(options, `groups: Add ${users.map(addressOf).join(', ')} to ${group}`, files => {
     requireDomain(files, mailbox.domain, options.domain)
     for (const user of users) userPath(files, user, options.domain)
-    path = pathNow('group', files, mailbox, options.domain) ?? own
+    const now = pathNow('group', files, mailbox, options.domain)
+    if (now === null) newMailboxNamed(name, options.domain)
+    path = now ?? own
     const text = files.get(path) ?? `# ${group}\nmembers = []\n`
     const there = new Set(membersOf(path, text, mailbox.domain))
     const more = users.filter(user => !there.has(addressOf(user)))
-    const words = more.map(user => (user.domain === mailbox.domain ? user.localPart : addressOf(user)))
+    const words = more.map(user => addressOf(user.domain === mailbox.domain ? { ...user, domain: '' } : user))
     return [changed(path, text, 'members', [...listIn(text, 'members'), ...words])]
   })
   return { group, commit, path }

@@ -78,6 +78,17 @@ export function localPartOf(text: string): string | null {
   return mailbox && foldLocalPart(mailbox.localPart)
 }
 
+/**
+ * Whom people and programs mean by a name: `alice`, of the deployment's domain, `alice@example.com`, `al ice`,
+ * `"al ice"@example.com`. In the form the directory compares; `null` when no mailbox can have it.
+ */
+export function mailboxCalled(name: string, ourDomain: string): Mailbox | null {
+  const at = name.lastIndexOf('@')
+  const localPart = localPartOf(unquote(at < 0 ? name : name.slice(0, at)))
+  const domain = domainOf(at < 0 ? ourDomain : name.slice(at + 1))
+  return localPart === null || domain === null ? null : { localPart, domain }
+}
+
 /** A mailbox, where a local-part alone means one of `domain`; as it is written, or `null`. */
 export function mailboxOf(text: string, domain: string): Mailbox | null {
   try {

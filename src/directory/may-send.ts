@@ -1,16 +1,17 @@
 /** Which reverse-paths a user may give: his own address and what `senders` allows (RFC 6409 §6.1). */
 
 import { normalizeDomain } from '../smtp/domain.ts'
-import type { Mailbox } from '../smtp/path.ts'
+import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import type { MaySend } from './directory.ts'
 
 export const maySend: MaySend = (user, reversePath) => {
   // RFC 6409 §3.2: mail programs answer with it (read receipts, RFC 8098 §3), and it MUST NOT be refused for itself. Whose
   // message it is, its From says, which is held to the same patterns.
   if (reversePath === null) return { allowed: true }
-  const { localPart, domain } = foldMailbox(reversePath)
+  const folded = foldMailbox(reversePath)
+  const { localPart, domain } = folded
   if (localPart === user.localPart && domain === user.domain) return { allowed: true }
-  const address = `${localPart}@${domain}`
+  const address = formatMailbox(folded)
   if (user.senders.some(pattern => pattern === address || pattern === `*@${domain}`)) return { allowed: true }
   return { allowed: false, reason: `${user.name} may not send as ${address}` }
 }

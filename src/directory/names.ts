@@ -1,18 +1,29 @@
 /** Names as people write them on the command line, and where in the repository what they name is. */
 
-import type { Mailbox } from '../smtp/path.ts'
+import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import type { Files } from './edit.ts'
-import { domainOf, localPartOf, placeOf } from './layout.ts'
+import { domainOf, mailboxCalled, placeOf } from './layout.ts'
 import { EditError } from './passing-clone.ts'
 
 /** `alice`, of the deployment's domain, or `alice@example.com`. */
 export function mailboxNamed(name: string, ourDomain: string): Mailbox {
-  const at = name.lastIndexOf('@')
-  const localPart = localPartOf(at < 0 ? name : name.slice(0, at))
-  const domain = domainOf(at < 0 ? ourDomain : name.slice(at + 1))
-  if (localPart === null || domain === null)
-    throw new EditError(`${JSON.stringify(name)} is not a name: write alice, or alice@${ourDomain}`)
-  return { localPart, domain }
+  const mailbox = mailboxCalled(name, ourDomain)
+  if (mailbox !== null) return mailbox
+  throw new EditError(`${JSON.stringify(name)} is not a name: write alice, or alice@${ourDomain}`)
+}
+
+/**
+ * Of something new. RFC 5321 §4.1.2: who wants to receive mail should not have mailboxes whose local-part needs quotes;
+ * those that somebody has put into the repository otherwise are read all the same.
+ */
+export function newMailboxNamed(name: string, ourDomain: string): Mailbox {
+  const mailbox = mailboxNamed(name, ourDomain)
+  const address = addressOf(mailbox)
+  if (!address.startsWith('"')) return mailbox
+  const words = JSON.stringify(mailbox.localPart)
+  throw new EditError(
+    `${words} needs quotes in an address (${address}), which many programs do not take (RFC 5321 §4.1.2): choose a name without spaces, and with dots only between other characters`,
+  )
 }
 
 export function domainNamed(name: string): string {
@@ -22,8 +33,9 @@ export function domainNamed(name: string): string {
   return domain
 }
 
-export function addressOf({ localPart, domain }: Mailbox): string {
-  return `${localPart}@${domain}`
+/** `alice@example.com`, `"al ice"@example.com`: by which the directory knows it. */
+export function addressOf(mailbox: Mailbox): string {
+  return formatMailbox(mailbox)
 }
 
 /** The file of a user or a group, in whatever layout and case it is. */

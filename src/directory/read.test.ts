@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { formatMailbox, parseMailbox } from '../smtp/path.ts'
 import type { WholeDirectory } from './assemble.ts'
+import { maySend } from './may-send.ts'
 import type { Blob } from './objects.ts'
 import { formatVerifier, makeVerifier } from './password.ts'
 import { DirectoryError } from './problem.ts'
@@ -70,11 +71,45 @@ test('a folder a domain', async () => {
   assert.deepEqual(directory.user('bob')?.senders, ['bob@example.com', '*@news.example.com'])
 })
 
+test('a local-part that needs quotes, RFC 5321 §4.1.2', async () => {
+  const directory = await read({
+    '"John Doe"': original(),
+    'example.com/users/a..b.toml': user('senders = [\'"sales desk"\']'),
+    'example.com/groups/the team.toml': 'members = [\'"john doe"\', \'"a..b"@example.com\']',
+    'example.com/aliases.toml': '"help desk" = [\'"john doe"@example.com\', "x@elsewhere.example"]',
+  })
+  const names = ['"john doe"@example.com', '"a..b"@example.com']
+  assert.deepEqual([...directory.users.keys()], names)
+  assert.deepEqual(directory.groups.get('"the team"@example.com')?.members, names)
+  // As people type it, and as programs write it.
+  for (const name of ['john doe', 'John Doe@example.com', '"john doe"', '"John Doe"@EXAMPLE.com'])
+    assert.equal(directory.user(name)?.name, names[0], name)
+  for (const name of ['a..b', '"a..b"@example.com']) assert.equal(directory.user(name)?.name, names[1], name)
+  for (const name of ['"john doe', 'john doe"', 'john doe@', '"john doe"@nowhere.example'])
+    assert.equal(directory.user(name), undefined, name)
+  for (const { name } of directory.users.values())
+    assert.equal(formatMailbox(parseMailbox(name, { utf8: true })), name)
+
+  const may = (name: string, address: string) => {
+    const user = directory.user(name)
+    assert.ok(user)
+    return maySend(user, parseMailbox(address)).allowed
+  }
+  assert.equal(may('john doe', '"John Doe"@example.com'), true)
+  assert.equal(may('john doe', '"the team"@example.com'), true)
+  assert.equal(may('john doe', '"sales desk"@example.com'), false)
+  assert.equal(may('a..b', '"sales desk"@example.com'), true)
+  assert.deepEqual(directory.targets({ localPart: 'Help Desk', domain: 'example.com' })?.map(formatMailbox), [
+    '"john doe"@example.com',
+    'x@elsewhere.example',
+  ])
+})
+
 test('the original layout', async () => {
   const directory = await read({ alice: original('alice@home.example'), '"john doe"': original() })
   assert.deepEqual([...directory.domains], ['example.com'])
   assert.equal(directory.user('alice')?.verifier.scheme, 'BLAKE2B-512')
-  assert.equal(directory.user('john doe')?.name, 'john doe@example.com')
+  assert.equal(directory.user('john doe')?.name, '"john doe"@example.com')
   assert.deepEqual(directory.user('alice')?.senders, ['alice@example.com'])
 })
 

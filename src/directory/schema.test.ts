@@ -34,7 +34,7 @@ const senders: [written: string, read: string | null][] = [
   ['Alice@EXAMPLE.com', 'alice@example.com'],
   ['*@example.com', '*@example.com'],
   ['*@news.example.com', '*@news.example.com'],
-  ['"a b"@example.com', 'a b@example.com'],
+  ['"a b"@example.com', '"a b"@example.com'],
   ['*', null],
   ['a*@example.com', null],
   ['*@', null],

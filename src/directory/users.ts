@@ -3,7 +3,7 @@
 import type { Mailbox } from '../smtp/path.ts'
 import { type Change, EditError, type EditOptions, edit, type Files } from './edit.ts'
 import { pathOfUser, placeOf } from './layout.ts'
-import { addressOf, mailboxNamed, pathNow, requireDomain, userPath } from './names.ts'
+import { addressOf, mailboxNamed, newMailboxNamed, pathNow, requireDomain, userPath } from './names.ts'
 import { formatVerifier, type Verifier } from './password.ts'
 import { Schema } from './schema.ts'
 import { formatValue, setKey, type TomlValue } from './toml-edit.ts'
@@ -25,7 +25,7 @@ export interface NewUser {
 
 /** In our layout; his domain is the deployment's or has a folder already. */
 export async function addUser(options: EditOptions, { name, senders, verifier }: NewUser): Promise<Done> {
-  const mailbox = mailboxNamed(name, options.domain)
+  const mailbox = newMailboxNamed(name, options.domain)
   const user = addressOf(mailbox)
   const path = pathOfUser(mailbox)
   if (path === null)

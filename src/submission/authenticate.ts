@@ -2,11 +2,11 @@
 
 import type { Directory, User } from '../directory/directory.ts'
 import { MAX_APP_PASSWORDS } from '../directory/fields.ts'
-import { domainOf } from '../directory/layout.ts'
-import { foldLocalPart } from '../directory/may-send.ts'
+import { mailboxCalled } from '../directory/layout.ts'
 import { matchPassword, prepareName } from '../directory/password.ts'
 import type { Decoys } from '../directory/scram.ts'
 import type { Client } from '../net/listener.ts'
+import { formatMailbox } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import type { Credentials, ScramHash, ScramKeys, ScramVerifier } from '../smtp/sasl.ts'
 import { usableMechanisms } from './mechanisms.ts'
@@ -166,10 +166,8 @@ export class Authenticator {
   /** As the directory finds users: a decoy must not tell `bob` from `BOB@example.com` where a user does not. */
   #canonical(username: string): string {
     const name = prepareName(username) ?? username
-    const at = name.lastIndexOf('@')
-    const localPart = foldLocalPart(at < 0 ? name : name.slice(0, at))
-    const domain = at < 0 ? this.#options.domain : name.slice(at + 1)
-    return `${localPart}@${domainOf(domain) ?? domain.toLowerCase()}`
+    const mailbox = mailboxCalled(name, this.#options.domain)
+    return mailbox === null ? name.toLowerCase() : formatMailbox(mailbox)
   }
 }
 

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { startGitHttp } from '../peers/git-http.ts'
 import { nodemailer } from '../peers/nodemailer.ts'
 import { freePort } from '../peers/port.ts'
@@ -153,6 +154,26 @@ test('a user added by ptt user add is let in, while a session of another goes on
   await alice.say('QUIT', 221)
   const log = JSON.stringify(deployment.events)
   for (const secret of [SECRET, 'another password of hers']) assert.ok(!log.includes(secret))
+})
+
+test('a user whose name needs quotes in an address sends, however the name is typed', async t => {
+  const verifier = formatVerifier(await makeVerifier(SECRET, { iterations: 4096 }))
+  const file = `password = "${verifier}"\n`
+  const deployment = await deploy(t, { files: { [`${DOMAIN}/users/bo b.toml`]: file } })
+  const address = `"bo b"@${DOMAIN}`
+  for (const username of [address, `bo b@${DOMAIN}`, 'Bo B']) {
+    const submission = deployment.submission(messageFrom(address), TO)
+    const { output } = await nodemailer({ ...submission, username, password: SECRET, from: address })
+    assert.match(output, /^250 /, username)
+  }
+  // RFC 4954 §5: AUTH= is a mailbox.
+  const accepted = deployment.events.filter(
+    ({ name, service }) => name === 'accepted' && service === 'submission',
+  )
+  assert.deepEqual(
+    accepted.map(({ fields }) => fields.user),
+    [address, address, address],
+  )
 })
 
 const PUSHES: [what: string, change: (file: string) => string | null, at: RegExp, later: RegExp][] = [

@@ -7,7 +7,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
+import { addAlias } from '../../src/directory/aliases.ts'
 import { type EditOptions, edit, readRepository } from '../../src/directory/edit.ts'
+import { addMembers } from '../../src/directory/groups.ts'
 import { formatVerifier, makeVerifier, verifyPassword } from '../../src/directory/password.ts'
 import { addUser, removeUser, setPassword } from '../../src/directory/users.ts'
 import { type GitRepository, makeGitRepository } from '../peers/git-repository.ts'
@@ -103,8 +105,16 @@ test('what cannot be added', async t => {
     add('bob', 'bob@example.org'),
     /^EditError: senders: "bob@example\.org" is outside example\.com/,
   )
-  for (const name of ['', '@', 'a@b@c d', 'a/b', '.bob', 'bob@', 'b\nob'])
+  for (const name of ['', '@', 'a@b@c d', 'a/b', 'bob@', 'b\nob'])
     await assert.rejects(add(name), /is not a name|cannot be the name of a file/, name)
+  for (const name of ['bo b', '"bo b"@example.com', '.bob', 'b..ob', 'bob.', 'b,ob', 'b"ob'])
+    await assert.rejects(
+      add(name),
+      /needs quotes in an address \(".*"@example\.com\), .* \(RFC 5321 §4\.1\.2\)/,
+      name,
+    )
+  await assert.rejects(addMembers(options, 'the team', ['alice']), /"the team" needs quotes/)
+  await assert.rejects(addAlias(options, 'help desk', ['alice']), /"help desk" needs quotes/)
   assert.equal(await repository.git('rev-parse', 'main'), before)
   assert.equal((await add('bob@example.org')).path, 'example.org/users/bob.toml')
   assert.equal((await add('carol@example.org')).path, 'example.org/users/carol.toml')
@@ -302,7 +312,7 @@ test('ptt user: add, list, passwd, remove', async t => {
     [
       ['add', 'carol', '-c', '/nonexistent/ptt.toml'],
       'pencil',
-      /\/nonexistent\/ptt\.toml:1: there is no such file/,
+      /\/nonexistent\/ptt\.toml: there is no such file/,
     ],
     [['add', 'carol', 'secret'], '', /too many arguments/],
   ]

@@ -33,8 +33,8 @@ test('postfix-virtual: what virtual(5) says', () => {
     {
       'postmaster@example.org': ['alice@example.com'],
       'sales@example.org': ['alice@example.com', 'bob@example.com', 'carol@elsewhere.example'],
-      'info@example.com': ['first last@example.com'],
-      'a b@example.org': ['alice@example.com', 'dora@example.com'],
+      'info@example.com': ['"first last"@example.com'],
+      '"a b"@example.org': ['alice@example.com', 'dora@example.com'],
     },
     ['example.org', 'example.com'],
   ])

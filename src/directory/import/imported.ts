@@ -1,7 +1,8 @@
 /** What was read elsewhere, and how it gets into the repository: one commit, all of it or nothing. */
 
 import type { Mailbox } from '../../smtp/path.ts'
-import { type Change, EditError, type EditOptions, edit, type Files } from '../edit.ts'
+import type { Difference } from '../compare.ts'
+import { type Change, EditError, type EditOptions, edit, type Files, rehearse } from '../edit.ts'
 import { localPartOf, placeOf } from '../layout.ts'
 import { addressOf, folderOf, pathNow } from '../names.ts'
 import { formatProblem, type Problem } from '../problem.ts'
@@ -21,14 +22,20 @@ export function refuseProblems(problems: readonly Problem[]): void {
 }
 
 /** The commit. Who is there already is not touched: that is an error. */
-export async function importAll(
-  options: EditOptions,
-  source: string,
-  { users, aliases, domains }: Imported,
-): Promise<string> {
+export function importAll(options: EditOptions, source: string, imported: Imported): Promise<string> {
+  const { users, aliases } = imported
   const some = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`
   const what = `${some(users.length, 'user', 'users')} and ${some(aliases.length, 'alias', 'aliases')}`
-  return edit(options, `directory: Import ${what} from ${source}`, files => {
+  return edit(options, `directory: Import ${what} from ${source}`, importing(options, imported))
+}
+
+/** What the commit would change, and that it could be made. */
+export function rehearseImport(options: EditOptions, imported: Imported): Promise<Difference[]> {
+  return rehearse(options, importing(options, imported))
+}
+
+function importing(options: EditOptions, { users, aliases, domains }: Imported) {
+  return (files: Files): Change[] => {
     const there = users.filter(({ mailbox }) => pathNow('user', files, mailbox, options.domain) !== null)
     if (there.length > 0)
       throw new EditError(
@@ -39,7 +46,7 @@ export async function importAll(
       ...users.map(({ path, text }): Change => [path, text]),
       ...newAliases(files, aliases),
     ]
-  })
+  }
 }
 
 function newDomain(files: Files, domain: string): Change[] {
