@@ -4,14 +4,16 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Command, Option } from 'commander'
 import { readCsv } from '../directory/import/csv.ts'
-import { type Imported, importAll } from '../directory/import/imported.ts'
+import { type Imported, importAll, rehearseImport } from '../directory/import/imported.ts'
 import { readOriginal } from '../directory/import/original.ts'
 import { readPostfixVirtual } from '../directory/import/postfix-virtual.ts'
+import { formatDifference } from './directory-format.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { editOptions, shortCommit, TAKES_EFFECT } from './repository.ts'
 
 interface ImportOptions extends ConfigOption {
   readonly from: keyof typeof READERS
+  readonly dryRun?: true
 }
 
 const READERS = {
@@ -28,6 +30,7 @@ export function importCommand(): Command {
     .addOption(
       new Option('--from <format>', 'what it is').choices(Object.keys(READERS)).makeOptionMandatory(),
     )
+    .option('--dry-run', 'say what would be changed, or why it cannot be, and change nothing')
     .addOption(configOption())
     .addHelpText(
       'after',
@@ -43,11 +46,17 @@ ${TAKES_EFFECT}
 
 Examples:
   ptt directory import --from postfix-virtual /etc/postfix/virtual
-  ptt directory import --from csv users.csv`,
+  ptt directory import --from csv users.csv --dry-run`,
     )
-    .action(async (file: string, { from, config }: ImportOptions) => {
+    .action(async (file: string, { from, config, dryRun }: ImportOptions) => {
       const options = editOptions(config)
       const imported = await READERS[from](file, options.domain)
+      if (dryRun) {
+        const differences = await rehearseImport(options, imported)
+        process.stdout.write(differences.map(each => `${formatDifference(each)}\n`).join(''))
+        console.log('Nothing was changed: without --dry-run, this would be.')
+        return
+      }
       const commit = await importAll(options, basename(file), imported)
       const { users, aliases } = imported
       console.log(

@@ -342,6 +342,18 @@ test('the commands: what they say, and what a list shows', async t => {
   assert.match(await ptt('user', 'resume', 'bob'), /^bob@example\.com is not suspended any more/)
   assert.match(await ptt('user', 'revoke', 'alice', 'info'), /may no longer send as info/)
   assert.match(await ptt('user', 'limit', 'alice', 'message_size=none'), /are set/)
+  await ptt('domain', 'limit', 'example.org', '--total', 'messages_per_day=20000')
+  assert.match(
+    await ptt('domain', 'budget', 'example.org', '5000'),
+    /^the signing budget of example\.org is set/,
+  )
+  assert.equal(
+    await repository.git('show', 'main:example.org/domain.toml'),
+    '# example.org\ntotal_limits = { messages_per_day = 20000 }\nsigning_budget = 5000',
+  )
+  const nonsense = await run(process.execPath, [MAIN, 'domain', 'budget', 'example.org', '0'], { cwd })
+  assert.deepEqual([nonsense.code, /Write a whole number from 1, or none/.test(nonsense.output)], [1, true])
+  await ptt('domain', 'budget', 'example.org', 'none')
   assert.match(await ptt('group', 'remove', 'sales@example.org'), /^sales@example\.org is removed/)
   assert.match(await ptt('domain', 'remove', 'example.org'), /^example\.org removed/)
   assert.match(await ptt('alias', 'remove', 'postmaster'), /^postmaster@example\.com is removed/)
@@ -358,13 +370,10 @@ test('ptt directory import: one commit, all of it or nothing', async t => {
   const cwd = mkdtempSync(join(folder, 'import-'))
   const toml = `domain = "example.com"\n[directory]\nrepository = "${repository.path}"\n`
   writeFileSync(join(cwd, 'ptt.toml'), toml)
-  const ptt = async (from: string, file: string, text?: string) => {
+  const ptt = async (from: string, file: string, text?: string, ...more: string[]) => {
     if (text !== undefined) writeFileSync(join(cwd, file), text)
-    const { code, output } = await run(
-      process.execPath,
-      [MAIN, 'directory', 'import', '--from', from, file],
-      { cwd },
-    )
+    const args = [MAIN, 'directory', 'import', '--from', from, file, ...more]
+    const { code, output } = await run(process.execPath, args, { cwd })
     return [code, output] as const
   }
   const subject = () => repository.git('log', '-1', '--format=%s')
@@ -384,12 +393,31 @@ test('ptt directory import: one commit, all of it or nothing', async t => {
     /these aliases are there already: info@example\.org/,
   )
 
-  const csv = 'user,password,senders\nbob,correct horse,sales\ncarol@example.net,battery staple,\n'
+  const csv =
+    'user,password,senders,messages_per_day\nbob,correct horse,sales,5\ncarol@example.net,battery staple,,\n'
+  const before = await repository.git('rev-parse', 'main')
+  const [dry, would] = await ptt('csv', 'users.csv', csv, '--dry-run')
+  assert.equal(dry, 0)
+  assert.equal(
+    would,
+    [
+      '+ example.net: a new domain',
+      '+ bob@example.com: a new user',
+      '+ bob@example.com may send as sales@example.com',
+      '~ bob@example.com: messages_per_day no limit → 5',
+      '+ carol@example.net: a new user',
+      'Nothing was changed: without --dry-run, this would be.\n',
+    ].join('\n'),
+  )
+  assert.equal(await repository.git('rev-parse', 'main'), before)
   assert.equal((await ptt('csv', 'users.csv', csv))[0], 0)
   assert.equal(await subject(), 'directory: Import 2 users and 0 aliases from users.csv')
   const { users } = await readRepository(options)
   assert.deepEqual([...users.keys()], ['alice@example.com', 'bob@example.com', 'carol@example.net'])
   assert.ok(!(await repository.git('log', '-p')).includes('correct horse'))
+  const { limits } = (await readRepository(options)).user('bob') ?? {}
+  assert.deepEqual(limits, { messagesPerDay: 5 })
+  assert.match((await ptt('csv', 'users.csv', csv, '--dry-run'))[1], /these users are there already: bob@/)
   const [again, there] = await ptt('csv', 'users.csv')
   assert.equal(again, 1)
   assert.match(there, /these users are there already: bob@example\.com, carol@example\.net/)
