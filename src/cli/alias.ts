@@ -16,7 +16,16 @@ export function aliasCommand(): Command {
     .addCommand(addCommand())
     .addCommand(listCommand())
     .addCommand(removeCommand())
-    .addHelpText('after', '\nTo send as an address, see ptt user grant and ptt group.')
+    .addHelpText(
+      'after',
+      `
+To send as an address, see ptt user grant and ptt group.
+
+Examples:
+  ptt alias add sales alice bob@example.org
+  ptt alias list
+  ptt alias remove sales bob@example.org`,
+    )
 }
 
 function addCommand(): Command {

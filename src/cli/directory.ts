@@ -58,7 +58,11 @@ function statusCommand(): Command {
       'after',
       `
 Reads the clones of the services of this machine, and the repository, as they are; changes nothing.
-Exit status: 0 the head of the repository is in force or will be, 1 it is refused or cannot be reached.`,
+Exit status: 0 the head of the repository is in force or will be, 1 it is refused or cannot be reached.
+
+Examples:
+  ptt directory status
+  ptt directory status --json | jq .head.kind`,
     )
     .action(async ({ config: file, json }: JsonOption) => {
       const config = loadConfig(file)
@@ -135,6 +139,15 @@ function acceptCommand(): Command {
     .description('agree to a history that was rewritten on purpose, once')
     .argument('<commit>', 'its head, as the log and ptt directory status name it')
     .addOption(configOption())
+    .addHelpText(
+      'after',
+      `
+The services of this machine take it over when they next look at the repository.
+
+Examples:
+  ptt directory status                the head that was refused
+  ptt directory accept 0123456789ab`,
+    )
     .action(async (commit: string, { config: file }: ConfigOption) => {
       const config = loadConfig(file)
       const { branch, repository } = config.directory

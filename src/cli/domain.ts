@@ -14,6 +14,14 @@ export function domainCommand(): Command {
     .addCommand(limitCommand())
     .addCommand(budgetCommand())
     .addCommand(removeCommand())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  ptt domain add example.org
+  ptt domain list
+  ptt domain remove example.org`,
+    )
 }
 
 function addCommand(): Command {

@@ -16,6 +16,14 @@ export function groupCommand(): Command {
     .addCommand(addCommand())
     .addCommand(listCommand())
     .addCommand(removeCommand())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  ptt group add sales alice bob@example.org
+  ptt group list
+  ptt group remove sales alice`,
+    )
 }
 
 function addCommand(): Command {

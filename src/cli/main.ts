@@ -44,6 +44,7 @@ const COMMANDS: Record<string, Entry> = {
   group: { group: LOOK_AFTER, load: async () => (await import('./group.ts')).groupCommand() },
   alias: { group: LOOK_AFTER, load: async () => (await import('./alias.ts')).aliasCommand() },
   directory: { group: LOOK_AFTER, load: async () => (await import('./directory.ts')).directoryCommand() },
+  dns: { group: LOOK_AFTER, load: async () => (await import('./dns.ts')).dnsCommand() },
   queue: { group: LOOK_AFTER, load: async () => (await import('./queue.ts')).queueCommand() },
   shaping: { group: LOOK_AFTER, load: async () => (await import('./shaping.ts')).shapingCommand() },
   send: { group: USE, load: async () => (await import('./send.ts')).sendCommand() },
@@ -61,7 +62,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 /** The program with the one command that is meant, or with all of them where that is not clear. */
-async function programFor(word: string | undefined): Promise<Command> {
+export async function programFor(word: string | undefined): Promise<Command> {
   const program = new Command('ptt')
     .description('Poste, Télégraphe et Téléphone: three small servers that send mail')
     .version(version(), '--version')

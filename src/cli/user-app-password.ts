@@ -14,6 +14,14 @@ export function appPasswordCommand(): Command {
     .addCommand(addCommand())
     .addCommand(listCommand())
     .addCommand(removeCommand())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  ptt user app-password add alice phone
+  ptt user app-password list alice
+  ptt user app-password remove alice phone`,
+    )
 }
 
 function addCommand(): Command {

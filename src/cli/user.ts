@@ -30,6 +30,18 @@ export function userCommand(): Command {
     .addCommand(revokeCommand())
     .addCommand(limitCommand())
     .addCommand(removeCommand())
+    .addHelpText(
+      'after',
+      `
+${TAKES_EFFECT}
+
+Examples:
+  ptt user add alice                          asks for the password
+  ptt user grant alice info                   may send as info@example.com too
+  ptt user app-password add alice phone       a password for one program
+  ptt user suspend alice 'Call 555-0100'
+  ptt user list`,
+    )
 }
 
 function addCommand(): Command {
