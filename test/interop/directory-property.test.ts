@@ -30,6 +30,7 @@ const contents: Record<string, (string | null)[]> = {
     person(0),
     person(1, 'senders = ["info", "*@news.example.com"]'),
     person(0, 'targets = ["bob@example.com"]', 'limits = { message_size = "1 MB" }'),
+    person(1, 'limits = { messages_per_day = 1, recipients_per_day = 2 }'),
     person(0, 'suspended = "Call 555-0100"'),
     person(0, 'senders = ["x@example.org"]'),
     'password = "hunter2"',
@@ -43,7 +44,13 @@ const contents: Record<string, (string | null)[]> = {
     null,
   ],
   'example.com/aliases.toml': ['info = ["alice"]', 'bob = ["alice"]', 'a = ["b"]\nb = ["a"]', '', null],
-  'example.com/domain.toml': ['', 'default_limits = { recipients_per_message = 5 }', 'selector = "x"', null],
+  'example.com/domain.toml': [
+    '',
+    'default_limits = { recipients_per_message = 5, messages_per_day = 10 }',
+    'signing_budget = 100\ntotal_limits = { new_recipients_per_day = 20 }',
+    'signing_budget = 0',
+    null,
+  ],
   'example.org/users/alice.toml': [person(0), person(1), null],
   alice: [JSON.stringify({ targets: [], password: 'a'.repeat(128) }), null],
   'README.md': ['one', 'two', null],
@@ -70,14 +77,15 @@ const step = fc.record({
 
 /** All of it, in an order of its own. */
 function view(directory: Directory): unknown {
-  const { users, groups, aliases, domains, scram } = directory as WholeDirectory
+  const { users, groups, aliases, domains, scram, rules, signingBudgets } = directory as WholeDirectory
   const sorted = (map: ReadonlyMap<string, unknown>) =>
     [...map].toSorted(([one], [other]) => (one < other ? -1 : 1))
   const targets = [...users.keys(), ...groups.keys(), ...aliases.keys()].toSorted().map(name => {
     const [localPart = '', domain = ''] = name.split('@')
     return [name, directory.targets({ localPart, domain })]
   })
-  return [sorted(users), sorted(groups), sorted(aliases), [...domains].toSorted(), scram, targets]
+  const ofDomains = [[...domains].toSorted(), sorted(rules), sorted(signingBudgets ?? new Map())]
+  return [sorted(users), sorted(groups), sorted(aliases), ofDomains, scram, targets]
 }
 
 test('any sequence of commits has the view of a fresh clone of the last valid one', async t => {
