@@ -1,41 +1,46 @@
 /** dkimpy (Debian's python3-dkim) as a verifier, its DNS a table. */
 
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { run, temporaryFolder } from './program.ts'
+import { type KeyRecords, parseVerdicts, type Verdicts, wholeVerdict, withFiles } from './dkim-verdict.ts'
+import { run } from './program.ts'
 
 // The system's Python: another first on PATH does not see Debian's packages.
 const PYTHON = '/usr/bin/python3'
 const PROGRAM = `
 import json, sys, dkim
-records = {name + '.': text.encode() for name, text in json.load(open(sys.argv[1])).items()}
+from dkim.util import parse_tag_value
+records = dict(line.rstrip('\\n').split(' ', 1) for line in open(sys.argv[1]))
+def txt(name, timeout=5):
+    name = (name.decode() if isinstance(name, bytes) else name).rstrip('.')
+    return records[name].encode() if name in records else None
 for path in sys.argv[2:]:
-    verifier = dkim.DKIM(open(path, 'rb').read())
-    try:
-        good = verifier.verify(dnsfunc=lambda name, timeout=5: records.get(name.decode() if isinstance(name, bytes) else name))
-        print('pass' if good else 'fail: signature or body hash')
-    except dkim.DKIMException as error:
-        print('fail:', error)
+    message = open(path, 'rb').read()
+    fields = [value for name, value in dkim.DKIM(message).headers if name.lower() == b'dkim-signature']
+    verdicts = []
+    for index, field in enumerate(fields):
+        tags = parse_tag_value(field)
+        selector, domain = tags[b's'].decode(), tags[b'd'].decode()
+        if selector + '._domainkey.' + domain not in records: continue
+        try:
+            good = dkim.DKIM(message).verify(idx=index, dnsfunc=txt)
+            verdicts.append([selector, 'pass' if good else 'fail: signature'])
+        except dkim.DKIMException as error:
+            verdicts.append([selector, 'fail: %s' % error])
+    print(json.dumps(verdicts))
 `
 
-/** `pass`, or `fail: ` and why. `records`: name → key record. */
+/** For each message `pass`, or `fail: ` and why. */
 export async function verifyWithDkimpy(
   messages: readonly Uint8Array[],
-  records: Readonly<Record<string, string>>,
+  records: KeyRecords,
 ): Promise<string[]> {
-  const folder = temporaryFolder('dkimpy')
-  try {
-    const table = join(folder.path, 'records.json')
-    writeFileSync(table, JSON.stringify(records))
-    const paths = messages.map((message, i) => {
-      const path = join(folder.path, `${i}.eml`)
-      writeFileSync(path, message)
-      return path
-    })
+  return (await verdictsOfDkimpy(messages, records)).map(wholeVerdict)
+}
+
+/** Signature by signature. One process for all messages. */
+export function verdictsOfDkimpy(messages: readonly Uint8Array[], records: KeyRecords): Promise<Verdicts[]> {
+  return withFiles(messages, records, async (paths, table) => {
     const { code, output } = await run(PYTHON, ['-c', PROGRAM, table, ...paths])
     if (code !== 0) throw new Error(`dkimpy: ${output}`)
-    return output.trimEnd().split('\n')
-  } finally {
-    folder.remove()
-  }
+    return parseVerdicts(output)
+  })
 }

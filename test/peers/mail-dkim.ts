@@ -1,11 +1,10 @@
 /** Mail::DKIM (Perl; what SpamAssassin and amavis verify with) as a verifier, its DNS a table. */
 
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { run, temporaryFolder } from './program.ts'
+import { type KeyRecords, parseVerdicts, type Verdicts, wholeVerdict, withFiles } from './dkim-verdict.ts'
+import { run } from './program.ts'
 
 const PROGRAM = `
-use strict; use warnings;
+use strict; use warnings; use JSON::PP;
 use Mail::DKIM::Verifier; use Mail::DKIM::DNS; use Net::DNS;
 my %records;
 open my $table, '<', shift or die; while (<$table>) { chomp; my ($name, $text) = split / /, $_, 2; $records{$name} = $text }
@@ -20,35 +19,32 @@ for my $path (@ARGV) {
   open my $message, '<:raw', $path or die;
   my $verifier = Mail::DKIM::Verifier->new;
   $verifier->load($message);
-  my ($signature) = grep { $_->domain eq 'example.com' } $verifier->signatures;
-  my $result = $signature ? $signature->result : 'none';
-  print $result eq 'pass' ? "pass\\n" : 'fail: ' . ($signature ? $signature->result_detail : 'no signature') . "\\n";
+  my @verdicts;
+  for ($verifier->signatures) {
+    my $selector = $_->selector;
+    next unless exists $records{$selector . '._domainkey.' . $_->domain};
+    push @verdicts, [$selector, $_->result eq 'pass' ? 'pass' : 'fail: ' . $_->result_detail];
+  }
+  print encode_json(\\@verdicts), "\\n";
 }
 `
 
-/** `pass`, or `fail: ` and why, for the signature of example.com. `records`: name → key record. */
+/** For each message `pass`, or `fail: ` and why. */
 export async function verifyWithMailDkim(
   messages: readonly Uint8Array[],
-  records: Readonly<Record<string, string>>,
+  records: KeyRecords,
 ): Promise<string[]> {
-  const folder = temporaryFolder('mail-dkim')
-  try {
-    const table = join(folder.path, 'records')
-    writeFileSync(
-      table,
-      Object.entries(records)
-        .map(([name, record]) => `${name} ${record}\n`)
-        .join(''),
-    )
-    const paths = messages.map((message, i) => {
-      const path = join(folder.path, `${i}.eml`)
-      writeFileSync(path, message)
-      return path
-    })
+  return (await verdictsOfMailDkim(messages, records)).map(wholeVerdict)
+}
+
+/** Signature by signature. One process for all messages. */
+export function verdictsOfMailDkim(
+  messages: readonly Uint8Array[],
+  records: KeyRecords,
+): Promise<Verdicts[]> {
+  return withFiles(messages, records, async (paths, table) => {
     const { code, output } = await run('perl', ['-e', PROGRAM, table, ...paths])
     if (code !== 0) throw new Error(`Mail::DKIM: ${output}`)
-    return output.trimEnd().split('\n')
-  } finally {
-    folder.remove()
-  }
+    return parseVerdicts(output)
+  })
 }
