@@ -46,6 +46,10 @@ const COMMANDS: Record<string, Entry> = {
   directory: { group: LOOK_AFTER, load: async () => (await import('./directory.ts')).directoryCommand() },
   dns: { group: LOOK_AFTER, load: async () => (await import('./dns.ts')).dnsCommand() },
   queue: { group: LOOK_AFTER, load: async () => (await import('./queue.ts')).queueCommand() },
+  suppression: {
+    group: LOOK_AFTER,
+    load: async () => (await import('./suppression.ts')).suppressionCommand(),
+  },
   shaping: { group: LOOK_AFTER, load: async () => (await import('./shaping.ts')).shapingCommand() },
   send: { group: USE, load: async () => (await import('./send.ts')).sendCommand() },
   version: { group: USE, load: async () => (await import('./version.ts')).versionCommand() },

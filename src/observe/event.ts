@@ -23,6 +23,7 @@ export type EventName =
   | 'delivered'
   | 'deferred'
   | 'bounced'
+  | 'suppressed'
   | 'notice'
   // What services depend on.
   | 'directory'

@@ -182,6 +182,10 @@ export interface Evidence {
   readonly tls?: string
   /** The site that the host belongs to, as the scheduler names it. */
   readonly site?: string
+  /** What the reply was about: `bad-address`, `rate-limited` … */
+  readonly category?: string
+  /** The source that it was sent from, where there are several. */
+  readonly source?: string
 }
 
 /** What came of one attempt, for all of the recipients who were told the same. */

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type ScriptedSmtp, type SmtpScript, startScriptedSmtp } from '../../test/peers/scripted-smtp.ts'
-import { type Simulation, START, simulate } from '../../test/peers/simulated-relay.ts'
+import { recipient, type Simulation, START, simulate } from '../../test/peers/simulated-relay.ts'
+import { SUPPRESSED, type Suppression } from './suppression.ts'
 
 const MINUTE_MS = 60_000
 
@@ -107,4 +108,60 @@ test('attempt: a connection is used again for another domain at the same hosts',
   await relay.run(START)
   assert.equal(server.messages.length, 2)
   assert.equal(server.sessions.length, 1)
+})
+
+async function suppressed({ suppressions }: Simulation): Promise<Suppression[]> {
+  const all: Suppression[] = []
+  for await (const one of suppressions.list()) all.push(one)
+  return all
+}
+
+test('attempt: an address that does not exist is not written to again, by the same domain, for a while', async t => {
+  const { relay, server } = await world(t, {
+    reply: line => (line.startsWith('RCPT TO:<nobody@') ? '550 5.1.1 No such user' : undefined),
+  })
+  await relay.put(['nobody@x.test', 'bob@x.test'])
+  await relay.run(START)
+  const found = await suppressed(relay)
+  assert.deepEqual(
+    found.map(({ recipient, category, reason }) => [recipient, category, reason]),
+    [['nobody@x.test', 'bad-address', '550 5.1.1 No such user']],
+  )
+  assert.equal(found[0]?.untilMs, START + 30 * 24 * 60 * MINUTE_MS)
+  await relay.put([{ ...recipient('Nobody@x.test'), destination: SUPPRESSED }, 'ann@x.test'])
+  await relay.run(START)
+  assert.equal(server.sessions.flat().filter(line => /nobody/i.test(line)).length, 1)
+  const notice = relay.notices.at(-1)?.text ?? ''
+  assert.match(notice, /^Status: 5\.7\.1\r$/m)
+  assert.match(
+    notice,
+    /nobody@x\.test is not written to from 20\d\d-\d\d-\d\d until .*: 550 5\.1\.1 No such user/,
+  )
+})
+
+test('attempt: what we conclude of DNS suppresses nobody', async t => {
+  const { relay } = await world(t, {})
+  await relay.put(['bob@nowhere.test'])
+  await relay.run(START)
+  assert.equal(relay.notices.length, 1)
+  assert.deepEqual(await suppressed(relay), [])
+})
+
+test('attempt: an MX in a private network is refused, unless it is allowed', async t => {
+  const server = await startScriptedSmtp()
+  const world = {
+    smtpPort: server.port,
+    hosts: { 'mx.x.test': '127.0.0.1' },
+    domains: { 'x.test': ['mx.x.test'] },
+  }
+  const relay = simulate({ ...world, privateNetworks: ['10.0.0.0/8'] })
+  t.after(async () => {
+    relay.close()
+    await server.stop()
+  })
+  await relay.put(['bob@x.test'])
+  await relay.run(START)
+  assert.equal(server.sessions.length, 0)
+  assert.match(relay.notices[0]?.text ?? '', /Status: 5\.4\.4\r\n/)
+  assert.match(relay.notices[0]?.text ?? '', /no address on the Internet: 127\.0\.0\.1/)
 })

@@ -7,7 +7,7 @@ import type { ReplyRule } from '../config/replies.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import { domainOf, type MailHost, route } from './destination.ts'
-import { inThisLight, type Verdict } from './outcome.ts'
+import { inThisLight, type Verdict, type Where } from './outcome.ts'
 import { type Miss, Reach, type Reaching } from './reach/reach.ts'
 import type { Source } from './reach/source.ts'
 import { classify } from './replies.ts'
@@ -64,7 +64,7 @@ interface Visit {
 async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
   const { job, means, site, policy, source, verdicts } = visit
   const closure = site.closure(means.now())
-  if (closure !== null) return verdicts.conclude(fromClosure(closure, site))
+  if (closure !== null) return verdicts.conclude(fromClosure(closure, site), { site: site.key })
   const log = means.log.with({ id: job.message.id, destination: job.destination })
   const kept = site.links.take(link => fits(link, hosts, visit))
   if (kept !== undefined) await over(kept, verdicts.left, visit, log)
@@ -72,7 +72,8 @@ async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
     if (remote !== undefined)
       log.event('attempt', { remote, failed: verdict.diagnostic, ...policyFields(policy) })
     if (silent) verdicts.unanswered(`${remote}: ${verdict.diagnostic}`)
-    verdicts.conclude(inTheLightOfRules(verdict, host, visit, log), remote)
+    const where = { ...from(visit), ...(remote === undefined ? {} : { remote }) }
+    verdicts.conclude(inTheLightOfRules(verdict, host, visit, log), where)
   }
   const reach = new Reach({ hosts, policy, source }, means, miss, log)
   while (verdicts.left.length > 0) {
@@ -112,14 +113,15 @@ async function over(
   log: Log,
 ): Promise<readonly number[]> {
   const { job, means, site, verdicts } = visit
-  const { connection, remote, policy } = link
-  const tls = connection.tls === null ? 'none' : `${connection.tls.version} ${connection.tls.cipher}`
+  const { remote, policy } = link
+  const tls = protection(link)
   log.event('attempt', { remote, tls, recipients: recipients.length, ...policyFields(policy) })
+  const where = { ...from(visit), remote, tls }
   const content = await means.queue.content(job.message.id)
   const most = site.shape.recipientsPerTransaction
   const results = await transact(link, job.message, recipients, content, most, means.now)
   for (const [index, verdict] of results)
-    verdicts.note(index, inTheLightOfRules(verdict, link.candidate.host.name, visit, log), remote)
+    verdicts.note(index, inTheLightOfRules(verdict, link.candidate.host.name, visit, log), where)
   if (link.connection.usable) {
     verdicts.reached()
     site.succeeded()
@@ -130,6 +132,16 @@ async function over(
     .catch(error => log.event('alarm', { about: 'warm-up', error: String(error) }, 'error'))
   site.links.give(link, means.now())
   return recipients.filter(index => !results.has(index))
+}
+
+function from({ site, source }: Visit): Where {
+  return { site: site.key, ...(source.name === '' ? {} : { source: source.name }) }
+}
+
+/** For the log and `ptt queue why`: version, cipher, and whether it was verified who is there. */
+function protection({ connection: { tls } }: Link): string {
+  if (tls === null) return 'none'
+  return `${tls.version} ${tls.cipher} ${tls.authorized ? 'verified' : 'not verified'}`
 }
 
 /** What the rules know of a reply: of the recipient, and of the site, which may have asked us to wait. */

@@ -6,16 +6,17 @@
 import type { Peer } from '../net/peer.ts'
 import { type Job, type Message, type Queue, QueueError, type RecipientResult } from '../queue/queue.ts'
 import { nextDue } from '../queue/schedule.ts'
-import type { Envelope } from '../smtp/envelope.ts'
 import { formatMailbox } from '../smtp/path.ts'
 import { attempt, type Means } from './attempt.ts'
 import { expired } from './capability.ts'
 import { EXPANDED } from './expand.ts'
 import { type DueNotice, noticeAtDeadline, noticesAfter, type Reported, warnAtMs } from './notice.ts'
 import { notification, TO_SIGNER } from './notification.ts'
-import { evidence, fromReply } from './outcome.ts'
+import { evidence } from './outcome.ts'
 import type { Settler } from './settle.ts'
 import type { Place } from './site/sites.ts'
+import { SPECIAL } from './special.ts'
+import { isOfAddress, type Suppressions } from './suppression.ts'
 import { deliverByMs, mustReturn } from './times.ts'
 import type { Judgement } from './verdicts.ts'
 
@@ -23,6 +24,9 @@ export interface Delivery extends Means {
   readonly queue: Queue
   readonly signer: Pick<Peer, 'deliver'>
   readonly settler: Settler
+  readonly suppressions: Pick<Suppressions, 'find' | 'add'>
+  /** For how long an address is not written to that a peer says does not exist; 0: suppression is off. */
+  readonly suppressMs: number
   readonly postmaster: string
   readonly retryMs: readonly number[]
   readonly expireMs: number
@@ -63,7 +67,35 @@ async function work(leased: Job, delivery: Delivery, place: Place): Promise<void
     const delayToldMs = told.has(result.index) ? nowMs : job.message.recipients[result.index]?.delayToldMs
     return delayToldMs === undefined ? result : { ...result, delayToldMs }
   })
+  await suppress(job, results, delivery, nowMs)
   await delivery.settler.settle(job, results)
+}
+
+/** Before it is settled: a crash in between suppresses once more, to the same effect. */
+async function suppress(
+  { message }: Job,
+  results: readonly RecipientResult[],
+  { suppressions, suppressMs, log }: Delivery,
+  nowMs: number,
+): Promise<void> {
+  const { id, reversePath, recipients } = message
+  if (reversePath === null || suppressMs === 0) return
+  for (const { index, action, evidence } of results) {
+    const mailbox = recipients[index]?.mailbox
+    // Only what a peer has said itself counts: what we conclude of DNS may be better tomorrow.
+    const said = evidence.remote !== undefined && isOfAddress(evidence.category)
+    if (action !== 'failed' || !said || mailbox === undefined) continue
+    const recipient = formatMailbox(mailbox).toLowerCase()
+    const { diagnostic: reason, category = '' } = evidence
+    const untilMs = nowMs + suppressMs
+    const facts = { senderDomain: reversePath.domain, recipient, category, reason, id }
+    try {
+      await suppressions.add({ ...facts, sinceMs: nowMs, untilMs })
+      log.event('suppressed', { id, recipient, category, until: new Date(untilMs).toISOString() })
+    } catch (error) {
+      log.event('alarm', { id, about: 'suppression', error: String(error) }, 'error')
+    }
+  }
 }
 
 /**
@@ -84,45 +116,16 @@ async function tellDeadline(job: Job, delivery: Delivery): Promise<Job> {
 }
 
 async function judge(job: Job, delivery: Delivery, place: Place): Promise<Judgement[] | null> {
-  if (job.destination === TO_SIGNER) return toSigner(job, delivery, place)
-  if (job.destination === EXPANDED) {
-    place.arrive([EXPANDED])
-    const said = {
-      atMs: delivery.now(),
-      status: '2.1.5',
-      diagnostic: 'The address stands for several others',
-    }
-    return job.recipients.map(index => ({ index, action: 'expanded', evidence: said, attempted: false }))
-  }
+  const special = SPECIAL[job.destination]
+  if (special !== undefined) return special(job, delivery, place)
   const over = expired(job.message, delivery.now())
   if (over === null) return attempt(job, delivery, place)
   // RFC 2852 §4.1.3: no further attempt. What was said at the last one is still the best there is to tell.
   return job.recipients.map(index => {
     const last = job.message.recipients[index]?.last
     if (last !== undefined) return { index, action: 'failed', evidence: { ...last, status: over.status } }
-    return { index, action: 'failed', evidence: evidence(over, delivery.now(), undefined), attempted: false }
+    return { index, action: 'failed', evidence: evidence(over, delivery.now()), attempted: false }
   })
-}
-
-/** A notice of ours goes to the signer and comes back signed, to be delivered. */
-async function toSigner(job: Job, delivery: Delivery, place: Place): Promise<Judgement[] | null> {
-  const site = place.arrive([TO_SIGNER])
-  if (site === null) return null
-  const { message } = job
-  const envelope: Envelope = {
-    ...message.envelope,
-    reversePath: message.reversePath,
-    recipients: message.recipients.map(recipient => ({ forwardPath: recipient.mailbox })),
-  }
-  const answer = await delivery.signer.deliver(envelope, [await delivery.queue.content(message.id)])
-  const verdict = fromReply(answer)
-  site.succeeded()
-  const action = verdict.action === 'next' ? 'deferred' : verdict.action
-  return job.recipients.map(index => ({
-    index,
-    action,
-    evidence: evidence(verdict, delivery.now(), 'signer'),
-  }))
 }
 
 /** So many times a peer is heeded that asks for a time shorter than ours. */
@@ -182,13 +185,12 @@ function report(results: readonly Reported[], job: Job, delivery: Delivery, ms: 
       const recipient = job.message.recipients[index]
       return recipient === undefined ? [] : [formatMailbox(recipient.mailbox)]
     })
-    const { status, diagnostic, remote } = first.evidence
+    const { status, diagnostic, remote, category, tls, site, source } = first.evidence
     const due = first.action === 'deferred' ? new Date(first.dueMs).toISOString() : undefined
     // A notice goes by the id it will have; that the signer took it is no delivery yet.
     const id = job.message.envelope.xptt?.id ?? job.message.id
     const handed = job.destination === TO_SIGNER && first.action === 'delivered'
-    const { category } = first
-    const facts = { id, recipients, remote, status, reply: diagnostic, category, due, ms }
+    const facts = { id, recipients, remote, status, reply: diagnostic, category, tls, site, source, due, ms }
     delivery.log.event(handed ? 'attempt' : EVENTS[first.action], facts)
   }
 }

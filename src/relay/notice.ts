@@ -3,7 +3,6 @@
  * happened. Pure. Nobody is told about a message whose reverse-path is null (RFC 3461 §5.2).
  */
 
-import type { Category } from '../config/replies.ts'
 import type { Evidence, Message, Recipient, RecipientResult } from '../queue/queue.ts'
 import { deliverByMs, isOverdue, releasedMs } from './times.ts'
 
@@ -37,11 +36,10 @@ export interface PeerPromises {
   readonly deliverBy: boolean
 }
 
-/** A result; of a delivery also what the peer promises, of none that there was no attempt, and what a reply was about. */
+/** A result; of a delivery also what the peer promises, and of none that there was no attempt. */
 export type Reported = RecipientResult & {
   readonly peer?: PeerPromises
   readonly attempted?: false
-  readonly category?: Category
 }
 
 /** After an attempt: of each kind at most one notice, for all recipients it is due for. */
@@ -63,7 +61,7 @@ export function noticesAfter(
     const report: DueReport = { index, evidence, ...(attempted === undefined ? {} : { attempted }) }
     switch (result.action) {
       case 'failed':
-        if (wants(recipient, 'FAILURE')) failed.push(report)
+        if (wants(recipient, 'FAILURE')) failed.push({ ...report, ...reasonToTellFailed(evidence) })
         break
       case 'delivered': {
         const explanation = reasonToTellRelayed(message, recipient, result.peer, nowMs)
@@ -117,6 +115,13 @@ export function warnAtMs(message: Message, recipient: Recipient, warnMs: number)
 function wants({ notify }: Recipient, element: 'FAILURE' | 'DELAY'): boolean {
   return notify === undefined || notify.includes(element)
 }
+
+function reasonToTellFailed({ category }: Evidence): Pick<DueReport, 'explanation'> {
+  return category === 'suppressed' ? { explanation: SUPPRESSED } : {}
+}
+
+const SUPPRESSED =
+  'Mail to this address could not be delivered before, or its owner does not want it, so it was not sent again.'
 
 const EXPANDED =
   'The address stands for several others, and the message is on its way to them. You will hear of it again only if delivery to one of them fails.'

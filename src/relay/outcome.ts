@@ -92,11 +92,10 @@ function temporary(status: string): string {
   return status.replace(/^5/, '4')
 }
 
-export function evidence(verdict: Verdict, atMs: number, remote: string | undefined): Evidence {
-  return {
-    atMs,
-    status: verdict.status,
-    diagnostic: verdict.diagnostic,
-    ...(remote === undefined ? {} : { remote }),
-  }
+/** Where a verdict was given. */
+export type Where = Pick<Evidence, 'remote' | 'tls' | 'site' | 'source'>
+
+export function evidence(verdict: Verdict, atMs: number, where: Where = {}): Evidence {
+  const { status, diagnostic, category } = verdict
+  return { atMs, status, diagnostic, ...where, ...(category === undefined ? {} : { category }) }
 }

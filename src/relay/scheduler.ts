@@ -18,6 +18,7 @@ export class Scheduler {
   readonly #queue: Queue
   readonly #sites: Sites
   readonly #work: (job: Job, place: Place) => Promise<void>
+  readonly #sweep: (nowMs: number) => Promise<unknown>
   readonly #paused: () => boolean
   readonly #now: () => number
   readonly #log: Log
@@ -33,6 +34,8 @@ export class Scheduler {
     queue: Queue
     sites: Sites
     work: (job: Job, place: Place) => Promise<void>
+    /** Gives back what is no longer needed. */
+    sweep: (nowMs: number) => Promise<unknown>
     /** While true nothing is begun: the spool cannot be written. */
     paused: () => boolean
     now: () => number
@@ -41,6 +44,7 @@ export class Scheduler {
     this.#queue = options.queue
     this.#sites = options.sites
     this.#work = options.work
+    this.#sweep = options.sweep
     this.#paused = options.paused
     this.#now = options.now
     this.#log = options.log
@@ -49,7 +53,7 @@ export class Scheduler {
   start(): void {
     this.#running = this.#run()
     this.#sweeper = setInterval(() => {
-      this.#queue.sweep(this.#now()).catch(error => this.#alarm('sweep', error))
+      this.#sweep(this.#now()).catch(error => this.#alarm('sweep', error))
     }, SWEEP_MS)
   }
 

@@ -35,6 +35,7 @@ import { Settler } from './settle.ts'
 import { shaper, usualShape } from './shaping.ts'
 import { Sites } from './site/sites.ts'
 import { DayCounts, Sources } from './sources.ts'
+import { Suppressions } from './suppression.ts'
 
 const BUDGET_OCTETS = 512 * 1024 * 1024
 const MAX_CONNECTIONS = 1000
@@ -53,6 +54,7 @@ export async function startRelay(config: Config, log: Log) {
   const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
   const shelf = relay.engine === 'memory' ? openMemoryShelf() : await openEmbeddedShelf(relay.spool)
   const resolver = new Resolver({ servers: relay.resolver })
+  const suppressions = new Suppressions(shelf, Date.now)
   const counts = await DayCounts.open(shelf, Date.now())
   const sources = new Sources(readSources(relay.sources), relay.hostname, counts, Date.now)
   const shapeOf = shaper(readShaping(relay.shaping), usualShape(relay.concurrency))
@@ -73,6 +75,7 @@ export async function startRelay(config: Config, log: Log) {
     queue,
     sites,
     work: (job, place) => deliver(job, means, place),
+    sweep: nowMs => Promise.all([queue.sweep(nowMs), shelf.sweep(nowMs)]),
     paused: () => settler.failing,
     now: Date.now,
     log,
@@ -82,6 +85,8 @@ export async function startRelay(config: Config, log: Log) {
     lookup: { resolver, trusted: areTrusted(relay.resolver) },
     settler,
     signer,
+    suppressions,
+    suppressMs: relay.suppressMs,
     replies: readReplies(relay.replies),
     sources,
     memory: new HostMemory(Date.now),
@@ -106,6 +111,7 @@ export async function startRelay(config: Config, log: Log) {
     budget: new Budget(BUDGET_OCTETS),
     expireMs: relay.expireMs,
     sources,
+    suppressions,
     now: Date.now,
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
     wake: () => scheduler.wake(),

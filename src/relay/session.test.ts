@@ -35,6 +35,7 @@ async function queued(
     directory: () => ({ ...DIRECTORY, targets }),
     budget: new Budget(1000),
     sources: { poolFor: () => '' },
+    suppressions: { find: async () => null },
     expireMs: EXPIRE_MS,
     now: () => nowMs,
     random: octets => new Uint8Array(octets),

@@ -6,14 +6,13 @@ import { mintId } from '../message/id.ts'
 import { type HopMessage, HopSession } from '../net/hop-session.ts'
 import type { Budget } from '../net/message-buffer.ts'
 import type { Log } from '../observe/event.ts'
-import { type NewMessage, type NewRecipient, type Queue, QueueError } from '../queue/queue.ts'
-import { normalizeDomain } from '../smtp/domain.ts'
-import type { EnvelopeRecipient } from '../smtp/envelope.ts'
-import { formatPath, type ReversePath } from '../smtp/path.ts'
-import { type Reply, reply } from '../smtp/reply.ts'
-import { destinationFor } from './destination.ts'
-import { EXPANDED, type Expansion, expand } from './expand.ts'
+import { type NewMessage, type Queue, QueueError } from '../queue/queue.ts'
+import { formatPath } from '../smtp/path.ts'
+import { formatReply, type Reply, reply } from '../smtp/reply.ts'
+import { address } from './address.ts'
+import { expand } from './expand.ts'
 import type { Sources } from './sources.ts'
+import type { Suppressions } from './suppression.ts'
 import { releasedMs } from './times.ts'
 
 export interface Surroundings {
@@ -23,6 +22,7 @@ export interface Surroundings {
   readonly budget: Budget
   readonly expireMs: number
   readonly sources: Pick<Sources, 'poolFor'>
+  readonly suppressions: Pick<Suppressions, 'find'>
   readonly now: () => number
   readonly random: (octets: number) => Uint8Array
   /** Something was queued. */
@@ -45,13 +45,18 @@ export class RelaySession extends HopSession {
 
   /** A crash before `put` resolves: nobody was told 250, the client sends again. After: the queue goes on with it. */
   protected override async decide(message: HopMessage): Promise<Reply> {
-    const { queue, now, expireMs, sources, log, wake } = this.#around
+    const { queue, now, expireMs, sources, suppressions, log, wake } = this.#around
     const { xptt, parameters, reversePath, content, mailMs: arrivedMs } = message
     const { id } = xptt
     const startedMs = now()
     const dueMs = releasedMs({ arrivedMs, envelope: parameters })
     const directory = this.#around.directory()
     const expansion = expand(message.recipients, directory)
+    const addressed = await address(expansion, reversePath, { sources, suppressions })
+    if (addressed.refusal !== null) {
+      log.event('refused', { id, reply: formatReply(addressed.refusal) }, 'warn')
+      return addressed.refusal
+    }
     const queued: NewMessage = {
       id,
       envelope: {
@@ -65,7 +70,7 @@ export class RelaySession extends HopSession {
       arrivedMs,
       dueMs,
       expiresMs: dueMs + expireMs,
-      recipients: queuedOf(expansion, reversePath, sources.poolFor(reversePath)),
+      recipients: addressed.recipients,
     }
     try {
       const outcome = await queue.put(queued, content)
@@ -95,23 +100,4 @@ export class RelaySession extends HopSession {
       return reply(451, error.code === 'full' ? '4.3.1' : '4.3.0', text)
     }
   }
-}
-
-/** Nobody is told of what becomes of a message from the null reverse-path (RFC 3461 §5.2). */
-function queuedOf(
-  { recipients, expanded }: Expansion,
-  reversePath: ReversePath,
-  pool: string,
-): NewRecipient[] {
-  const queue = ({ forwardPath: mailbox, ...wishes }: EnvelopeRecipient, destination: string) => ({
-    ...wishes,
-    mailbox,
-    destination,
-  })
-  return [
-    ...recipients.map(recipient =>
-      queue(recipient, destinationFor(normalizeDomain(recipient.forwardPath.domain), pool)),
-    ),
-    ...(reversePath === null ? [] : expanded.map(recipient => queue(recipient, EXPANDED))),
-  ]
 }

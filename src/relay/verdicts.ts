@@ -1,9 +1,8 @@
 /** What the hosts of a destination said so far of each recipient of a job, and what that comes to. Pure. */
 
-import type { Category } from '../config/replies.ts'
 import type { Evidence, Job } from '../queue/queue.ts'
 import type { PeerPromises } from './notice.ts'
-import { evidence, settleNext, type Verdict } from './outcome.ts'
+import { evidence, settleNext, type Verdict, type Where } from './outcome.ts'
 
 export interface Judgement {
   readonly index: number
@@ -11,8 +10,6 @@ export interface Judgement {
   readonly evidence: Evidence
   /** Of a delivery: what the peer does with the message. */
   readonly peer?: PeerPromises
-  /** What the reply was about. */
-  readonly category?: Category
   /** Of a deferral: not to be tried again before. */
   readonly waitMs?: number
   /** Nothing was ever attempted: `evidence` is only of a time that passed. */
@@ -28,7 +25,7 @@ const UNTRIED: Verdict = {
 /** What the hosts said so far of each recipient of a job, and who said it. */
 export class Verdicts {
   readonly #indices: readonly number[]
-  readonly #verdicts = new Map<number, { readonly verdict: Verdict; readonly remote: string | undefined }>()
+  readonly #verdicts = new Map<number, { readonly verdict: Verdict; readonly where: Where }>()
   /** What the last host that could not be spoken to said, or said not; and whether any could be. */
   #silence: string | null = null
   #reached = false
@@ -56,30 +53,29 @@ export class Verdicts {
   }
 
   /** The same verdict for everybody who has no final one yet. */
-  conclude(verdict: Verdict, remote?: string): void {
-    for (const index of this.#indices) this.note(index, verdict, remote)
+  conclude(verdict: Verdict, where: Where = {}): void {
+    for (const index of this.#indices) this.note(index, verdict, where)
   }
 
   /** One host's "cannot" does not outweigh another's "not now": as long as one may yet take it, the recipient waits. */
-  note(index: number, verdict: Verdict, remote: string | undefined): void {
+  note(index: number, verdict: Verdict, where: Where): void {
     const earlier = this.#verdicts.get(index)?.verdict
     if (earlier !== undefined && earlier.action !== 'next') return
     const waits = earlier !== undefined && settleNext(earlier).action === 'deferred'
     if (waits && verdict.action === 'next' && settleNext(verdict).action === 'failed') return
-    this.#verdicts.set(index, { verdict, remote })
+    this.#verdicts.set(index, { verdict, where })
   }
 
   judge(index: number, nowMs: number): Judgement {
-    const { verdict, remote } = this.#verdicts.get(index) ?? { verdict: UNTRIED, remote: undefined }
+    const { verdict, where } = this.#verdicts.get(index) ?? { verdict: UNTRIED, where: {} }
     const settled = settleNext(verdict)
     const action = settled.action === 'next' ? 'deferred' : settled.action
-    const { peer, category, waitMs } = settled
+    const { peer, waitMs } = settled
     return {
       index,
       action,
-      evidence: evidence(settled, nowMs, remote),
+      evidence: evidence(settled, nowMs, where),
       ...(peer === undefined ? {} : { peer }),
-      ...(category === undefined ? {} : { category }),
       ...(waitMs === undefined ? {} : { waitMs }),
     }
   }

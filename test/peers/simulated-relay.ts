@@ -10,6 +10,7 @@ import type { Mx } from '../../src/dns/rdata.ts'
 import { Networks, UNREACHABLE } from '../../src/net/networks.ts'
 import type { Fields, Log } from '../../src/observe/event.ts'
 import { openMemory } from '../../src/queue/memory/memory.ts'
+import { openMemoryShelf } from '../../src/queue/memory/shelf.ts'
 import type { Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
 import { type Delivery, deliver } from '../../src/relay/deliver.ts'
 import { HostMemory } from '../../src/relay/reach/host-memory.ts'
@@ -17,6 +18,7 @@ import { Settler } from '../../src/relay/settle.ts'
 import { SHAPE } from '../../src/relay/site/shape.ts'
 import { Sites } from '../../src/relay/site/sites.ts'
 import { Sources } from '../../src/relay/sources.ts'
+import { Suppressions } from '../../src/relay/suppression.ts'
 import { releasedMs } from '../../src/relay/times.ts'
 import type { Envelope } from '../../src/smtp/envelope.ts'
 import { TIMEOUTS } from '../../src/smtp/limits.ts'
@@ -31,6 +33,7 @@ export type Domains = Readonly<Record<string, readonly string[]>>
 
 export interface Simulation {
   readonly queue: Queue
+  readonly suppressions: Suppressions
   /** What the signer was given. */
   readonly notices: readonly { readonly atMs: number; readonly envelope: Envelope; readonly text: string }[]
   readonly events: readonly { readonly name: string; readonly fields: Fields }[]
@@ -84,6 +87,7 @@ export function simulate(options: SimulationOptions): Simulation {
     now: () => simulation.nowMs,
     unpark: destination => queue.unpark(destination),
   })
+  const shelf = openMemoryShelf()
   const sent = new Map<string, number>()
   const counts = {
     get: (source: string, day: number) => sent.get(`${source}/${day}`) ?? 0,
@@ -91,8 +95,10 @@ export function simulate(options: SimulationOptions): Simulation {
       void sent.set(`${source}/${day}`, counts.get(source, day) + 1),
   }
   let ids = 0
+  const suppressions = new Suppressions(shelf, () => simulation.nowMs)
   const simulation: Simulation = {
     queue,
+    suppressions,
     notices,
     events,
     nowMs: START,
@@ -159,6 +165,8 @@ export function simulate(options: SimulationOptions): Simulation {
         return reply(250, '2.0.0', 'Kept')
       },
     },
+    suppressions,
+    suppressMs: 30 * 24 * HOUR_MS,
     replies: readReplies(undefined),
     sources: new Sources(options.sources ?? [], 'mail.example.org', counts, () => simulation.nowMs),
     memory: new HostMemory(() => simulation.nowMs),

@@ -59,6 +59,11 @@ export function relayTable(base: Base) {
       .refine(times => times.length > 0, 'is empty: write for example ["5m", "1h", "4h"]')
       .prefault(['5m', '10m', '20m', '40m', '1h', '2h', '4h'])
       .describe('The wait before each new attempt; the last one repeats.'),
+    suppressMs: text(kind.duration)
+      .prefault('30d')
+      .describe(
+        'An address that its server says does not exist is not written to for this long, by senders of the same domain (`ptt suppression`). "0s": never mind.',
+      ),
     expireMs: text(kind.duration)
       .prefault('5d')
       .describe('A message that was not delivered in this time goes back to its sender (RFC 5321 §4.5.4.1).'),
