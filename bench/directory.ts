@@ -76,7 +76,11 @@ const folder = mkdtempSync(join(values.folder, 'ptt-bench-'))
 const repository = await makeGitRepository()
 try {
   const paths = Array.from({ length: count }, (_, index) => `example.com/users/user${index}.toml`)
-  await repository.commit(Object.fromEntries(paths.map((path, index) => [path, userFile(index)])))
+  const domain = '[default_limits]\nmessages_per_day = 500\n[total_limits]\nmessages_per_day = 100000\n'
+  await repository.commit({
+    'example.com/domain.toml': domain,
+    ...Object.fromEntries(paths.map((path, index) => [path, userFile(index)])),
+  })
 
   const hour = 3_600_000
   let enforcedAt = 0

@@ -117,7 +117,8 @@ function complete(
   for (const [name, user] of users) {
     const { limits: usual, totalLimits: domainLimits } = rules.get(user.domain) ?? {}
     if (usual === undefined && domainLimits === undefined) continue
-    const limits = usual === undefined ? user.limits : { ...usual, ...user.limits }
+    // Most have none of their own: then it is one object for all of them.
+    const limits = usual && user.limits ? { ...usual, ...user.limits } : (user.limits ?? usual)
     users.set(name, { ...user, limits, domainLimits })
   }
 }
