@@ -48,13 +48,13 @@ const message: Message = {
 test('the table says what is next and why', () => {
   const notice: Message = { ...message, reversePath: null, sizeOctets: 3 * 2 ** 20, recipients: [deferred] }
   assert.equal(
-    formatTable([message, notice], 7, NOW),
+    formatTable([message, notice], 'That is all.', NOW),
     `\
 ID                          AGE  SIZE     SENDER             TO                        NEXT       WHY
 01JGG0ZT7N8Y4Q2M5RX3VWK6HE  3 h  4.2 KiB  alice@example.com  bob@X.example and 1 more  now        -
 01JGG0ZT7N8Y4Q2M5RX3VWK6HE  3 h  3.0 MiB  <>                 carol@y.example           in 20 min  450 4.2.1 Greylisted
 
-7 messages, of which these are the first 2
+That is all.
 `,
   )
 })
@@ -82,7 +82,7 @@ const held: Message = {
 
 test('a message that is held says until when, RFC 4865', () => {
   assert.match(
-    formatTable([held], 1, NOW),
+    formatTable([held], '', NOW),
     /bob@X\.example and 1 more {2}held until 2025-01-09 09:00:00 UTC {2}-\n/,
   )
   assert.equal(
@@ -106,12 +106,29 @@ test('a message that is held says until when, RFC 4865', () => {
 
 test('a message that was released waits like any other', () => {
   const released = { ...held, recipients: [{ ...pending, dueMs: NOW }, deferred] }
-  assert.doesNotMatch(formatTable([released], 1, NOW) + formatMessage(released, NOW), /held/)
+  assert.doesNotMatch(formatTable([released], '', NOW) + formatMessage(released, NOW), /held/)
 })
 
-test('an empty queue and one of one', () => {
-  assert.equal(formatTable([], 0, NOW), 'The queue is empty.\n')
-  assert.match(formatTable([message], 1, NOW), /\n\n1 message\n$/)
+test('what an operator holds says so, and why', () => {
+  const hold = {
+    kind: 'sender',
+    name: '@example.com',
+    reason: 'asked by Ann',
+    sinceMs: NOW,
+    untilMs: null,
+  } as const
+  const holds = new Map([['sender @example.com', hold]])
+  assert.match(formatTable([message], '', NOW, holds), /bob@X\.example and 1 more {2}held {2}-\n/)
+  const until = { ...hold, kind: 'destination', name: 'x.example', untilMs: NOW + HOUR_MS } as const
+  assert.match(
+    formatTable([message], '', NOW, new Map([['destination x.example', until]])),
+    /held until 2025-01-02 13:00:00 UTC/,
+  )
+  assert.match(
+    formatMessage(message, NOW, holds),
+    /\n {4}bob@X\.example\n {6}held \(sender @example\.com\): asked by Ann\n/,
+  )
+  assert.doesNotMatch(formatMessage({ ...message, recipients: [delivered] }, NOW, holds), /held/)
 })
 
 test('a message with all that is known of its recipients', () => {
@@ -141,14 +158,14 @@ test('a message with all that is known of its recipients', () => {
 test('what a server said cannot command the terminal', () => {
   const hostile = { ...deferred, last: { atMs: NOW, status: '4.0.0', diagnostic: 'a\u001b[2Jb\nc\u202ed' } }
   const shown = { ...message, recipients: [hostile] }
-  for (const text of [formatMessage(shown, NOW), formatTable([shown], 1, NOW)]) {
+  for (const text of [formatMessage(shown, NOW), formatTable([shown], '', NOW)]) {
     assert.ok(text.includes('4.0.0 a\ufffd[2Jb\ufffdc\ufffdd'), text)
   }
 })
 
 test('a long answer is cut in the table', () => {
   const long = { ...deferred, last: { atMs: NOW, status: '4.0.0', diagnostic: 'x'.repeat(100) } }
-  const [, row = ''] = formatTable([{ ...message, recipients: [long] }], 1, NOW).split('\n')
+  const [, row = ''] = formatTable([{ ...message, recipients: [long] }], '', NOW).split('\n')
   assert.ok(row.endsWith(`  4.0.0 ${'x'.repeat(53)}…`), row)
 })
 
@@ -165,7 +182,7 @@ const ages: [ms: number, text: string][] = [
 ]
 for (const [ms, text] of ages) {
   test(`an age of ${ms} ms is ${text}`, () => {
-    const [, row = ''] = formatTable([{ ...message, arrivedMs: NOW - ms }], 1, NOW).split('\n')
+    const [, row = ''] = formatTable([{ ...message, arrivedMs: NOW - ms }], '', NOW).split('\n')
     assert.equal(row.split(/ {2,}/)[1], text)
   })
 }

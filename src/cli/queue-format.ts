@@ -1,8 +1,10 @@
 /** Queued messages as text for people and as JSON for programs. */
 
-import type { Evidence, Message, Recipient } from '../queue/queue.ts'
+import { scopeKey } from '../queue/hold.ts'
+import type { Evidence, Hold, Message, Recipient } from '../queue/queue.ts'
 import { deliverByMs, isHeld } from '../relay/times.ts'
 import { formatMailbox, formatPath } from '../smtp/path.ts'
+import { holdFor } from './queue-selection.ts'
 
 const SECOND_MS = 1000
 const UNITS: readonly [name: string, ms: number][] = [
@@ -13,9 +15,16 @@ const UNITS: readonly [name: string, ms: number][] = [
 ]
 const WHY_LENGTH = 60
 
-/** `messages` are the first of `total`. */
-export function formatTable(messages: readonly Message[], total: number, nowMs: number): string {
-  if (messages.length === 0) return 'The queue is empty.\n'
+type Holds = ReadonlyMap<string, Hold>
+const NO_HOLDS: Holds = new Map()
+
+/** `foot` is the last line. */
+export function formatTable(
+  messages: readonly Message[],
+  foot: string,
+  nowMs: number,
+  holds: Holds = NO_HOLDS,
+): string {
   const rows = messages.map(message => {
     const pending = message.recipients.filter(({ state }) => state === 'pending')
     const next = pending.toSorted((one, other) => one.dueMs - other.dueMs)[0]
@@ -26,18 +35,17 @@ export function formatTable(messages: readonly Message[], total: number, nowMs: 
       size(message.sizeOctets),
       formatPath(message.reversePath).slice(1, -1) || '<>',
       pending.length > 1 ? `${to} and ${pending.length - 1} more` : to,
-      next ? nextOf(message, next, nowMs) : '-',
+      next ? nextOf(message, next, nowMs, holds) : '-',
       next?.last ? shortened(told(next.last)) : '-',
     ].map(printable)
   })
   const all = [['ID', 'AGE', 'SIZE', 'SENDER', 'TO', 'NEXT', 'WHY'], ...rows]
   const widths = [0, 1, 2, 3, 4, 5].map(column => Math.max(...all.map(row => row[column]?.length ?? 0)))
   const lines = all.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
-  const more = total > messages.length ? `, of which these are the first ${messages.length}` : ''
-  return `${lines.join('\n')}\n\n${total} ${total === 1 ? 'message' : 'messages'}${more}\n`
+  return `${lines.join('\n')}\n\n${foot}\n`
 }
 
-export function formatMessage(message: Message, nowMs: number): string {
+export function formatMessage(message: Message, nowMs: number, holds: Holds = NO_HOLDS): string {
   const { authenticatedAs, xptt, smtputf8, requireTls, priority, envelopeId, deliverBy, ret } =
     message.envelope
   const deadlineMs = deliverByMs(message)
@@ -58,23 +66,27 @@ export function formatMessage(message: Message, nowMs: number): string {
     ...(envelopeId ? [`  ENVID       ${envelopeId}`] : []),
     ...(ret ? [`  RET         ${ret}`] : []),
     '  Recipients',
-    ...message.recipients.flatMap(recipient => formatRecipient(message, recipient, nowMs)),
+    ...message.recipients.flatMap(recipient => formatRecipient(message, recipient, nowMs, holds)),
   ]
   return lines.map(line => `${printable(line)}\n`).join('')
 }
 
 /** In the table: when the next attempt is. */
-function nextOf(message: Message, next: Recipient, nowMs: number): string {
+function nextOf(message: Message, next: Recipient, nowMs: number, holds: Holds): string {
+  const hold = holdFor(message, next, holds)
+  if (hold !== undefined) return hold.untilMs === null ? 'held' : `held until ${time(hold.untilMs)}`
   return isHeld(message, next, nowMs) ? `held until ${time(next.dueMs)}` : when(next.dueMs, nowMs)
 }
 
-function formatRecipient(message: Message, recipient: Recipient, nowMs: number): string[] {
+function formatRecipient(message: Message, recipient: Recipient, nowMs: number, holds: Holds): string[] {
   const { mailbox, destination, state, attempts, dueMs, last, notify, originalRecipient } = recipient
   const via = destination === mailbox.domain.toLowerCase() ? '' : ` via ${destination}`
   const tried = attempts === 1 ? '1 attempt' : `${attempts} attempts`
   const due = `${time(dueMs)}, ${when(dueMs, nowMs)}`
   const lines = [`    ${formatMailbox(mailbox)}${via}`]
-  if (isHeld(message, recipient, nowMs)) lines.push(`      held until ${due}`)
+  const hold = state === 'pending' ? holdFor(message, recipient, holds) : undefined
+  if (hold !== undefined) lines.push(`      held (${scopeKey(hold)}): ${hold.reason}`)
+  else if (isHeld(message, recipient, nowMs)) lines.push(`      held until ${due}`)
   else
     lines.push(
       state === 'pending' ? `      pending after ${tried}, next ${due}` : `      ${state} after ${tried}`,
@@ -83,7 +95,7 @@ function formatRecipient(message: Message, recipient: Recipient, nowMs: number):
   if (originalRecipient) lines.push(`      for ${originalRecipient.addressType};${originalRecipient.address}`)
   if (last) {
     lines.push(`      ${time(last.atMs)}: ${told(last)}`)
-    if (last.remote) lines.push(`      said ${last.remote}`)
+    if (last.remote) lines.push(`      said ${last.remote}${last.tls ? `, TLS: ${last.tls}` : ''}`)
   }
   return lines
 }
@@ -96,6 +108,7 @@ export function messageJson(message: Message): object {
     arrived: iso(message.arrivedMs),
     expires: iso(message.expiresMs),
     sizeOctets: message.sizeOctets,
+    ...(message.held === undefined ? {} : { held: message.held }),
     envelope: message.envelope,
     recipients: message.recipients.map(
       ({ mailbox, destination, state, attempts, dueMs, last, ...asked }) => ({
@@ -113,6 +126,8 @@ export function messageJson(message: Message): object {
                 status: last.status,
                 diagnostic: last.diagnostic,
                 ...(last.remote === undefined ? {} : { remote: last.remote }),
+                ...(last.tls === undefined ? {} : { tls: last.tls }),
+                ...(last.site === undefined ? {} : { site: last.site }),
               },
             }
           : {}),
@@ -122,33 +137,33 @@ export function messageJson(message: Message): object {
 }
 
 /** `now`, `in 5 min`, `3 h late`. */
-function when(ms: number, nowMs: number): string {
+export function when(ms: number, nowMs: number): string {
   if (Math.abs(ms - nowMs) < SECOND_MS) return 'now'
   return ms > nowMs ? `in ${duration(ms - nowMs)}` : `${duration(nowMs - ms)} late`
 }
 
 /** In the largest unit of which there are two: rounding hides little of it. */
-function duration(ms: number): string {
+export function duration(ms: number): string {
   const [name, unit] = UNITS.find(([, unit]) => ms >= 2 * unit) ?? ['s', SECOND_MS]
   return `${Math.max(Math.round(ms / unit), 0)} ${name}`
 }
 
-function size(octets: number): string {
+export function size(octets: number): string {
   if (octets < 1024) return `${octets} B`
   const kibibytes = octets / 1024
   return kibibytes < 1024 ? `${kibibytes.toFixed(1)} KiB` : `${(kibibytes / 1024).toFixed(1)} MiB`
 }
 
-function time(ms: number): string {
+export function time(ms: number): string {
   return `${iso(ms).slice(0, 19).replace('T', ' ')} UTC`
 }
 
-function iso(ms: number): string {
+export function iso(ms: number): string {
   return new Date(ms).toISOString()
 }
 
 /** Most replies have their status in them already. */
-function told({ status, diagnostic }: Evidence): string {
+export function told({ status, diagnostic }: Evidence): string {
   return diagnostic.includes(status) ? diagnostic : `${status} ${diagnostic}`
 }
 
@@ -157,6 +172,6 @@ function shortened(text: string): string {
 }
 
 /** What others said must not reach a terminal as anything but text. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, '�')
 }

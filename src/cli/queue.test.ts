@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { suite, type TestContext, test } from 'node:test'
-import { deferred, newMessage, octets } from '../queue/contract.ts'
+import { all, deferred, newMessage, octets } from '../queue/contract.ts'
 import { openEmbedded } from '../queue/embedded/embedded.ts'
 
 const LATER = Date.UTC(2100)
@@ -37,7 +37,7 @@ async function withMessages(t: TestContext, ids: readonly string[]) {
   t.after(() => queue.close())
   for (const id of ids) await queue.put(newMessage(id, ['a@one.example', 'b@two.example']), [octets(10)])
   for (const job of await queue.lease(1000, 100)) await queue.settle(job, deferred(job, LATER))
-  return { queue, ptt }
+  return { queue, ptt, folder }
 }
 
 suite('ptt queue', () => {
@@ -50,6 +50,7 @@ suite('ptt queue', () => {
       lines.map(line => line.split(' ')[0]),
       ['ID', 'A', 'B', '', '3', ''],
     )
+    assert.equal(lines[4], '3 messages, of which these are the first 2; the next: --after B')
     assert.match(lines[1] ?? '', /sender@example\.org {2}a@one\.example and 1 more {2}in \d+ d/)
   })
 
@@ -127,6 +128,150 @@ suite('ptt queue', () => {
     assert.equal((await ptt('remove', 'A')).code, 1)
   })
 
+  test('lists what matches, in pages', async t => {
+    const { queue, ptt } = await withMessages(t, ['A', 'B', 'C'])
+    await queue.put(newMessage('D', ['x@three.example'], Date.now()), [])
+    const ids = async (...args: string[]) =>
+      (await ptt('list', '--json', ...args)).stdout
+        .trimEnd()
+        .split('\n')
+        .map(line => line && JSON.parse(line).id)
+        .join('')
+    assert.equal(await ids('--state', 'due'), 'D')
+    assert.equal(await ids('--domain', 'ONE.example', '--after', 'A', '--limit', '1'), 'B')
+    assert.equal(await ids('--newer-than', '1h'), 'D')
+    assert.match(
+      (await ptt('list', '--recipient', '@one.example', '-n', '1')).stdout,
+      /\nA .*\n\n1 of the 4 messages in the queue; perhaps more: --after A\n$/,
+    )
+    assert.equal(
+      (await ptt('list', '--sender', 'nobody@example.org')).stdout,
+      'Nothing of that kind among the 4 messages in the queue.\n',
+    )
+    assert.equal((await ptt('retry', '--domain', 'one.example')).stdout, '3 messages are due now\n')
+    assert.equal((await ptt('remove', '--state', 'deferred')).stdout, '')
+    assert.equal(
+      (await ptt('remove', '--json', '--domain', 'three.example')).stdout,
+      '{"id":"D","done":"removed"}\n',
+    )
+    assert.equal(await queue.count(), 3)
+  })
+
+  test('holds and releases, also while another process leases', async t => {
+    const { queue, ptt } = await withMessages(t, ['A', 'B'])
+    const now = Date.now()
+    for (const id of ['A', 'B']) await queue.retry(id, now)
+    assert.deepEqual(await ptt('hold', 'A', 'X', '--reason', 'asked by Ann'), {
+      code: 1,
+      stdout: 'message A is held\n',
+      stderr:
+        'ptt queue: no message X in the queue: it was delivered, returned or removed, or it was never here\n',
+    })
+    assert.equal(
+      (await ptt('hold', '--domain', 'Two.example', '--reason', 'they move', '--for', '2h')).code,
+      0,
+    )
+    const leased = await queue.lease(now, 10)
+    assert.deepEqual(
+      leased.map(({ message, destination }) => `${message.id} ${destination}`),
+      ['B one.example'],
+    )
+    assert.match((await ptt('list', '--state', 'held')).stdout, /\nA .* held {2}.*\nB /)
+    assert.match(
+      (await ptt('why', 'A')).stdout,
+      /the end of a hold \(message A\): asked by Ann; since .*, until it is released\n/,
+    )
+    const holds = (await ptt('holds', '--json')).stdout
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    assert.deepEqual(
+      holds.map(({ kind, name, reason }) => [kind, name, reason]),
+      [
+        ['destination', 'two.example', 'they move'],
+        ['message', 'A', 'asked by Ann'],
+      ],
+    )
+    assert.match((await ptt('holds')).stdout, /^destination two\.example: they move; since .*, until .*\n/)
+    assert.match((await ptt('release', 'B')).stderr, /message B is not held, but destination two\.example is/)
+    assert.equal(
+      (await ptt('release', 'A', '--json')).stdout,
+      '{"done":"released","kind":"message","name":"A"}\n',
+    )
+    assert.equal(
+      (await ptt('release', '--domain', 'two.example')).stdout,
+      'destination two.example is released\n',
+    )
+    assert.equal((await queue.lease(now, 10)).length, 3)
+    assert.equal((await ptt('holds')).stdout, 'Nothing is held.\n')
+  })
+
+  test('tells why, also of what is gone', async t => {
+    const { queue, ptt } = await withMessages(t, ['A', 'B'])
+    const { stdout } = await ptt('why', 'A')
+    assert.match(stdout, /\n {2}Allowed +by commit 0123456789abcdef/)
+    assert.match(
+      stdout,
+      /: deferred: a@one\.example\n {6}mx \[::1\] for one\.example\n {6}450 4\.2\.1 Greylisted\n/,
+    )
+    assert.match(stdout, /another attempt 2100-01-01 00:00:00 UTC/)
+    assert.equal((await ptt('remove', 'B', '--json')).stdout, '{"id":"B","done":"removed"}\n')
+    assert.equal(await queue.get('B'), null)
+    const gone = JSON.parse((await ptt('why', 'B', '--json')).stdout)
+    assert.equal(gone.ended.how, 'removed')
+    assert.equal(gone.attempts.length, 2)
+    const never = await ptt('why', 'C')
+    assert.deepEqual(
+      [never.code, never.stderr],
+      [1, 'ptt queue: nothing is known of C: it left the queue days ago, or was never here\n'],
+    )
+  })
+
+  test('moves messages to another spool, once', async t => {
+    const { queue, ptt, folder } = await withMessages(t, ['A', 'B', 'C'])
+    const other = deployment(t)
+    const [job] = await queue.lease(LATER, 1)
+    assert.ok(job)
+    await queue.settle(job, all(job, 'delivered'))
+    await queue.hold({ kind: 'message', name: 'C', reason: 'because', sinceMs: 1, untilMs: null })
+    const moved = join(folder, 'moved')
+    assert.deepEqual(await ptt('export', moved, '--all', '--remove'), {
+      code: 0,
+      stdout: 'A is exported\nB is exported\nC is exported\n',
+      stderr: '',
+    })
+    assert.equal(await queue.count(), 0)
+    assert.deepEqual(await queue.holds(), [])
+    assert.deepEqual(readdirSync(moved), ['A.eml', 'A.json', 'B.eml', 'B.json', 'C.eml', 'C.json'])
+    truncateSync(join(moved, 'B.eml'), 9)
+    writeFileSync(join(moved, 'D.json'), '{}')
+    assert.deepEqual(await other.ptt('import', moved), {
+      code: 1,
+      stdout: 'A is queued\nC is queued\n',
+      stderr:
+        'ptt queue: B is not queued: B.eml has 9 octets, and B.json says 10\n' +
+        'ptt queue: D is not queued: D.json is not of `ptt queue export`\n',
+    })
+    assert.match((await other.ptt('import', moved)).stderr, /: A is not queued: it was here before\n/)
+    const imported = await openEmbedded({ folder: join(other.folder, 'spool') })
+    t.after(() => imported.close())
+    const message = await imported.get('A')
+    assert.equal(message?.recipients.length, 1)
+    assert.deepEqual(message.recipients[0], job.destination === 'one.example' ? await recipientOf('b') : null)
+    assert.equal(Buffer.compare(await imported.content('A'), octets(10)), 0)
+    assert.equal((await imported.get('C'))?.held, undefined)
+    assert.deepEqual(
+      (await imported.lease(LATER, 10)).map(({ message }) => message.id),
+      ['A'],
+    )
+    assert.deepEqual((await imported.get('C'))?.held, { kind: 'message', name: 'C' })
+
+    async function recipientOf(localPart: string) {
+      const story = await queue.story('A')
+      return story?.message.recipients.find(({ mailbox }) => mailbox.localPart === localPart)
+    }
+  })
+
   test('an empty queue', async t => {
     const { ptt } = await withMessages(t, [])
     assert.deepEqual(await ptt('list'), { code: 0, stdout: 'The queue is empty.\n', stderr: '' })
@@ -163,10 +308,18 @@ suite('ptt queue says what is wrong', () => {
   const wrong: [args: string[], expected: RegExp][] = [
     [['retry'], /name the messages, or write --all/],
     [['retry', '--all', 'A'], /name the messages, or write --all/],
-    [['remove'], /missing required argument 'ids'/],
+    [['remove'], /name the messages, or write --all/],
+    [['remove', 'A', '--domain', 'one.example'], /name the messages, or write --all/],
     [['show'], /missing required argument 'id'/],
+    [['why'], /missing required argument 'id'/],
+    [['hold', '--reason', 'x'], /name the messages, or write --sender, --domain or --site/],
+    [['hold', 'A'], /required option '--reason <text>' not specified/],
+    [['hold', 'A', '--reason', 'x', '--for', '2w'], /Write a number and s, m, h or d/],
     [['list', '--limit', '0'], /Write a number from 1/],
-    [['list', '-c', 'other.toml'], /other\.toml:1: there is no such file/],
+    [['list', '--sender', 'alice'], /Write alice@example\.com or @example\.com/],
+    [['list', '--state', 'lost'], /Allowed choices are due, deferred, scheduled, held/],
+    [['export'], /missing required argument 'folder'/],
+    [['list', '-c', 'other.toml'], /other\.toml.*: there is no such file/],
   ]
   for (const [args, expected] of wrong) {
     test(args.join(' '), async t => {

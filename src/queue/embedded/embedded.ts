@@ -45,8 +45,8 @@ const DAY_MS = 24 * 3600_000
 const INLINE_OCTETS = 64 * 1024
 /** Ids forgotten in one transaction: others wait for it some milliseconds only. */
 const FORGET_AT_ONCE = 1000
-/** Of each message that is gone some 700 octets: 140 MB of the spool at most. */
-const MOST_STORIES = 200_000
+/** Of each message that is gone some 1,200 octets: 120 MB of the spool. */
+const MOST_STORIES = 100_000
 /** Messages found held in one look: all of a `lease` waits for them to be set aside. */
 const ASIDE_AT_ONCE = 500
 
