@@ -52,7 +52,7 @@ function checkCommand(): Command {
   return command('check', 'tell what is there, what should be, and whether that is so').action(
     async (domains: string[], options: Options) => {
       await withView(options, domains, async (view, settings) => {
-        print(await judgeAll(settings, view), options)
+        print(await judgeAll(settings, view), options, true)
       })
     },
   )
@@ -164,14 +164,14 @@ function replacing({ replace = [] }: Options, lines: readonly Line[]): (name: st
   return name => names.has(name)
 }
 
-function print(lines: readonly Line[], { json }: Options): void {
+function print(lines: readonly Line[], { json }: Options, withWanted = false): void {
   process.exitCode = exitStatus(lines)
   if (json) {
     for (const { finding, applied } of lines) console.log(JSON.stringify(jsonOf(finding, applied)))
     return
   }
   const columns = Math.min(Math.max(process.stdout.columns ?? 100, 80), 110)
-  process.stdout.write(`${formatFindings(lines, columns)}\n`)
+  process.stdout.write(`${formatFindings(lines, { columns, withWanted })}\n`)
   const left = lines.filter(({ applied }) => applied?.kind !== 'written').map(({ finding }) => finding)
   const written = lines.length - left.length
   const tally = [...(written === 0 ? [] : [`${written} written`]), formatTally(left)].filter(Boolean)

@@ -46,12 +46,12 @@ export async function judgeEhlo(hostname: string, address: string, resolver: Res
   const answer = await resolver.query(hostname, type)
   const found = answer.kind === 'answer' ? answer.records : []
   const finding = (verdict: Verdict, reason: string): Finding => ({
-    ...{ domain: hostname, subject: `EHLO ${type}`, name: hostname, type, verdict, reason, found },
+    ...{ domain: hostname, subject: `EHLO ${address}`, name: hostname, type, verdict, reason, found },
     ...{ wanted: address, change: null, replacement: null },
   })
   if (answer.kind === 'failure') return finding('cannot know', answer.reason)
   if (found.some(other => sameAddress(other, address)))
-    return finding('ok', `${address} is among its addresses`)
+    return finding('ok', `${address} is among the addresses of ${hostname}`)
   const record = `add ${hostname} ${type} ${address}`
   if (found.length === 0)
     return finding(

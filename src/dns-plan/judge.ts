@@ -46,10 +46,7 @@ export async function judge(wish: Wish, seen: Seen | Unseen): Promise<Finding | 
       change,
     )
   }
-  if (seen.cname !== null) {
-    const reason = `${wish.name} is an alias (CNAME) of ${seen.cname}: what is there is for its owner to say`
-    return finding(wish, 'foreign', reason, [])
-  }
+  if (seen.alias !== null) return judgeAlias(wish, seen, seen.alias, wanted)
   const [only, ...others] = found
   if (only === undefined)
     return finding(wish, 'missing', wish.ifMissing, [], makeChange(wish, seen, [], [wanted]))
@@ -63,6 +60,26 @@ export async function judge(wish: Wish, seen: Seen | Unseen): Promise<Finding | 
   const assessment = await wish.assess(only)
   if (assessment.good) return agreed(wish, seen, found, assessment.remark)
   return finding(wish, 'foreign', `${show(only)}, not by ptt: ${assessment.reason}`, found, null, replace())
+}
+
+/** Whoever asks follows it, and nothing can stand beside it (RFC 1034 §3.6.2): it is good, or its owner's to change. */
+async function judgeAlias(
+  wish: Wish,
+  seen: Seen,
+  { target, records }: NonNullable<Seen['alias']>,
+  wanted: Rr,
+): Promise<Finding> {
+  const found = records.filter(wish.isOfKind)
+  const [only, ...others] = found
+  const alias = `an alias (CNAME) of ${target}`
+  if (only === undefined)
+    return finding(wish, 'foreign', `${wish.name} is ${alias}: ${wish.ifMissing}`, found)
+  if (others.length > 0)
+    return finding(wish, 'foreign', `${alias}, ${found.length} records: ${wish.ifSeveral}`, found)
+  const assessment: Assessment =
+    only.text === wanted.text ? { good: true, remark: '' } : await wish.assess(only)
+  if (assessment.good) return agreed(wish, seen, found, alias)
+  return finding(wish, 'foreign', `${show(only)}, ${alias}: ${assessment.reason}`, found)
 }
 
 /** The primary is right; the others may not be, or not yet. */

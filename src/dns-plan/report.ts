@@ -14,8 +14,14 @@ export interface Line {
   readonly applied: Applied | null
 }
 
-/** @param columns of the terminal */
-export function formatFindings(lines: readonly Line[], columns: number): string {
+export interface Layout {
+  /** Of the terminal. */
+  readonly columns: number
+  /** Say what should be there too where `apply` would see to it: for who writes it by hand. */
+  readonly withWanted: boolean
+}
+
+export function formatFindings(lines: readonly Line[], { columns, withWanted }: Layout): string {
   const subjectWidth = Math.max(0, ...lines.map(({ finding }) => finding.subject.length))
   const indent = 2 + VERDICT_WIDTH + 2 + subjectWidth + 2
   const text: string[] = []
@@ -27,8 +33,7 @@ export function formatFindings(lines: readonly Line[], columns: number): string 
     }
     const head = `  ${word(finding, applied).padEnd(VERDICT_WIDTH)}  ${finding.subject.padEnd(subjectWidth)}  `
     const reason = [reasonOf(finding, applied)]
-    if (finding.verdict !== 'ok' && finding.wanted !== null && finding.change === null && applied === null)
-      reason.push(...wantedLine(finding))
+    if (applied === null && (withWanted || finding.change === null)) reason.push(...wantedLine(finding))
     text.push(head, reason.map(part => wrap(part, indent, columns)).join(`\n${' '.repeat(indent)}`), '\n')
   }
   return text.join('')
@@ -51,11 +56,12 @@ function was(finding: Finding): string {
   return finding.found.length === 0 ? 'nothing' : finding.found.join(', ')
 }
 
-/** Where somebody has to see to it himself. */
-function wantedLine({ subject, name, type, wanted, replacement }: Finding): string[] {
-  if (subject.startsWith('DKIM') || type === 'PTR' || type === 'A' || type === 'AAAA') return []
+/** What is not written by an update says in its reason what should be. */
+function wantedLine({ verdict, subject, name, type, wanted, change, replacement }: Finding): string[] {
+  if (verdict === 'ok' || verdict === 'cannot know' || subject.startsWith('DKIM')) return []
+  if (wanted === null || (type !== 'TXT' && type !== 'SRV')) return []
   const how = replacement === null ? '' : `, or: ptt dns apply --replace ${name}`
-  return [`should be ${name} ${type} ${wanted}${how}`]
+  return [`should be ${name} ${type} ${wanted}${change === null ? how : ''}`]
 }
 
 /** Words at most so wide; what is wider itself stays whole, so that it can be copied. */

@@ -60,23 +60,23 @@ export async function judgeDkim(
   })
   const seen = await view.look(name, 'TXT')
   if (seen.kind === 'unseen') return finding('cannot know', seen.reason)
-  if (seen.cname !== null) return finding('foreign', `${name} is an alias (CNAME) of ${seen.cname}`)
-  const [only, ...others] = seen.records
+  const records = seen.alias?.records ?? seen.records
+  const [only, ...others] = records
   if (only === undefined)
     return finding('missing', 'the signer publishes it when it runs: its log tells what is in the way')
   if (others.length > 0)
-    return finding('differs', `${seen.records.length} records: no verifier knows which counts`, seen.records)
+    return finding('differs', `${records.length} records: no verifier knows which counts`, records)
   if (!same(only.text, record)) {
     const reason = `another key is there than the signer has: ${show(only).slice(0, 60)}…`
-    return finding('foreign', reason, seen.records)
+    return finding('foreign', reason, records)
   }
   if (seen.lagging.length > 0) {
     const reason = `right at the primary, not everywhere: ${seen.lagging.join('; ')}`
-    return finding('differs', reason, seen.records)
+    return finding('differs', reason, records)
   }
   if (seen.silent.length > 0)
-    return finding('cannot know', `right at the primary, but ${seen.silent.join('; ')}`, seen.records)
-  return finding('ok', 'the key of the signer, at every server of the zone', seen.records)
+    return finding('cannot know', `right at the primary, but ${seen.silent.join('; ')}`, records)
+  return finding('ok', 'the key of the signer, at every server of the zone', records)
 }
 
 /**

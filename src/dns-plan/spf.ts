@@ -74,7 +74,10 @@ async function assess(record: string, question: Question, resolver: Resolver): P
     const { result, reason } = await check(record, question, address, resolver, false)
     if (result !== 'pass') {
       const add = `ip${address.includes(':') ? 6 : 4}:${address}`
-      return { good: false, reason: `it does not allow ${address} (${result}: ${reason}); add ${add} to it` }
+      return {
+        good: false,
+        reason: `it does not allow ${address} (${result}: ${reason}); add ${add} to it, or what else it allows to [dns] spf before it is replaced`,
+      }
     }
   }
   const cost = await dearest(record, question, resolver)

@@ -23,9 +23,12 @@ import { Ownership, ownershipName } from './ownership.ts'
 
 export interface ViewOptions {
   readonly resolver: Resolver
-  /** The primary of a zone that need not say so in its SOA; of other zones the MNAME is taken. */
+  /**
+   * The primary of a zone, which need not say so in its SOA, and of other zones that it answers for; of the rest the
+   * MNAME is taken.
+   */
   readonly primary?: { readonly zone: string; readonly endpoint: Endpoint }
-  /** The servers of that zone, in place of its NS records. */
+  /** The servers of these zones, in place of their NS records. */
   readonly authoritative?: readonly Endpoint[]
   /** Where the servers of all zones answer: 53, but in tests. */
   readonly port?: number
@@ -39,8 +42,8 @@ export interface Seen {
   readonly records: readonly Rr[]
   /** Of the RRset, where there is one. */
   readonly ttlSeconds: number | null
-  /** The name is an alias: whose records these would be is somebody else's to say. */
-  readonly cname: string | null
+  /** The name is an alias: what is there is somebody else's to say, and here as the resolver has it. */
+  readonly alias: { readonly target: string; readonly records: readonly Rr[] } | null
   readonly ownership: Ownership
   /** Servers of the zone that have something else, in words. */
   readonly lagging: readonly string[]
@@ -84,6 +87,8 @@ export class View {
     if (found.kind === 'failure') return { kind: 'unseen', reason: found.reason }
     if (list.kind === 'failure') return { kind: 'unseen', reason: list.reason }
     const cname = aliasOf(found, name)
+    const behind = cname === null ? null : await this.#options.resolver.query(name, type)
+    if (behind?.kind === 'failure') return { kind: 'unseen', reason: behind.reason }
     const records = cname === null && found.kind === 'answer' ? found.records.map(toRr) : []
     const entries = list.kind === 'answer' && aliasOf(list, ownershipName(zone)) === null ? list.records : []
     return {
@@ -92,7 +97,10 @@ export class View {
       primary,
       records,
       ttlSeconds: records.length > 0 && found.kind === 'answer' ? found.ttlSeconds : null,
-      cname,
+      alias:
+        cname === null
+          ? null
+          : { target: cname, records: behind?.kind === 'answer' ? behind.records.map(toRr) : [] },
       ownership: new Ownership(entries.map(data => toRr(data).text)),
       ...(await this.#compare(servers, name, type, { cname, records })),
     }
@@ -135,15 +143,21 @@ export class View {
     const found = await findZone(name, resolver)
     if (found.kind === 'failure') return { kind: 'unseen', reason: found.reason }
     const { zone } = found
-    const isConfigured = configured !== undefined && sameName(zone, configured.zone)
-    const primary = isConfigured ? configured.endpoint : await this.#mname(zone)
+    const own = configured !== undefined && (await this.#isPrimaryOf(configured, zone))
+    const primary = own ? configured.endpoint : await this.#mname(zone)
     if ('reason' in primary) return primary
-    if (isConfigured && authoritative.length > 0)
-      return { zone, primary, authorities: authoritiesAt(authoritative) }
+    if (own && authoritative.length > 0) return { zone, primary, authorities: authoritiesAt(authoritative) }
     const authorities = await findAuthorities(zone, resolver, this.#port())
     return authorities.kind === 'failure'
       ? { kind: 'unseen', reason: authorities.reason }
       : { zone, primary, authorities }
+  }
+
+  /** Of its own zone it is whatever it says; of another one if it answers for that. */
+  async #isPrimaryOf(configured: { zone: string; endpoint: Endpoint }, zone: string): Promise<boolean> {
+    if (sameName(zone, configured.zone)) return true
+    const found = await askPrimary(configured.endpoint, zone, 'SOA', this.#timeout())
+    return found.kind === 'answer' && sameName(found.name, zone)
   }
 
   async #mname(zone: string): Promise<Endpoint | Unseen> {
