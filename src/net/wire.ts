@@ -5,37 +5,14 @@
  */
 
 import { connect as connectTcp, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { reasonOf } from './reason.ts'
 import type { TlsAcceptor } from './tls.ts'
+import { settled, WireError } from './wire-error.ts'
+import { channelBindingOf, factsOf, type TlsFacts } from './wire-tls.ts'
 
-export type WireErrorCode = 'connect' | 'timeout' | 'closed' | 'tls'
-
-export class WireError extends Error {
-  readonly code: WireErrorCode
-  constructor(code: WireErrorCode, message: string, cause?: unknown) {
-    super(message, { cause })
-    this.code = code
-  }
-}
-
-/** What TLS came to, for the Received field, the log and the role check. */
-export interface TlsFacts {
-  /** `TLSv1.3` */
-  readonly version: string
-  /** `TLS_AES_256_GCM_SHA384` */
-  readonly cipher: string
-  /** The peer showed a certificate that chains to the CA we were given. */
-  readonly authorized: boolean
-  /** Why not, in OpenSSL's word, when `authorized` is false. */
-  readonly authorizationError: string | null
-  /** DNS names of the peer's certificate (SAN only, RFC 9525 §6.3). */
-  readonly peerNames: readonly string[]
-  /** Its rfc822Names (RFC 5280 §4.2.1.6). */
-  readonly peerMailboxes: readonly string[]
-  /** The name the peer, a client, asked for with SNI (RFC 6066 §3). */
-  readonly servername: string | null
-}
+export { WireError, type WireErrorCode } from './wire-error.ts'
+export type { TlsFacts } from './wire-tls.ts'
 
 /** Read ahead of the reader at most this much: two TLS records. Node's stream holds as much again. */
 const HIGH_WATER_OCTETS = 32 * 1024
@@ -93,14 +70,9 @@ export class Wire {
     return this.#tls
   }
 
-  /**
-   * `tls-exporter` of this connection (RFC 9266 §2), made when it is asked for. `null` without TLS, and before TLS 1.3:
-   * whether a session of TLS 1.2 has an extended master secret, without which it is not defined, Node does not tell.
-   */
+  /** `tls-exporter` of this connection (RFC 9266 §2); `null` where there is none. */
   get channelBinding(): (() => Uint8Array) | null {
-    const socket = this.#socket
-    if (!(socket instanceof TLSSocket) || socket.getProtocol() !== 'TLSv1.3') return null
-    return () => socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
+    return channelBindingOf(this.#socket)
   }
 
   /** The next octets; `null` once the peer has ended. @throws WireError `timeout`, `closed`. */
@@ -245,60 +217,6 @@ export class Wire {
     this.#bufferedOctets = 0
     this.#disarm()
     return socket
-  }
-}
-
-/** Waits for `event`, or throws what happened instead and destroys the socket. */
-function settled(
-  socket: Socket,
-  event: 'connect' | 'secureConnect' | 'drain',
-  timeoutMs: number,
-  what: 'connect' | 'tls' | 'write',
-  signal?: AbortSignal,
-): Promise<void> {
-  const code: WireErrorCode = what === 'write' ? 'closed' : what
-  return new Promise((resolve, reject) => {
-    const done = (error?: WireError) => {
-      clearTimeout(timer)
-      socket.off(event, onEvent).off('error', onError).off('close', onClose)
-      signal?.removeEventListener('abort', onAbort)
-      if (error === undefined) return resolve()
-      socket.on('error', () => {})
-      socket.destroy()
-      reject(error)
-    }
-    const onEvent = () => done()
-    const onError = (error: Error) => done(new WireError(code, reasonOf(error), error))
-    const onClose = () => done(new WireError(code, 'closed by the peer'))
-    const onAbort = () => done(new WireError(code, 'given up'))
-    const timer = setTimeout(
-      () => done(new WireError('timeout', `${what}: nothing in ${timeoutMs} ms`)),
-      timeoutMs,
-    )
-    socket.on(event, onEvent).on('error', onError).on('close', onClose)
-    signal?.addEventListener('abort', onAbort)
-    if (signal?.aborted) onAbort()
-    else if (socket.destroyed) onClose()
-  })
-}
-
-/** They do not change, and reading the peer's certificate takes 60 µs (measured). */
-function factsOf(socket: TLSSocket): TlsFacts {
-  const certificate = socket.getPeerCertificate()
-  const names = (certificate?.subjectaltname ?? '').split(', ')
-  // OpenSSL has the same word for a certificate that is missing and for one whose issuer is.
-  const objection = certificate?.raw === undefined ? 'none was shown' : String(socket.authorizationError)
-  // Node puts in quotes, with its commas escaped, a name that could be taken for several: such a one is nobody's.
-  const of = (kind: string) => names.flatMap(name => (name.startsWith(kind) ? [name.slice(kind.length)] : []))
-  const { servername } = socket as { servername?: string | false | null }
-  return {
-    version: socket.getProtocol() ?? 'unknown',
-    cipher: socket.getCipher()?.standardName ?? 'unknown',
-    authorized: socket.authorized,
-    authorizationError: socket.authorized ? null : objection,
-    peerNames: of('DNS:'),
-    peerMailboxes: of('email:'),
-    servername: typeof servername === 'string' ? servername : null,
   }
 }
 

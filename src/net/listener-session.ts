@@ -1,0 +1,126 @@
+/**
+ * One connection to a listener, from the greeting to the end: octets from the wire into `ServerSession`, its events to
+ * `Answers`, the answers back. What the protocol wants is in `smtp/`; here are only the order of things and time-outs.
+ */
+
+import type { Socket } from 'node:net'
+import type { Log } from '../observe/event.ts'
+import { encodeReply, reply } from '../smtp/reply.ts'
+import { ServerSession } from '../smtp/server.ts'
+import type { ListenOptions } from './listener.ts'
+import { Answers } from './listener-answers.ts'
+import { Wire, WireError } from './wire.ts'
+
+export class ListenerSession {
+  readonly #wire: Wire
+  readonly #session: ServerSession
+  readonly #answers: Answers
+  readonly #options: ListenOptions
+  readonly #log: Log
+  /** Replies not written yet: those to one read go out in one write (RFC 2920 §3.2). */
+  #replies: Uint8Array[] = []
+  /** Close once no transaction is open: the service shuts down. */
+  #leaving = false
+  /** Not just waiting for a next command. */
+  #busy = true
+  /** Waiting for the client's next octets. */
+  #reading = false
+
+  constructor(socket: Socket, options: ListenOptions) {
+    this.#wire = new Wire(socket)
+    this.#session = new ServerSession(options.session)
+    this.#options = options
+    this.#log = options.log.with({ client: `${this.#wire.remoteAddress}:${this.#wire.remotePort}` })
+    this.#answers = new Answers(this.#session, this.#wire, options.handler(), this.#log)
+  }
+
+  async run(): Promise<void> {
+    try {
+      if (this.#options.session.tls === 'implicit') await this.#secure()
+      this.#log.event('connected', { tls: this.#wire.tls?.version }, 'debug')
+      this.#replies.push(this.#answers.greeting())
+      await this.#converse()
+      this.#log.event('disconnected', {}, 'debug')
+    } catch (error) {
+      await this.#explain(error)
+    } finally {
+      this.#answers.end()
+      this.#wire.end()
+    }
+  }
+
+  /** Told to go at the next command; at once where nothing is under way. */
+  shutdown(): void {
+    this.#leaving = true
+    if (!this.#busy) this.#leave()
+  }
+
+  destroy(): void {
+    this.#wire.destroy()
+  }
+
+  #leave(): void {
+    this.#wire.write(this.#session.shutdown(), 1000).catch(() => {})
+    this.#wire.end()
+  }
+
+  async #converse(): Promise<void> {
+    while (true) {
+      if (!this.#put()) await this.#wire.drained(this.#options.idleMs)
+      if (this.#answers.closing) return
+      this.#busy = this.#session.envelope !== null
+      if (this.#leaving && !this.#busy) return this.#leave()
+      this.#reading = true
+      const octets = await this.#wire.read(this.#options.idleMs)
+      this.#reading = false
+      if (octets === null) return
+      this.#busy = true
+      for (const event of this.#session.receive(octets)) {
+        const answer = this.#answers.to(event)
+        const pending = answer instanceof Promise ? await answer : answer
+        if (pending !== null) this.#replies.push(pending)
+        if (event.type === 'starttls') await this.#upgrade()
+      }
+    }
+  }
+
+  async #upgrade(): Promise<void> {
+    if (!this.#put()) await this.#wire.drained(this.#options.idleMs)
+    await this.#secure()
+    this.#session.secured()
+  }
+
+  async #secure(): Promise<void> {
+    if (this.#options.acceptor === null) throw new Error('TLS asked for where none is configured')
+    await this.#wire.acceptTls(this.#options.acceptor)
+    this.#answers.secured(this.#options.session.auth)
+  }
+
+  /** Writes the replies there are; false when the client is slow to take them. */
+  #put(): boolean {
+    const replies = this.#replies
+    if (replies.length === 0) return true
+    this.#replies = []
+    return this.#wire.put(replies)
+  }
+
+  /** Why the session ended, to the log; and to the client where it can hear it. */
+  async #explain(error: unknown): Promise<void> {
+    if (!(error instanceof WireError)) {
+      // Our fault: the client sees a temporary error without internals, the log sees the cause.
+      this.#log.event('failed', { error: String(error), stack: stackOf(error) }, 'error')
+      await this.#wire.write(encodeReply(INTERNAL_ERROR), 1000).catch(() => {})
+    } else if (error.code === 'timeout' && this.#reading) {
+      // RFC 5321 §4.5.3.2.7: a server waits five minutes for the next command.
+      this.#log.event('refused', { reason: 'idle: 421 sent' })
+      await this.#wire.write(this.#session.idle(), 1000).catch(() => {})
+    } else if (error.code === 'tls') {
+      this.#log.event('refused', { reason: `TLS handshake: ${error.message}` }, 'warn')
+    } else {
+      this.#log.event('disconnected', { reason: error.message }, 'debug')
+    }
+  }
+}
+
+const INTERNAL_ERROR = reply(421, '4.3.0', 'Internal error')
+const stackOf = (error: unknown): string | undefined => (error instanceof Error ? error.stack : undefined)
