@@ -4,6 +4,7 @@
  */
 
 import type { ReplyRule } from '../config/replies.ts'
+import type { RouteRule } from '../config/routes.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import { domainOf, type MailHost, route } from './destination.ts'
@@ -11,11 +12,12 @@ import { inThisLight, type Verdict, type Where } from './outcome.ts'
 import { type Miss, Reach, type Reaching } from './reach/reach.ts'
 import type { Source } from './reach/source.ts'
 import { classify } from './replies.ts'
+import { hostOf, smartHostFor } from './routes.ts'
 import type { Link } from './site/links.ts'
 import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
 import type { Sources } from './sources.ts'
-import { objectionToHost, policyFor, type TlsPolicy } from './tls-policy.ts'
+import { OPPORTUNISTIC, objectionToHost, policyFor, SMART_HOST, type TlsPolicy } from './tls-policy.ts'
 import { transact } from './transaction.ts'
 import { type Judgement, Verdicts } from './verdicts.ts'
 
@@ -25,6 +27,8 @@ export interface Means extends Reaching {
   readonly hostname: string
   /** Where messages leave from. */
   readonly sources: Sources
+  /** Smart hosts, and what goes through them. */
+  readonly routes: readonly RouteRule[]
   /** What replies mean beyond their codes. */
   readonly replies: readonly ReplyRule[]
   readonly random: () => number
@@ -34,7 +38,12 @@ export interface Means extends Reaching {
 /** `null`: there is no place at the destination's site now; nothing was tried. */
 export async function attempt(job: Job, means: Means, place: Place): Promise<Judgement[] | null> {
   const verdicts = new Verdicts(job)
-  const where = await route(domainOf(job.destination), means.lookup, means.hostname, means.random)
+  const through = smartHostFor(means.routes, job)
+  const where =
+    through === null
+      ? await route(domainOf(job.destination), means.lookup, means.hostname, means.random)
+      : { kind: 'hosts' as const, hosts: [hostOf(through)] }
+  const policy = policyFor(job.message, through === null ? OPPORTUNISTIC : SMART_HOST)
   if (where.kind === 'none') verdicts.conclude(noRoute(where))
   else {
     const source = means.sources.sourceOf(job.message, job.destination)
@@ -45,7 +54,7 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
         source.pool,
       )
       if (site === null) return null
-      await visit(where.hosts, { job, means, site, policy: policyFor(job.message), source, verdicts })
+      await visit(where.hosts, { job, means, site, policy, source, verdicts })
     }
   }
   const nowMs = means.now()
@@ -101,7 +110,10 @@ async function session(link: Link, reach: Reach, visit: Visit, log: Log): Promis
 function fits({ candidate, policy, source }: Link, hosts: readonly MailHost[], visit: Visit): boolean {
   if (policy.level !== visit.policy.level || source.name !== visit.source.name) return false
   const best = hosts[0]?.preference
-  const host = hosts.find(({ name, preference }) => name === candidate.host.name && preference === best)
+  const host = hosts.find(
+    ({ name, preference, route }) =>
+      name === candidate.host.name && preference === best && route === candidate.host.route,
+  )
   return host !== undefined && objectionToHost(policy, host) === null
 }
 

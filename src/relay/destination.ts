@@ -3,6 +3,7 @@
  * an answer and bounces; "could not be asked" is none and defers. The two are never mixed up.
  */
 
+import type { RouteRule } from '../config/routes.ts'
 import { betterThanOwn, mailHosts } from '../dns/mx.ts'
 import type { Resolver } from '../net/resolver.ts'
 import { addressOfLiteral, isAddressLiteral } from '../smtp/domain.ts'
@@ -17,13 +18,16 @@ export interface MailHost {
   readonly name: string
   /**
    * How we know that the destination means it: an MX record, `authenticated` by DNSSEC or not; `domain`: there is no MX
-   * record, and it is the destination itself (RFC 5321 §5.1); `literal`: it was given as an address.
+   * record, and it is the destination itself (RFC 5321 §5.1); `literal`: it was given as an address; `configured`: it is a smart
+   * host that the operator has named.
    */
-  readonly found: 'authenticated' | 'unauthenticated' | 'domain' | 'literal'
+  readonly found: 'authenticated' | 'unauthenticated' | 'domain' | 'literal' | 'configured'
   /** Of its MX record: the lower, the sooner (RFC 5321 §5.1). */
   readonly preference: number
   /** Known already for an address literal; else to be looked up. */
   readonly addresses: readonly string[] | null
+  /** Of a smart host. */
+  readonly route?: RouteRule
 }
 
 export type Addresses =

@@ -8,10 +8,12 @@
 
 import { readPem, readSecret } from '../config/file.ts'
 import { readReplies } from '../config/replies.ts'
+import { readRoutes } from '../config/routes.ts'
 import type { Config } from '../config/schema.ts'
 import { readShaping } from '../config/shaping.ts'
 import { readSources } from '../config/sources.ts'
 import { follow } from '../directory/repository.ts'
+import { scramCrypto } from '../directory/scram.ts'
 import { openHooks } from '../hooks/hooks.ts'
 import { hopSession } from '../net/hop.ts'
 import { listen } from '../net/listener.ts'
@@ -89,6 +91,8 @@ export async function startRelay(config: Config, log: Log) {
     suppressMs: relay.suppressMs,
     replies: readReplies(relay.replies),
     sources,
+    routes: readRoutes(relay.routes),
+    scram: scramCrypto,
     memory: new HostMemory(Date.now),
     unreachable: UNREACHABLE,
     privateNetworks: new Networks(relay.privateNetworks),

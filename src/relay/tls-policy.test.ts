@@ -15,6 +15,7 @@ import {
   REQUIRETLS,
   REQUIRETLS_NOTICE,
   type Shown,
+  SMART_HOST,
   saysRequireTls,
   type TlsPolicy,
   wishFor,
@@ -24,10 +25,13 @@ const ALICE = { localPart: 'alice', domain: 'example.org' }
 const envelope = { body: '7BIT', smtputf8: false } as const
 
 test('the policy of a message', () => {
-  assert.equal(policyFor({ envelope, reversePath: ALICE }), OPPORTUNISTIC)
-  assert.equal(policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: ALICE }), REQUIRETLS)
+  assert.equal(policyFor({ envelope, reversePath: ALICE }, OPPORTUNISTIC), OPPORTUNISTIC)
   assert.equal(
-    policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: null }),
+    policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: ALICE }, SMART_HOST),
+    REQUIRETLS,
+  )
+  assert.equal(
+    policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: null }, OPPORTUNISTIC),
     REQUIRETLS_NOTICE,
   )
 })
@@ -109,7 +113,7 @@ suite('what a failure of TLS comes to', () => {
 suite('what is asked of TLS', () => {
   test('each level its own', () => {
     const of = (policy: TlsPolicy) => {
-      const wish = wishFor(policy, 'mx.x.test')
+      const wish = wishFor(policy, host('unauthenticated'))
       assert.ok(wish.mode !== 'none')
       const { servername, minVersion, rejectUnauthorized } = wish.options
       return [wish.mode, servername, minVersion, rejectUnauthorized]

@@ -13,10 +13,11 @@ import type { MailHost } from './destination.ts'
 
 export interface TlsPolicy {
   /**
-   * `opportunistic`: TLS where it is offered, whoever is there. `encrypted`: TLS, whoever is there. `verified`: TLS with
-   * a certificate that verifies for an MX that was found securely, and that offers REQUIRETLS.
+   * `opportunistic`: TLS where it is offered, whoever is there. `encrypted`: TLS, whoever is there. `named`: TLS with a
+   * certificate that verifies for the host's name. `verified`: the same for an MX that was found securely, and that offers
+   * REQUIRETLS.
    */
-  readonly level: 'opportunistic' | 'encrypted' | 'verified'
+  readonly level: 'opportunistic' | 'encrypted' | 'named' | 'verified'
   /** In words, for the log. */
   readonly reason: string
   /** Whether clear text is allowed when TLS cannot be had. */
@@ -47,9 +48,21 @@ export const REQUIRETLS_NOTICE: TlsPolicy = {
   clearText: false,
 }
 
-export function policyFor({ envelope, reversePath }: Pick<Message, 'envelope' | 'reversePath'>): TlsPolicy {
-  if (envelope.requireTls !== true) return OPPORTUNISTIC
-  return reversePath === null ? REQUIRETLS_NOTICE : REQUIRETLS
+/** What mail goes through has our password: it must be who the operator has named. */
+export const SMART_HOST: TlsPolicy = {
+  level: 'named',
+  reason: 'it is a smart host',
+  clearText: false,
+}
+
+/** @param usual of the destination, where the message asks for nothing of its own */
+export function policyFor(
+  { envelope, reversePath }: Pick<Message, 'envelope' | 'reversePath'>,
+  usual: TlsPolicy,
+): TlsPolicy {
+  if (envelope.requireTls !== true) return usual
+  if (reversePath !== null) return REQUIRETLS
+  return usual.level === 'named' ? usual : REQUIRETLS_NOTICE
 }
 
 /** Why a host, or a connection to it, will not do. */
@@ -67,6 +80,7 @@ export function objectionToHost(policy: TlsPolicy, { name, found }: MailHost): O
     // Without an MX the host is the destination itself, and the certificate must say so.
     case 'authenticated':
     case 'domain':
+    case 'configured':
       return null
     case 'unauthenticated':
       return {
@@ -85,16 +99,22 @@ export function objectionToHost(policy: TlsPolicy, { name, found }: MailHost): O
   }
 }
 
-/** @param host the MX's name; an address literal has none to put into SNI (RFC 6066 §3) */
-export function wishFor(policy: TlsPolicy, host: string): TlsWish {
-  const servername = host.startsWith('[') ? '' : host
+export function wishFor(policy: TlsPolicy, { name, route }: MailHost): TlsWish {
+  // An address has no name to put into SNI (RFC 6066 §3).
+  const servername = /^\[|^[\d.]+$|:/.test(name) ? '' : name
+  const mode = route?.tls === 'implicit' ? 'implicit' : 'required'
+  const ca = route?.ca === undefined ? {} : { ca: route.ca }
   switch (policy.level) {
     case 'opportunistic':
       return { mode: 'opportunistic', options: opportunisticTls(servername) }
     case 'encrypted':
-      return { mode: 'required', options: encryptedTls(servername) }
+      return { mode, options: encryptedTls(servername) }
+    case 'named':
     case 'verified':
-      return { mode: 'required', options: verifiedTls(servername) }
+      return {
+        mode,
+        options: { ...verifiedTls(servername), ...ca, ...(servername === '' ? { host: name } : {}) },
+      }
     default:
       return policy.level satisfies never
   }
@@ -128,11 +148,16 @@ export interface Shown {
 export function objectionToPeer(policy: TlsPolicy, { tls, extensions }: Shown): Objection | null {
   if (!policy.clearText && tls === null)
     return { about: 'TLS', status: '5.7.10', diagnostic: `TLS is required (${policy.reason})` }
-  if (policy.level !== 'verified') return null
+  if (policy.level !== 'verified' && policy.level !== 'named') return null
   if (tls?.authorized !== true) {
     const why = tls?.authorizationError ?? 'no TLS'
-    return { about: 'TLS', status: '5.7.10', diagnostic: `REQUIRETLS: not verified: ${why}` }
+    return {
+      about: 'TLS',
+      status: '5.7.10',
+      diagnostic: `TLS is required (${policy.reason}), and not verified: ${why}`,
+    }
   }
+  if (policy.level === 'named') return null
   if (extensions.has('REQUIRETLS')) return null
   return {
     about: 'REQUIRETLS',

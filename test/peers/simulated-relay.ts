@@ -4,7 +4,9 @@
  */
 
 import { readReplies } from '../../src/config/replies.ts'
+import type { RouteRule } from '../../src/config/routes.ts'
 import type { SourceRule } from '../../src/config/sources.ts'
+import { scramCrypto } from '../../src/directory/scram.ts'
 import type { DnsAnswer } from '../../src/dns/answer.ts'
 import type { Mx } from '../../src/dns/rdata.ts'
 import { Networks, UNREACHABLE } from '../../src/net/networks.ts'
@@ -61,6 +63,7 @@ export interface SimulationOptions {
   readonly around?: (queue: Queue) => Queue
   readonly content?: string
   readonly sources?: readonly SourceRule[]
+  readonly routes?: readonly RouteRule[]
   /** 127.0.0.0/8 when not given. */
   readonly privateNetworks?: readonly string[]
 }
@@ -169,6 +172,8 @@ export function simulate(options: SimulationOptions): Simulation {
     suppressMs: 30 * 24 * HOUR_MS,
     replies: readReplies(undefined),
     sources: new Sources(options.sources ?? [], 'mail.example.org', counts, () => simulation.nowMs),
+    routes: options.routes ?? [],
+    scram: scramCrypto,
     memory: new HostMemory(() => simulation.nowMs),
     unreachable: UNREACHABLE,
     privateNetworks: new Networks(options.privateNetworks ?? ['127.0.0.0/8']),

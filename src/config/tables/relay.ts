@@ -50,6 +50,12 @@ export function relayTable(base: Base) {
           'The addresses that mail leaves from, in pools. Not set: what the system chooses. docs/sources.md.',
         examples: ['sources.toml'],
       }),
+    routes: pathFrom(base.folder)
+      .exactOptional()
+      .meta({
+        description: 'Smart hosts, and what mail goes through them: docs/routes.md.',
+        examples: ['routes.toml'],
+      }),
     privateNetworks: list(text(kind.network), 'a list of networks', 'write for example ["10.0.0.0/8"]')
       .prefault([])
       .describe(

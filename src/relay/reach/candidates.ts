@@ -31,7 +31,9 @@ export function candidatesOf(
       const localAddress = isIpv6(address) ? source.ipv6 : source.ipv4
       if (localAddress === null) return []
       const from = localAddress === undefined ? {} : { localAddress }
-      return [{ host, address, port, remote: `${host.name} [${address}]`, ...from }]
+      return [
+        { host, address, port: host.route?.host.port ?? port, remote: `${host.name} [${address}]`, ...from },
+      ]
     }),
   )
   const [dead = [], alive = []] = [

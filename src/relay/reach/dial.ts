@@ -5,6 +5,9 @@ import { reducedTls } from '../../net/mx-tls.ts'
 import { Wire } from '../../net/wire.ts'
 import type { Log } from '../../observe/event.ts'
 import type { Timeouts } from '../../smtp/limits.ts'
+import { formatReply } from '../../smtp/reply.ts'
+import type { ScramClientCrypto } from '../../smtp/sasl.ts'
+import type { MailHost } from '../destination.ts'
 import { fromConnectionError, type Verdict } from '../outcome.ts'
 import type { Link } from '../site/links.ts'
 import {
@@ -25,6 +28,8 @@ export interface Dialling {
   readonly connectMs: number
   readonly timeouts: Timeouts
   readonly now: () => number
+  /** Of SCRAM, for smart hosts: with it the password does not leave this machine. */
+  readonly scram: ScramClientCrypto
 }
 
 /** No link. `silent`: nobody was there to speak to; else it is we who will not speak to who was there. */
@@ -44,6 +49,7 @@ export async function greet(
   const { host, remote } = candidate
   try {
     const connection = await connect(candidate, wire, policy, source, dialling, log)
+    await authenticate(connection, host, dialling.scram)
     const objection = objectionToPeer(policy, connection)
     if (objection !== null) {
       // RFC 8689 §4.2.1: "the client MUST issue a QUIT", and go on to the next host.
@@ -74,6 +80,19 @@ export function fromObjection({ status, diagnostic }: Objection): Verdict {
   return { action: 'next', status, diagnostic }
 }
 
+/** @throws ConnectionError when the smart host does not let us in */
+async function authenticate(
+  connection: Connection,
+  { route }: MailHost,
+  scram: ScramClientCrypto,
+): Promise<void> {
+  if (route?.account === undefined) return
+  const answer = await connection.auth(route.account, scram)
+  if (answer.code < 300) return
+  connection.quit()
+  throw new ConnectionError('refused', 'AUTH', formatReply(answer), answer)
+}
+
 /**
  * With TLS; where the handshake breaks off, once more with a smaller ClientHello, which middleboxes let pass that stumble
  * over the size that post-quantum keys give it; then, where the policy allows it, in clear text.
@@ -88,7 +107,7 @@ async function connect(
 ): Promise<Connection> {
   const { host, remote } = candidate
   const { timeouts, memory } = dialling
-  const options: GreetOptions = { hostname: source.hostname, timeouts, tls: wishFor(policy, host.name) }
+  const options: GreetOptions = { hostname: source.hostname, timeouts, tls: wishFor(policy, host) }
   const inClear: GreetOptions = { ...options, tls: { mode: 'none' } }
   if (policy.clearText && memory.hasBrokenTls(host.name)) return Connection.over(wire, inClear)
   let failure: ConnectionError

@@ -109,7 +109,10 @@ export class Reach {
         refuse({ action: 'next', status: found.status, diagnostic: found.diagnostic })
         continue
       }
-      const addresses = found.addresses.filter(address => this.#isAllowed(address))
+      // A smart host is where the operator says.
+      const addresses = found.addresses.filter(
+        address => host.route !== undefined || this.#isAllowed(address),
+      )
       if (addresses.length > 0) reachable.push({ host, addresses })
       else refuse(onlyPrivate(host, found.addresses))
     }

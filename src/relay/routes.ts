@@ -1,0 +1,27 @@
+/** Through which smart host a message goes, if any: the first route whose conditions all hold. Pure. */
+
+import type { RouteRule } from '../config/routes.ts'
+import type { Job } from '../queue/queue.ts'
+import { normalizeDomain } from '../smtp/domain.ts'
+import { domainOf, type MailHost } from './destination.ts'
+import { matches } from './shaping.ts'
+
+export function smartHostFor(routes: readonly RouteRule[], job: Job): RouteRule | null {
+  const recipient = domainOf(job.destination)
+  const sender = job.message.reversePath === null ? null : normalizeDomain(job.message.reversePath.domain)
+  const attempts = Math.min(...job.recipients.map(index => job.message.recipients[index]?.attempts ?? 0))
+  const found = routes.find(
+    ({ recipients, senders, afterAttempts = 0 }) =>
+      attempts >= afterAttempts &&
+      (recipients === undefined || recipients.some(pattern => matches(pattern, recipient))) &&
+      (senders === undefined || (sender !== null && senders.some(pattern => matches(pattern, sender)))),
+  )
+  return found ?? null
+}
+
+/** Its one host. Its name is what the operator wrote, so it is the one that is meant. */
+export function hostOf(route: RouteRule): MailHost {
+  const { host } = route.host
+  const literal = /^[\d.]+$|:/.test(host)
+  return { name: host, found: 'configured', preference: 0, addresses: literal ? [host] : null, route }
+}
