@@ -108,6 +108,32 @@ for (const canonicalization of canonicalizations) {
   })
 }
 
+/** Longer than what is worked on at once, so that white space and line ends come to stand at each place in it. */
+const piece = fc.constantFrom(
+  '\r\n',
+  ' ',
+  '\t',
+  'x',
+  'yz',
+  '  ',
+  '.\r\n',
+  ' \r\n',
+  '\r\n\r\n',
+  'a word and more of them ',
+)
+
+for (const rare of ['', '\r', '\n'])
+  test(`relaxed body of 100 KB${rare === '' ? '' : `, with ${JSON.stringify(rare)} somewhere`}`, () => {
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 50, maxLength: 60 }), fc.nat(60), (pieces, at) => {
+        const some = [...pieces.slice(0, at), rare, ...pieces.slice(at)].join('')
+        const body = some.repeat(Math.ceil(100_000 / some.length))
+        assert.ok(canonicalizeBody('relaxed', body) === reference('relaxed', body))
+      }),
+      { seed: 6376, numRuns: 30 },
+    )
+  })
+
 test('empty lines held back are counted, not kept, however many', () => {
   let length = 0
   const body = new BodyCanonicalizer('relaxed', octets => {

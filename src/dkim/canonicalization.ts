@@ -39,8 +39,9 @@ const CRLFS = Buffer.alloc(8192, '\r\n')
 
 /** What is reduced at once: it stays in the processor's cache, and so does what comes of it. */
 const SLICE_OCTETS = 32 * 1024
-/** For all bodies: what is in it has been used when `update` returns. */
-const SCRATCH = Buffer.allocUnsafeSlow(SLICE_OCTETS)
+/** For all bodies: what is in them has been used when `update` returns. */
+const WORDS = new Int32Array((SLICE_OCTETS + 8) / 4)
+const SCRATCH = Buffer.allocUnsafeSlow(SLICE_OCTETS + 8)
 
 /**
  * The body, §3.4.3 and §3.4.4, as a stream. What may yet turn out to be at the end of a line or of the body (white space,
@@ -133,8 +134,8 @@ export class BodyCanonicalizer {
 }
 
 /**
- * For two octets, one after the other: what is written for the first (low octet), and in two bits more what is to be known.
- * White space is dropped before more white space, and before CR.
+ * For two octets, the first in the low half: what is written for the first, and in two bits more what is to be known. White
+ * space is dropped before more white space, and before CR.
  */
 const PAIRS = new Uint16Array(65536)
 const KEPT = 256
@@ -144,35 +145,51 @@ for (let first = 0; first < 256; first++) {
     const space = first === SP || first === HT
     const dropped = space && (second === SP || second === HT || second === CR)
     const bare = first === CR && second !== LF
-    PAIRS[first * 256 + second] = (space ? SP : first) | (dropped ? 0 : KEPT) | (bare ? BARE_CR : 0)
+    PAIRS[second * 256 + first] = (space ? SP : first) | (dropped ? 0 : KEPT) | (bare ? BARE_CR : 0)
   }
 }
+
+const INPUT = new Uint8Array(WORDS.buffer)
+INPUT[0] = 1
+const LITTLE_ENDIAN = WORDS[0] === 1
 
 /**
- * Reduces white space; returns how many octets were written. The last octet is not white space.
+ * Reduces white space; returns how many octets were written. The last octet is neither white space nor CR.
  *
- * Without a branch that depends on the octets: 1,100 MB/s whatever the text, where asking of each octet what it is makes
- * 400 to 700 (bench/sign.ts; SHA-256 makes 1,700).
+ * Four octets are read at once, and there is no branch that depends on them: 1,240 MB/s whatever the text, where asking of
+ * each octet what it is makes 400 to 700, and octet by octet without branches 850 (bench/sign.ts; SHA-256 makes 1,740).
  */
 function reduceInto(target: Buffer, octets: Buffer): number {
-  const last = octets.length - 1
+  const words = (octets.length + 3) >> 2
+  INPUT.set(octets)
+  // What fills the last word is kept, and not counted.
+  INPUT.fill(0, octets.length, octets.length + 8)
   let written = 0
-  let seen = 0
-  let first = octets[0] ?? 0
-  for (let i = 1; i <= last; i++) {
-    const second = octets[i] ?? 0
-    const pair = PAIRS[(first << 8) | second] ?? 0
-    target[written] = pair
-    written += (pair >> 8) & 1
-    seen |= pair
-    first = second
+  let seen = LITTLE_ENDIAN ? 0 : BARE_CR
+  let word = WORDS[0] ?? 0
+  for (let i = 1; i <= words; i++) {
+    const next = WORDS[i] ?? 0
+    const first = PAIRS[word & 0xffff] ?? 0
+    const second = PAIRS[(word >>> 8) & 0xffff] ?? 0
+    const third = PAIRS[word >>> 16] ?? 0
+    const fourth = PAIRS[(word >>> 24) | ((next & 0xff) << 8)] ?? 0
+    target[written] = first
+    written += (first >> 8) & 1
+    target[written] = second
+    written += (second >> 8) & 1
+    target[written] = third
+    written += (third >> 8) & 1
+    target[written] = fourth
+    written += (fourth >> 8) & 1
+    seen |= first | second | third | fourth
+    word = next
   }
-  target[written++] = first
-  return (seen & BARE_CR) === 0 ? written : reduceWithBareCr(target, octets)
+  written -= words * 4 - octets.length
+  return (seen & BARE_CR) === 0 ? written : reduceOneByOne(target, octets)
 }
 
-/** The same for octets that have a CR which ends no line: before it white space stays. Only what breaks the rules has one. */
-function reduceWithBareCr(target: Buffer, octets: Buffer): number {
+/** The same where a CR ends no line, as no message should have it: before it white space stays. And for big-endian machines. */
+function reduceOneByOne(target: Buffer, octets: Buffer): number {
   let written = 0
   let space = false
   for (let i = 0; i < octets.length; i++) {
