@@ -40,7 +40,7 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
   submission: [['smtp', 'message', 'queue', 'directory', 'net', 'hooks', 'observe', 'config'], []],
   signer: [
     ['smtp', 'message', 'dkim', 'dns', 'directory', 'net', 'hooks', 'observe', 'config'],
-    ['fs', 'crypto'],
+    ['fs', 'path', 'crypto'],
   ],
   relay: [['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'hooks', 'observe', 'config'], []],
   certificate: [

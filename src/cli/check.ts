@@ -14,7 +14,9 @@ import { GitError, git } from '../directory/git.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
 import { readHookSecret } from '../hooks/hooks.ts'
 import { roleName } from '../net/tls.ts'
-import { loadKey } from '../signer/key-store.ts'
+import { KeyFolder } from '../signer/key-folder.ts'
+import { earlierRecords, keysFromPem, keysFromSeed } from '../signer/key-store.ts'
+import { isLive } from '../signer/life-cycle.ts'
 import { keysOf } from '../submission/sign-in.ts'
 import { checkAddresses } from './check-addresses.ts'
 import { SERVICES, type ServiceName } from './service.ts'
@@ -52,9 +54,8 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
     if (oauth !== undefined) check.run(['submission', 'oauth', 'jwks'], () => keysOf(oauth.jwks))
   }
   if (services.includes('signer')) {
-    const { key, seed, tsigKey } = config.signer
-    const named = seed === undefined ? 'key' : 'seed'
-    if ((seed ?? key) !== undefined) check.run(['signer', named], () => loadKey(config))
+    const { tsigKey } = config.signer
+    check.keys(config)
     check.run(['signer', 'tsig_key'], () => {
       const secret = readSecret(tsigKey)
       try {
@@ -104,6 +105,20 @@ class Check implements Findings {
       if (warning) this.warnings.push(problem)
       else this.errors.push(problem)
     }
+  }
+
+  /** The DKIM keys that ptt.toml names, and those the signer has made. What only the process of the signer has is left to it. */
+  keys(config: Config): void {
+    const { key, seed, state } = config.signer
+    const here = key.filter(source => source.kind === 'file')
+    this.run(['signer', 'key'], () => keysFromPem({ ...config, signer: { ...config.signer, key: here } }))
+    if (seed?.kind === 'file') this.run(['signer', 'seed'], () => keysFromSeed(config))
+    this.run(['signer', 'earlier_keys'], () => earlierRecords(config))
+    this.run(['signer', 'state'], () => {
+      const folder = new KeyFolder(state, config.domain)
+      const made = folder.load().filter(one => one.origin === 'generated' && isLive(one))
+      for (const one of made) folder.readPrivate(one)
+    })
   }
 
   /** The spool is a folder, or will be one. */

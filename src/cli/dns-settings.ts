@@ -7,7 +7,7 @@ import { readRepository } from '../directory/edit.ts'
 import type { Settings } from '../dns-plan/plan.ts'
 import { View } from '../dns-plan/view.ts'
 import { Resolver } from '../net/resolver.ts'
-import { loadKey } from '../signer/key-store.ts'
+import { wantedRecords } from '../signer/known-keys.ts'
 import { sameKeyRecord } from '../signer/publish.ts'
 import { editOptions } from './repository.ts'
 
@@ -64,8 +64,10 @@ async function domainsOf(config: Config, asked: readonly string[]): Promise<stri
 /** On another machine than the signer's they cannot be read, and all else can still be looked at. */
 function keysOf(config: Config): Pick<Settings, 'keys' | 'keysTrouble'> {
   try {
-    const { key, record } = loadKey(config)
-    return { keys: [{ domain: key.signingDomain, selector: key.selector, record }], keysTrouble: null }
+    const keys = wantedRecords(config, Date.now())
+    const keysTrouble =
+      keys.length > 0 ? null : `${config.signer.state}: the signer has made no key yet: start it`
+    return { keys, keysTrouble }
   } catch (error) {
     if (!(error instanceof FileError)) throw error
     return { keys: [], keysTrouble: error.message }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
@@ -20,7 +20,8 @@ import { loadConfig } from '../config/load.ts'
 import { readRepository } from '../directory/edit.ts'
 import { verifyPassword } from '../directory/password.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
-import { loadKey } from '../signer/key-store.ts'
+import { KeyFolder } from '../signer/key-folder.ts'
+import { keysFromPem } from '../signer/key-store.ts'
 import { publishKey } from '../signer/publish.ts'
 import { issue, makeAuthority } from './authority.ts'
 import { type CheckOptions, checkFiles } from './check.ts'
@@ -71,13 +72,11 @@ test('a deployment is whole: nothing is wrong with it, and its first user is in 
   assert.equal(alice?.name, 'alice@example.com')
   assert.equal(await verifyPassword(alice?.verifier ?? null, 'correct horse'), true)
   assert.deepEqual(parseTsigKey(readFileSync(config.signer.tsigKey, 'utf8')), tsigKey)
-  assert.match(loadKey(config).record, /^v=DKIM1; k=rsa; p=/)
   const secrets = files(join(file, '..')).filter(path => (statSync(path).mode & 0o077) === 0)
   assert.deepEqual(
     secrets.toSorted(),
     [
       authorityKey,
-      config.signer.key ?? '',
       config.signer.tsigKey,
       config.submission.key,
       config.submission.hopKey,
@@ -144,11 +143,11 @@ test('the files of other ways to sign in are looked at', async t => {
 test('nothing is overwritten, and nothing is left of what fails', async t => {
   if (!need(t, 'git')) return
   const dir = join(folder, 'full')
-  mkdirSync(join(dir, 'dkim'), { recursive: true })
-  writeFileSync(join(dir, 'dkim/ptt.pem'), 'mine')
-  await assert.rejects(make({ dir }), /^Error: nothing was made, as this is there already: .*dkim\/ptt\.pem$/)
-  assert.deepEqual(files(dir), [join(dir, 'dkim/ptt.pem')])
-  assert.equal(readFileSync(join(dir, 'dkim/ptt.pem'), 'utf8'), 'mine')
+  mkdirSync(join(dir, 'dns'), { recursive: true })
+  writeFileSync(join(dir, 'dns/tsig.key'), 'mine')
+  await assert.rejects(make({ dir }), /^Error: nothing was made, as this is there already: .*dns\/tsig\.key$/)
+  assert.deepEqual(files(dir), [join(dir, 'dns/tsig.key')])
+  assert.equal(readFileSync(join(dir, 'dns/tsig.key'), 'utf8'), 'mine')
 
   const other = join(folder, 'failing')
   await assert.rejects(make({ dir: other, user: { name: 'alice', password: '' } }))
@@ -241,11 +240,12 @@ const damages: [what: string, damage: Damage, found: RegExp[]][] = [
   [
     'keys that are no good',
     ({ config }) => {
-      writeFileSync(config.signer.key ?? '', readFileSync(config.submission.key))
+      mkdirSync(config.signer.state)
+      writeFileSync(join(config.signer.state, 'keys.json'), '{"version": 1, "keys": [{}]}')
       writeFileSync(config.signer.tsigKey, 'secret')
     },
     [
-      /^signer\.key: dkim\/ptt\.pem: .*not RSA/,
+      /^signer\.state: dkim\/keys\.json: has a key that cannot be understood/,
       /^signer\.tsig_key: dns\/tsig\.key: a TSIG key is written NAME:ALGORITHM:BASE64/,
     ],
   ],
@@ -265,10 +265,53 @@ for (const [what, damage, found] of damages) {
   })
 }
 
+test('keys that ptt.toml names are made, and looked at', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make({ settings: { signer: { key: ['one.pem', 'credential:two'], bits: 3072 } } })
+  assert.deepEqual(await findings(deployment), [])
+  const { config } = deployment
+  const [one] = config.signer.key
+  assert.ok(one?.kind === 'file')
+  const [loaded] = keysFromPem({ ...config, signer: { ...config.signer, key: [one] } })
+  assert.match(loaded?.record ?? '', /^v=DKIM1; k=rsa; p=/)
+  writeFileSync(one.path, 'secret')
+  assert.match((await findings(deployment)).join('\n'), /^signer\.key: one\.pem: is not a private key in PEM/)
+})
+
+test('a key that the signer has made, and cannot read any more', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make()
+  const { state } = deployment.config.signer
+  const folder = new KeyFolder(state, 'example.com')
+  const id = { domain: 'example.com', selector: 'a' }
+  folder.save([
+    {
+      ...id,
+      algorithm: 'ed25519-sha256',
+      record: 'v=DKIM1; k=ed25519; p=',
+      origin: 'generated',
+      stage: 'active',
+      sinceMs: 0,
+      createdMs: 0,
+      reason: 'its record is seen everywhere',
+      unasked: false,
+      staleSeconds: 0,
+      everywhereMs: 0,
+      neededUntilMs: 0,
+      revokedUntilMs: null,
+      forbidden: false,
+      replaces: [],
+    },
+  ])
+  assert.match((await findings(deployment)).join('\n'), /^signer\.state: dkim\/.*: there is no such file/)
+  folder.writePrivate(id, generateKeyPairSync('ed25519').privateKey)
+  assert.deepEqual(await findings(deployment), [])
+})
+
 test('config check looks at the services of the machine only', async t => {
   if (!need(t, 'git')) return
   const deployment = await make()
-  for (const path of [deployment.config.signer.key ?? '', deployment.config.submission.hopKey]) rmSync(path)
+  for (const path of [deployment.config.signer.tsigKey, deployment.config.submission.hopKey]) rmSync(path)
   assert.deepEqual(await findings(deployment, { services: ['relay'] }), [])
   assert.equal((await findings(deployment, { services: ['submission'] })).length, 1)
   assert.equal((await findings(deployment)).length, 2)
@@ -340,7 +383,7 @@ for (const server of ['named', 'knotd'] as const) {
   test(`what ${server} is told lets the key be published, and nothing else`, async t => {
     if (!need(t, 'git', server)) return
     const deployment = await make()
-    const { config, tsigKey } = deployment
+    const { tsigKey } = deployment
     const peer = await startDnsPeer(server, { zone: 'example.com' }, (dir, port) => {
       writeFileSync(join(dir, 'zone'), ZONE)
       const file = join(dir, 'server.conf')
@@ -357,15 +400,16 @@ for (const server of ['named', 'knotd'] as const) {
         zone: 'example.com',
         tsigKey,
         name,
-        record: loadKey(config).record,
+        record: 'v=DKIM1; k=rsa; p=AAAA',
         ttlSeconds: 60,
       })
     assert.equal((await publish('ptt._domainkey.example.com')).kind, 'published', peer.output())
     assert.equal((await publish('ptt._domainkey.example.com')).kind, 'already')
-    assert.equal((await publish('other._domainkey.example.com')).kind, 'refused')
+    assert.equal((await publish('ptt-2._domainkey.example.com')).kind, 'published')
+    assert.equal((await publish('ptt.example.com')).kind, 'refused')
 
     function bind(dir: string, port: number): string {
-      const snippet = bindSnippet('example.com', tsigKey, 'ptt._domainkey.example.com')
+      const snippet = bindSnippet('example.com', tsigKey, 'example.com')
       assert.ok(nextSteps(deployment).replace(/^ {3}/gm, '').includes(snippet))
       return `options { directory "${dir}"; pid-file none; session-keyfile "${dir}/session.key"; recursion no;
         listen-on port ${port} { 127.0.0.1; }; listen-on-v6 { none; }; };
@@ -374,7 +418,7 @@ for (const server of ['named', 'knotd'] as const) {
     }
 
     function knot(dir: string, port: number): string {
-      const snippet = knotSnippet('example.com', tsigKey, 'ptt', 'example.com')
+      const snippet = knotSnippet('example.com', tsigKey, 'example.com')
       assert.ok(nextSteps(deployment).replace(/^ {3}/gm, '').includes(snippet))
       return `server:
     rundir: "${dir}"

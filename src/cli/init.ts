@@ -90,8 +90,11 @@ export async function initialize(options: InitializeOptions): Promise<Deployment
     ),
     [signer.tsigKey, `${formatTsigKey(tsigKey)}\n`, SECRET],
   ]
-  if (signer.key !== undefined) files.push([signer.key, await makeDkimKey(), SECRET])
-  if (signer.seed !== undefined) files.push([signer.seed, `${randomBytes(32).toString('base64')}\n`, SECRET])
+  // Where ptt.toml names no key, the signer makes its own.
+  for (const source of signer.key)
+    if (source.kind === 'file') files.push([source.path, await makeDkimKey(), SECRET])
+  if (signer.seed?.kind === 'file')
+    files.push([signer.seed.path, `${randomBytes(32).toString('base64')}\n`, SECRET])
   // Last: with it the deployment is whole.
   files.push([file, toml, PUBLIC])
 
@@ -206,6 +209,8 @@ async function init({ dir, domain: given, user: name, generatePassword }: InitOp
   const deployment = await initialize({
     dir,
     domain,
+    // The relay's: what it sees, those who verify will see.
+    settings: { signer: { resolver: ['127.0.0.1:53'] } },
     ...(name === undefined || password === undefined ? {} : { user: { name, password } }),
   })
   console.log(`The deployment of ${deployment.config.domain} is in ${dirname(deployment.file)}.`)

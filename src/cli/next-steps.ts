@@ -9,13 +9,13 @@ export function nextSteps({ file, config, tsigKey, authorityKey, user }: Deploym
   const near = (path: string) => relative(dirname(file), path)
   const option = nearPath(file) === 'ptt.toml' ? '' : ` -c ${nearPath(file)}`
   return `
-1. Let the signer publish its DKIM key. On the primary DNS server of ${signer.zone}, for BIND:
+1. Let the signer publish its DKIM keys, and replace them in time. On the primary DNS server of ${signer.zone}, for BIND:
 
-${indent(bindSnippet(signer.zone, tsigKey, keyName(signer.selector, domain)))}
+${indent(bindSnippet(signer.zone, tsigKey, domain))}
 
    or for Knot:
 
-${indent(knotSnippet(signer.zone, tsigKey, signer.selector, domain))}
+${indent(knotSnippet(signer.zone, tsigKey, domain))}
 
    and write the server's address as "primary" below [signer] in ptt.toml.
 
@@ -37,24 +37,19 @@ ${indent(knotSnippet(signer.zone, tsigKey, signer.selector, domain))}
 ${user === undefined ? `\nThere is no user yet: ptt user add --help tells how to make one.\n` : ''}`
 }
 
-/** Allows the key one name and one type: the public key. */
-export function bindSnippet(zone: string, key: Deployment['tsigKey'], name: string): string {
+/** Allows the key one type below one name: where the public keys of the domain are. */
+export function bindSnippet(zone: string, key: Deployment['tsigKey'], domain: string): string {
   return `key "${key.name}" {
     algorithm ${key.algorithm};
     secret "${Buffer.from(key.secret).toString('base64')}";
 };
 zone "${zone}" {
     # beside what is there already:
-    update-policy { grant ${key.name} name ${name} TXT; };
+    update-policy { grant ${key.name} subdomain _domainkey.${domain} TXT; };
 };`
 }
 
-export function knotSnippet(
-  zone: string,
-  key: Deployment['tsigKey'],
-  selector: string,
-  domain: string,
-): string {
+export function knotSnippet(zone: string, key: Deployment['tsigKey'], domain: string): string {
   return `key:
   - id: ${key.name}
     algorithm: ${key.algorithm}
@@ -65,16 +60,12 @@ acl:
     action: update
     update-type: TXT
     update-owner: name
-    update-owner-match: equal
-    update-owner-name: ${keyName(selector, domain)}.
+    update-owner-match: sub-or-equal
+    update-owner-name: _domainkey.${domain}.
 zone:
   - domain: ${zone}
     # beside what is there already:
     acl: ptt`
-}
-
-function keyName(selector: string, domain: string): string {
-  return `${selector}._domainkey.${domain}`
 }
 
 function indent(text: string): string {

@@ -209,7 +209,7 @@ timeouts.data = "5m"`,
   ])
   assert.deepEqual(
     changedKeys('signer', one, other).toSorted(),
-    [...shared, 'signer.key', 'signer.seed', 'signer.ttl', 'signer.zone'].toSorted(),
+    [...shared, 'signer.seed', 'signer.ttl', 'signer.zone'].toSorted(),
   )
 })
 

@@ -32,7 +32,9 @@ test('the domain is enough', () => {
   assert.equal(submission.hostname, 'mail.example.com')
   assert.equal(submission.clone, '/etc/ptt/clones/submission.git')
   assert.equal(submission.maxMessageOctets, 25 * 1024 * 1024)
-  assert.equal(signer.key, '/etc/ptt/dkim/ptt.pem')
+  assert.deepEqual(signer.key, [])
+  assert.equal(signer.state, '/etc/ptt/dkim')
+  assert.deepEqual(signer.algorithms, ['rsa-sha256', 'ed25519-sha256'])
   assert.equal('seed' in signer, false)
   assert.equal(signer.zone, 'example.com')
   assert.equal(signer.ttlSeconds, 3600)
@@ -81,8 +83,20 @@ const readings: [toml: string, read: (config: Config) => unknown, expected: unkn
     c => c.submission.signer,
     { host: 'signer.lan', port: 2525 },
   ],
-  [`${MINIMAL}signer.seed = "seed"`, c => [c.signer.seed, 'key' in c.signer], ['/etc/ptt/seed', false]],
-  [`${MINIMAL}signer.selector = "2025.mail"`, c => c.signer.key, '/etc/ptt/dkim/2025.mail.pem'],
+  [`${MINIMAL}signer.seed = "seed"`, c => c.signer.seed, { kind: 'file', path: '/etc/ptt/seed' }],
+  [`${MINIMAL}signer.seed = "fd:3"`, c => c.signer.seed, { kind: 'descriptor', descriptor: 3 }],
+  [`${MINIMAL}signer.key = "dkim/a.pem"`, c => c.signer.key, [{ kind: 'file', path: '/etc/ptt/dkim/a.pem' }]],
+  [
+    `${MINIMAL}signer.key = ["credential:rsa", "credential:b"]`,
+    c => c.signer.key,
+    [
+      { kind: 'credential', credential: 'rsa' },
+      { kind: 'credential', credential: 'b' },
+    ],
+  ],
+  [`${MINIMAL}signer.algorithms = ["ed25519"]`, c => c.signer.algorithms, ['ed25519-sha256']],
+  [`${MINIMAL}signer.rotate = "never"`, c => c.signer.rotateMs, null],
+  [`${MINIMAL}signer.rotate = "0s"`, c => c.signer.rotateMs, null],
   [`${MINIMAL}signer.ttl = "90s"`, c => c.signer.ttlSeconds, 90],
   [`${MINIMAL}signer.expiration = "7d"`, c => c.signer.expirationMs, 604_800_000],
   [`${MINIMAL}relay.resolver = "192.0.2.1"`, c => c.relay.resolver, [{ host: '192.0.2.1', port: 53 }]],

@@ -138,6 +138,7 @@ interface Parts {
 class CommitDirectory implements WholeDirectory {
   readonly #parts: Parts
   readonly signingBudgets: ReadonlyMap<string, number>
+  readonly signing: ReadonlyMap<string, { readonly never: boolean; readonly selectorTemplate?: string }>
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -147,6 +148,13 @@ class CommitDirectory implements WholeDirectory {
         .flatMap(([domain, { signingBudget }]) =>
           signingBudget === undefined ? [] : [[domain, signingBudget] as const],
         ),
+    )
+    this.signing = new Map(
+      parts.rules.entries().flatMap(([domain, { sign, selector }]) => {
+        if (sign === undefined && selector === undefined) return []
+        const template = selector === undefined ? {} : { selectorTemplate: selector }
+        return [[domain, { never: sign === 'never', ...template }] as const]
+      }),
     )
   }
 

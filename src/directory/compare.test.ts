@@ -65,13 +65,14 @@ test('what a domain says of all its users, and its signing budget', () => {
     rules: new Map([['example.com', { limits: undefined, ...rules }]]),
   })
   const before = having({ totalLimits: { messagesPerDay: 5 }, signingBudget: undefined })
-  const after = having({ totalLimits: { newRecipientsPerDay: 3 }, signingBudget: 100 })
+  const after = having({ totalLimits: { newRecipientsPerDay: 3 }, signingBudget: 100, sign: 'never' })
   assert.deepEqual(
     compare(before, after).map(({ who, what, before, after }) => [who, what, before, after]),
     [
       ['example.com', 'total_limits.messages_per_day', '5', null],
       ['example.com', 'total_limits.new_recipients_per_day', null, '3'],
       ['example.com', 'signing_budget', null, '100'],
+      ['example.com', 'sign', null, 'never'],
     ],
   )
 })

@@ -28,6 +28,8 @@ export interface Difference {
     | 'suspended'
     | 'password'
     | 'app password'
+    | 'sign'
+    | 'selector'
     | Limit
   /** `null`: it is new. */
   readonly before: string | null
@@ -55,6 +57,10 @@ export function compare(before: Plain, after: Plain): Difference[] {
     )
     differences.push(...limitsOf(domain, limits))
     differences.push(...limitsOf(domain, [['signing_budget', was?.signingBudget, is?.signingBudget]]))
+    for (const what of ['sign', 'selector'] as const) {
+      const [from = null, to = null] = [was?.[what], is?.[what]]
+      if (from !== to) differences.push({ who: domain, what, before: from, after: to })
+    }
   }
   for (const name of names(before.users, after.users))
     differences.push(...ofUser(name, before.users.get(name), after.users.get(name)))

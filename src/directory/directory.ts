@@ -15,6 +15,8 @@ export interface Directory {
   readonly scram: boolean
   /** By domain, the messages of an hour that the signer signs at most; a domain that is not there has no budget. */
   readonly signingBudgets?: ReadonlyMap<string, number>
+  /** By domain, what is said of its signatures: `never` that it has none, or a template for the selectors of its keys. */
+  readonly signing?: ReadonlyMap<string, { readonly never: boolean; readonly selectorTemplate?: string }>
   /** By login name: `alice@example.com`, or `alice` where the deployment's own domain is meant. Case-insensitive. */
   user(name: string): User | undefined
   /** Where mail for one of our own mailboxes goes; `undefined` when it is not ours or has no targets. */

@@ -67,7 +67,8 @@ It may be empty. That it is there says that the domain is one of ours, also when
 ${keys(domain)}
 
 \`signing_budget\` is held by the signer, for the addresses in \`From\`, in any sixty minutes; \`[signer] budget_per_hour\` of ptt.toml is for all domains
-together. What is beyond is answered 550 5.7.1.
+together. What is beyond is answered 550 5.7.1. \`sign = "never"\` is for a domain that somebody else signs for, or nobody: see
+[keys.md](keys.md).
 
 ## Aliases: \`aliases.toml\`
 

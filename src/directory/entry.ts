@@ -22,6 +22,10 @@ export interface DomainRules {
   /** Of all users together. */
   readonly totalLimits: DayLimits | undefined
   readonly signingBudget: number | undefined
+  /** `never`: it goes out unsigned. */
+  readonly sign?: 'never' | undefined
+  /** A template for the selectors of its keys. */
+  readonly selector?: string | undefined
 }
 
 /** A mailbox that several users may send as. */
@@ -64,7 +68,8 @@ export class EntryParser {
       case 'domain':
         return made(schema.domain(path, text), ({ value }) => {
           const { default_limits: limits, total_limits: totalLimits, signing_budget: signingBudget } = value
-          return { kind: 'domain', domain, limits, totalLimits, signingBudget }
+          const { sign, selector } = value
+          return { kind: 'domain', domain, limits, totalLimits, signingBudget, sign, selector }
         })
       case 'aliases':
         return aliasesOf(path, domain, schema.aliases(path, text))

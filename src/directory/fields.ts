@@ -218,6 +218,18 @@ export const reason = z
   .string()
   .regex(/^[!-~][ -~]{0,199}$/, 'write why in 1 to 200 printable US-ASCII characters: clients are shown it')
 
+/** Of selectors (RFC 6376 §3.1): labels, when what is in braces is filled in. */
+export const selectorTemplate = z
+  .string()
+  .max(120, 'write at most 120 characters')
+  .refine(
+    text =>
+      /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i.test(
+        text.replace(/\{(?:selector|date|random|number|algorithm)\}/g, 'x'),
+      ),
+    'write letters, digits, hyphens, {selector}, {date}, {random}, {number}, {algorithm}',
+  )
+
 function issue(context: z.RefinementCtx, message: string): never {
   context.addIssue({ code: 'custom', message })
   return z.NEVER

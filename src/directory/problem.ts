@@ -50,17 +50,10 @@ export function check<Value>(
   return { ok: false, problems }
 }
 
-/** Keys of the format to come: saying nothing would let people believe that they are honoured. */
-const LATER: Readonly<Record<string, string>> = {
-  selector: 'selectors of a domain',
-}
-
 function ruleOf(path: readonly PropertyKey[], found: z.core.$ZodIssue, value: unknown): string {
   const names = path.filter(part => typeof part === 'string')
   const key = names.join('.')
   if (found.code === 'unrecognized_keys') {
-    const last = names.at(-1) ?? ''
-    if (LATER[last]) return `${key}: ${LATER[last]} are not supported by this version`
     return `there is no key ${JSON.stringify(key)} here`
   }
   if (found.code !== 'invalid_type') return key === '' ? found.message : `${key}: ${found.message}`

@@ -213,15 +213,19 @@ test('domain.toml', () => {
   assert.deepEqual(limited.ok && limited.value, { default_limits: { recipientsPerMessage: 10 } })
   const whole = schema.domain(
     'f',
-    'signing_budget = 7\n[default_limits]\nmessages_per_day = 1\n[total_limits]\nrecipients_per_day = 2',
+    'signing_budget = 7\nsign = "never"\nselector = "m.{date}-{random}"\n[default_limits]\nmessages_per_day = 1\n[total_limits]\nrecipients_per_day = 2',
   )
   assert.deepEqual(whole.ok && whole.value, {
     default_limits: { messagesPerDay: 1 },
     total_limits: { recipientsPerDay: 2 },
     signing_budget: 7,
+    sign: 'never',
+    selector: 'm.{date}-{random}',
   })
   for (const [text, rule] of [
-    ['selector = "x"', /not supported by this version/],
+    ['selector = "-{date}"', /^selector: write letters, digits, hyphens, \{selector\}/],
+    ['selector = "{day}"', /^selector: write letters/],
+    ['sign = "always"', /^sign: write "never"/],
     ['total_limits = { message_size = "1 MB" }', /no key "total_limits.message_size"/],
     ['total_limits = { messages_per_day = -1 }', /^total_limits.messages_per_day: write a whole number/],
     ['signing_budget = "100"', /^signing_budget: write a whole number/],

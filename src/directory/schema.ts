@@ -18,6 +18,7 @@ import {
   type Password,
   passwords,
   reason,
+  selectorTemplate,
   senders,
   targets,
   totalLimits,
@@ -46,6 +47,9 @@ export interface DomainFile {
   readonly total_limits?: DayLimits | undefined
   /** Messages an hour. */
   readonly signing_budget?: number | undefined
+  readonly sign?: 'never' | undefined
+  /** A template. */
+  readonly selector?: string | undefined
 }
 
 export type { Parsed }
@@ -119,6 +123,19 @@ export function fileSchemas(domain: string) {
         description:
           'Messages from addresses of the domain that the signer signs in an hour. More are refused, with an alarm: what somebody could send at most who has broken into submission.',
         examples: [5000],
+      }),
+      sign: z
+        .literal('never', 'write "never", or leave it out: then it is signed')
+        .optional()
+        .meta({
+          description:
+            'Messages from addresses of the domain go out without a DKIM signature. Not set: what cannot be signed is not sent.',
+          examples: ['never'],
+        }),
+      selector: selectorTemplate.optional().meta({
+        description:
+          'The selectors of the keys that the signer makes for the domain; {date}, {random}, {number}, {algorithm} are filled in. Not set: `[signer] selector_template` of ptt.toml.',
+        examples: ['{date}-{random}-{algorithm}'],
       }),
     }),
     aliases: z.record(z.string(), targets(domain)),

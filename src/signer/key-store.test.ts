@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, test } from 'node:test'
 import { inspect } from 'node:util'
 import { FileError } from '../config/file.ts'
+import type { KeySource } from '../config/tables/signer.ts'
 import { formatKeyRecord } from '../dkim/key-record.ts'
-import { earlierRecords, type KeyOptions, loadKey } from './key-store.ts'
+import { earlierRecords, type KeyOptions, keysFromPem, keysFromSeed, type LoadedKey } from './key-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ptt-key-store-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -25,9 +26,27 @@ function file(content: string, mode = 0o600): string {
 
 function options(
   from: { key: string } | { seed: string } | object,
-  bits: 2048 | 3072 | 4096 = 2048,
+  more: Partial<KeyOptions['signer']> = {},
 ): KeyOptions {
-  return { domain: 'Example.com', signer: { selector: 'ptt', bits, ...from } }
+  const source = (path: string): KeySource => ({ kind: 'file', path })
+  const key = 'key' in from ? [source(from.key)] : []
+  const seed = 'seed' in from ? { seed: source(from.seed) } : {}
+  const signer: KeyOptions['signer'] = {
+    selector: 'ptt',
+    bits: 2048,
+    algorithms: ['rsa-sha256'],
+    key,
+    ...seed,
+  }
+  return { domain: 'Example.com', signer: { ...signer, ...more } }
+}
+
+/** The one key of the deployment's domain. */
+function loadKey(given: KeyOptions): LoadedKey {
+  const loaded = given.signer.seed === undefined ? keysFromPem(given) : keysFromSeed(given)(given.domain)
+  const [first, ...others] = loaded
+  assert.ok(first !== undefined && others.length === 0)
+  return first
 }
 
 for (const type of ['pkcs1', 'pkcs8'] as const)
@@ -48,6 +67,7 @@ test('a seed gives the same key each time, with or without a line end', () => {
   assert.notEqual(loadKey({ ...options({ seed: file(seed) }), domain: 'example.net' }).record, record)
 })
 
+const rsa = PKCS8
 const secret = 'c2VjcmV0IHNlY3JldCBzZWNyZXQ='
 const damaged = PKCS8.replace(/\n.{20}/, `\n${'A'.repeat(20)}`)
 /** A PEM whose numbers do not fit together: one octet of the modulus is another. */
@@ -61,6 +81,10 @@ const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.exp
   format: 'pem',
 })
 const ed25519 = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
+const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+})
 const encrypted = pair.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes256', passphrase: 'x' })
 mkdirSync(join(folder, 'is-a-folder'), { mode: 0o700 })
 
@@ -73,18 +97,40 @@ const refused: [what: string, options: KeyOptions, ...says: RegExp[]][] = [
     /chmod 600/,
   ],
   ['no file', options({ key: join(folder, 'none') }), /no such file/],
-  ['a folder', options({ key: join(folder, 'is-a-folder') }), /is-a-folder: /],
+  [
+    'an empty folder',
+    options({ key: join(folder, 'is-a-folder') }),
+    /is a folder without keys.*<selector>\.pem/,
+  ],
+  [
+    'a credential without systemd',
+    options({}, { key: [{ kind: 'credential', credential: 'k' }] }),
+    /LoadCredential=k/,
+  ],
+  [
+    'a descriptor that is not open',
+    options({}, { key: [{ kind: 'descriptor', descriptor: 999 }] }),
+    /^fd:999: .*999< key\.pem/,
+  ],
+  [
+    'two keys of one algorithm',
+    options({}, { key: [rsa, rsa].map(text => ({ kind: 'given', option: '-p', text })) }),
+    /-p and -p: are both for the selector ptt/,
+  ],
   ['not PEM', options({ key: file(secret) }), /is not a private key in PEM/, /openssl genrsa/],
   ['a public key', options({ key: file(formatPublic()) }), /holds a public key/],
   ['a passphrase', options({ key: file(encrypted.toString()) }), /passphrase/, /openssl pkey/],
   ['a damaged key', options({ key: file(damaged) }), /damaged/],
   ['a key that does not fit its own public key', options({ key: file(inconsistent) }), /damaged/],
   ['RSA of 1024 bits', options({ key: file(small.toString()) }), /1024 bits, less than 2048/],
-  ['not RSA', options({ key: file(ed25519.toString()) }), /ed25519, not RSA/],
+  [
+    'neither RSA nor Ed25519',
+    options({ key: file(ec.toString()) }),
+    /is a key for ec, neither RSA nor Ed25519/,
+  ],
   ['a seed that is not base64', options({ seed: file(`${secret} ${secret} ${secret}`) }), /base64/],
   ['a short seed', options({ seed: file(secret) }), /20 octets, less than 32/, /openssl rand/],
   ['an empty seed', options({ seed: file('\n') }), /base64/],
-  ['neither', options({}), /neither key nor seed/],
 ]
 
 for (const [what, given, ...says] of refused)
@@ -98,6 +144,63 @@ for (const [what, given, ...says] of refused)
       },
     )
   })
+
+test('RSA and Ed25519 beside each other have a selector each', () => {
+  const given = (text: string): KeySource => ({ kind: 'given', option: '-p', text })
+  const both = keysFromPem(options({}, { key: [given(ed25519.toString()), given(PKCS8)] }))
+  assert.deepEqual(
+    both.map(({ key, record }) => [key.selector, key.algorithm, /k=\w+/.exec(record)?.[0]]),
+    [
+      ['ptt-ed25519', 'ed25519-sha256', 'k=ed25519'],
+      ['ptt', 'rsa-sha256', 'k=rsa'],
+    ],
+  )
+  const [alone] = keysFromPem(options({ key: file(ed25519.toString()) }))
+  assert.equal(alone?.key.selector, 'ptt')
+  const seed = file(randomBytes(32).toString('base64'))
+  const derive = keysFromSeed(options({ seed }, { algorithms: ['rsa-sha256', 'ed25519-sha256'] }))
+  assert.deepEqual(
+    derive('example.org').map(({ key }) => [key.signingDomain, key.selector]),
+    [
+      ['example.org', 'ptt'],
+      ['example.org', 'ptt-ed25519'],
+    ],
+  )
+})
+
+test('a folder of keys: the names say whose they are', () => {
+  const keys = join(folder, 'keys')
+  mkdirSync(join(keys, 'example.org'), { recursive: true })
+  const write = (name: string, text: string): void => writeFileSync(join(keys, name), text, { mode: 0o600 })
+  write('2026a.pem', PKCS8)
+  write('2026b.pem', ed25519.toString())
+  write('example.org/x.pem', PKCS8)
+  write('README', 'not a key')
+  assert.deepEqual(
+    keysFromPem(options({ key: keys })).map(({ key }) => `${key.selector} ${key.signingDomain}`),
+    ['2026a example.com', '2026b example.com', 'x example.org'],
+  )
+  chmodSync(join(keys, '2026b.pem'), 0o644)
+  assert.throws(() => keysFromPem(options({ key: keys })), /2026b\.pem: others may read it/)
+})
+
+test('a descriptor, and a credential of systemd', t => {
+  const descriptor = openSync(file(PKCS8), 'r')
+  t.after(() => closeSync(descriptor))
+  const { record } = loadKey(options({}, { key: [{ kind: 'descriptor', descriptor }] }))
+  assert.equal(record, formatKeyRecord(pair.publicKey))
+  const before = process.env.CREDENTIALS_DIRECTORY
+  t.after(() => {
+    if (before === undefined) delete process.env.CREDENTIALS_DIRECTORY
+    else process.env.CREDENTIALS_DIRECTORY = before
+  })
+  process.env.CREDENTIALS_DIRECTORY = folder
+  const credential = (mode: number): KeyOptions =>
+    options({}, { key: [{ kind: 'credential', credential: basename(file(PKCS8, mode)) }] })
+  // What an ACL allows shows as a right of the group.
+  assert.equal(loadKey(credential(0o440)).record, record)
+  assert.throws(() => loadKey(credential(0o444)), /others may read it \(mode 444\)/)
+})
 
 test('no error and no inspection shows any of the key', () => {
   const body = PKCS8.split('\n').slice(1, -2)

@@ -1,11 +1,12 @@
 /**
- * Publishes the public key: one TXT record at the primary server, RFC 6376 §3.6.2, by RFC 2136 and RFC 8945.
- * The record in the zone is changed only from what was seen there (prerequisites), so that a record which
- * somebody else wrote, before or at the same moment, is never overwritten. The signer signs once this says
- * `published` or `already`: both mean that the record resolves.
+ * What is to be at a key's name is put there: one TXT record at the primary server, RFC 6376 §3.6.2, by RFC 2136 and RFC
+ * 8945; the record of a key, the record of a revoked key, or nothing. The zone is changed only from what was seen there
+ * (prerequisites), so that a record which somebody else wrote, before or at the same moment, is never overwritten: two
+ * signers of one domain do not fight, each keeps to its own selectors, and who is second at one is told so.
  */
 
-import type { DnsAnswer, Interpretation } from '../dns/answer.ts'
+import { formatRevokedRecord, parseKeyRecord } from '../dkim/key-record.ts'
+import type { Interpretation } from '../dns/answer.ts'
 import type { ResourceRecord } from '../dns/message.ts'
 import { isInZone, sameName } from '../dns/name.ts'
 import { txtStrings, txtText } from '../dns/rdata.ts'
@@ -13,7 +14,7 @@ import type { TsigKey } from '../dns/tsig.ts'
 import type { Update } from '../dns/update.ts'
 import { type Endpoint, formatEndpoint } from '../net/endpoint.ts'
 import { askPrimary, type RefusalCode, sendUpdate, type UpdateOptions } from '../net/nsupdate.ts'
-import type { Resolver } from '../net/resolver.ts'
+import type { Target } from './life-cycle.ts'
 
 export interface PublishOptions extends Pick<UpdateOptions, 'timeoutMs' | 'now' | 'signal'> {
   readonly primary: Endpoint
@@ -21,18 +22,26 @@ export interface PublishOptions extends Pick<UpdateOptions, 'timeoutMs' | 'now' 
   readonly tsigKey: TsigKey
   /** `<selector>._domainkey.<domain>`. */
   readonly name: string
-  /** `v=DKIM1; k=rsa; p=…`. */
+  /** `v=DKIM1; k=rsa; p=…`, of the key. */
   readonly record: string
+  /** What is to be there; the key when not given. */
+  readonly target?: Target
   readonly ttlSeconds: number
   /** Values we published earlier: they may be replaced. */
   readonly replaces?: readonly string[]
-  /** Where else the record must be seen. */
-  readonly resolver?: Resolver
+  /**
+   * Called before something is changed, with how long others may remember what is there now. What it throws ends it: a
+   * change that could not be remembered is not made.
+   */
+  readonly onStale?: (staleSeconds: number) => void
 }
 
 export type PublishOutcome =
+  /** Changed just now, or found so. */
   | { readonly kind: 'published' }
   | { readonly kind: 'already' }
+  /** A record to be revoked is not there, so there is nothing to revoke. */
+  | { readonly kind: 'absent' }
   /** Somebody else's record is there. */
   | { readonly kind: 'conflict'; readonly found: readonly string[]; readonly explanation: string }
   | { readonly kind: 'refused'; readonly code: RefusalCode; readonly explanation: string }
@@ -41,10 +50,10 @@ export type PublishOutcome =
 
 /** What the primary has, and what is to be done about it. */
 type Plan =
-  | { readonly kind: 'nothing' }
-  | { readonly kind: 'update'; readonly update: Update }
-  | Exclude<PublishOutcome, { kind: 'published' | 'already' }>
+  | { readonly kind: 'update'; readonly update: Update; readonly staleSeconds: number }
+  | Exclude<PublishOutcome, { kind: 'published' }>
 
+/** `published` and `already` both mean that the primary serves what is to be there. */
 export async function publishKey(options: PublishOptions): Promise<PublishOutcome> {
   const { primary, name, zone, tsigKey } = options
   if (!isInZone(name, zone)) {
@@ -55,14 +64,17 @@ export async function publishKey(options: PublishOptions): Promise<PublishOutcom
   // now.
   for (let attempt = 1; ; attempt++) {
     const plan = makePlan(options, await askPrimary(primary, name, 'TXT', options))
-    if (plan.kind === 'nothing') return (await checkResolver(options)) ?? { kind: 'already' }
     if (plan.kind !== 'update') return plan
-
+    options.onStale?.(plan.staleSeconds)
     const outcome = await sendUpdate(primary, plan.update, tsigKey, options)
     // The record is public from here on. A crash before we know costs nothing: at the next start it is
     // `already` right.
     if (outcome.kind === 'done') {
-      return (await checkPrimary(options)) ?? (await checkResolver(options)) ?? { kind: 'published' }
+      const found = makePlan(options, await askPrimary(primary, name, 'TXT', options))
+      if (found.kind === 'already') return { kind: 'published' }
+      if (found.kind !== 'update') return found
+      const reason = `${formatEndpoint(primary)} has taken the change of ${name}, and does not serve it`
+      return { kind: 'failure', code: 'UNRESOLVED', reason }
     }
     const raced = outcome.kind === 'refused' && (outcome.code === 'YXRRSET' || outcome.code === 'NXRRSET')
     if (raced && attempt === 1) continue
@@ -71,8 +83,16 @@ export async function publishKey(options: PublishOptions): Promise<PublishOutcom
 }
 
 function makePlan(options: PublishOptions, found: Interpretation<readonly Uint8Array[]>): Plan {
-  const { name, zone, record, ttlSeconds, replaces = [] } = options
-  const added: ResourceRecord = { name, type: 'TXT', class: 'IN', ttlSeconds, data: txtStrings(record) }
+  const { name, zone, ttlSeconds, target = 'key', replaces = [] } = options
+  const wanted = recordAt(target, options.record)
+  const of = (data: readonly Uint8Array[]): ResourceRecord => ({
+    name,
+    type: 'TXT',
+    class: 'IN',
+    ttlSeconds,
+    data,
+  })
+  const add = (text: string): ResourceRecord => of(txtStrings(text))
   switch (found.kind) {
     case 'failure':
       return found
@@ -80,67 +100,50 @@ function makePlan(options: PublishOptions, found: Interpretation<readonly Uint8A
       return conflict(options, [`CNAME ${found.name}`])
     case 'nodata':
     case 'nxdomain': {
+      if (wanted === null) return { kind: 'already' }
+      if (target === 'revoked') return { kind: 'absent' }
       const prerequisites = [{ kind: 'rrset does not exist', name, type: 'TXT' } as const]
-      const update: Update = { zone, prerequisites, changes: [{ kind: 'add', record: added }] }
-      return { kind: 'update', update }
+      const update: Update = { zone, prerequisites, changes: [{ kind: 'add', record: add(wanted) }] }
+      return { kind: 'update', update, staleSeconds: found.ttlSeconds }
     }
     case 'answer': {
       if (!sameName(found.name, name)) return conflict(options, [`CNAME ${found.name}`])
       const values = found.records.map(txtText)
-      const isRight = (value: string): boolean => sameKeyRecord(value, record)
-      if (values.length === 1 && values.every(isRight)) return { kind: 'nothing' }
-      const isOurs = (value: string): boolean =>
-        isRight(value) || replaces.some(ours => sameKeyRecord(value, ours))
+      const isRight = (value: string): boolean => wanted !== null && sameKeyRecord(value, wanted)
+      if (values.length === 1 && values.every(isRight)) return { kind: 'already' }
+      const ours = [options.record, ...replaces]
+      // What this key says once it is revoked is ours to change as long as it is this key that is revoked or removed.
+      if (target !== 'key') ours.push(revokedRecordOf(options.record))
+      const isOurs = (value: string): boolean => ours.some(one => sameKeyRecord(value, one))
       if (!values.every(isOurs)) return conflict(options, values)
-      const present = found.records.map(strings => ({ ...added, data: strings }))
+      const present = found.records.map(of)
       const update: Update = {
         zone,
         prerequisites: [{ kind: 'rrset is', records: present }],
         changes: [
           { kind: 'delete rrset', name, type: 'TXT' },
-          { kind: 'add', record: added },
+          ...(wanted === null ? [] : [{ kind: 'add', record: add(wanted) } as const]),
         ],
       }
-      return { kind: 'update', update }
+      return { kind: 'update', update, staleSeconds: found.ttlSeconds }
     }
   }
 }
 
-/** `null`: the primary serves it. */
-async function checkPrimary(options: PublishOptions): Promise<PublishOutcome | null> {
-  const found = await askPrimary(options.primary, options.name, 'TXT', options)
-  if (found.kind === 'failure') return found
-  const values = found.kind === 'answer' ? found.records.map(txtText) : []
-  return unresolved(options, formatEndpoint(options.primary), { ...found, values })
+/** What the name says for a target; `null`: there is no record. */
+export function recordAt(target: Target, record: string): string | null {
+  switch (target) {
+    case 'key':
+      return record
+    case 'revoked':
+      return revokedRecordOf(record)
+    case 'nothing':
+      return null
+  }
 }
 
-/** `null`: the resolver sees it, or there is none to ask. */
-async function checkResolver(options: PublishOptions): Promise<PublishOutcome | null> {
-  if (options.resolver === undefined) return null
-  const found = await options.resolver.txt(options.name, { fresh: true })
-  if (found.kind === 'failure') return found
-  return unresolved(options, 'the resolver', {
-    ...found,
-    values: found.kind === 'answer' ? found.records : [],
-  })
-}
-
-function unresolved(
-  options: PublishOptions,
-  who: string,
-  found: {
-    kind: Exclude<DnsAnswer<string>['kind'], 'failure'> | 'alias'
-    ttlSeconds: number
-    values: string[]
-  },
-): PublishOutcome | null {
-  const [value, ...others] = found.values
-  if (value !== undefined && others.length === 0 && sameKeyRecord(value, options.record)) return null
-  const seen =
-    found.values.length > 0 ? 'another record' : found.kind === 'nxdomain' ? 'no such name' : 'no TXT record'
-  const remembers = `and may remember that for ${found.ttlSeconds} s`
-  const reason = `${who} still has ${seen} for ${options.name}, ${remembers}`
-  return { kind: 'failure', code: 'UNRESOLVED', reason }
+export function revokedRecordOf(record: string): string {
+  return formatRevokedRecord(parseKeyRecord(record)?.keyType ?? 'rsa')
 }
 
 function conflict(options: PublishOptions, found: readonly string[]): PublishOutcome & { kind: 'conflict' } {

@@ -1,28 +1,28 @@
 /**
- * NAME        signer (NEC): signs what submission hands it and passes it to the relay; keeps its public key in DNS.
- * STANDARDS   RFC 6376, 8301 (DKIM); RFC 2136, 8945 (UPDATE, TSIG).
- * HOLDS       the DKIM private key, the TSIG key, its hop key, a clone of the directory. Nothing of a message once it has answered.
- * REACHES     the Git remote; the primary DNS server; resolvers, for checks only; the relay.
+ * NAME        signer (NEC): signs what submission hands it and passes it to the relay; keeps its public keys in DNS.
+ * STANDARDS   RFC 6376, 8301, 8463 (DKIM); RFC 2136, 8945 (UPDATE, TSIG).
+ * HOLDS       the DKIM private keys, the TSIG key, its hop key, a clone of the directory; on disk, in its state folder, the keys it
+ *             has made and what it knows of all keys. Nothing of a message once it has answered.
+ * REACHES     the Git remote; the primary DNS server; authoritative servers and resolvers, for checks only; the relay.
  * NEVER       users' passwords (their verifiers are in the clone), the Internet's MXs.
  * BUGS        the signing budgets of the hour begin anew with each start.
  *             a message is held in memory whole: the signature stands before it and needs the hash of all of it.
+ *             nothing keeps a second signer off the same state folder: give each its own.
  */
 
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
+import type { Follower } from '../directory/directory.ts'
 import { follow } from '../directory/repository.ts'
-import { parseTsigKey } from '../dns/tsig.ts'
 import { openHooks } from '../hooks/hooks.ts'
 import { hopSession } from '../net/hop.ts'
 import { listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
 import { Peer } from '../net/peer.ts'
-import { Resolver } from '../net/resolver.ts'
 import { TlsAcceptor } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
-import { earlierRecords, loadKey } from './key-store.ts'
-import { LifeCycle } from './life-cycle.ts'
-import { publishKey } from './publish.ts'
+import { keepKeys, type SignerOverrides, signatureOptions } from './keep-keys.ts'
+import { nameOf } from './life-cycle.ts'
 import { SecondOpinion } from './second-opinion.ts'
 import { SignerSession } from './session.ts'
 import { SigningBudget } from './signing-budget.ts'
@@ -36,30 +36,19 @@ const HANDSHAKE_MS = 30_000
 /** Neighbours keep their connections: longer than any of them is silent. */
 const IDLE_MS = 24 * 3600_000
 const GRACE_MS = 10_000
+/** Messages make us fetch this often at most. */
+const FETCH_PAUSE_MS = 1000
 
-export async function startSigner(config: Config, log: Log) {
+export type { SignerOverrides } from './keep-keys.ts'
+
+export async function startSigner(config: Config, log: Log, overrides: SignerOverrides = {}) {
   const { signer, domain, directory, hop, postmaster } = config
   const hopPair = { certificate: readPem(signer.hopCertificate), key: readSecret(signer.hopKey) }
-  const { key, record } = loadKey(config)
-  const tsigKey = parseTsigKey(readSecret(signer.tsigKey).trim())
+  // What is wrong with it is said before anything else is begun.
+  const signatures = signatureOptions(config, overrides)
   const follower = await follow({ ...directory, clone: signer.clone, domain, log })
   const hooks = await openHooks(config, 'signer', () => follower.refresh(), log)
-  const resolver = signer.resolver.length === 0 ? undefined : new Resolver({ servers: signer.resolver })
-  const lifeCycle = new LifeCycle({
-    log,
-    now: Date.now,
-    publish: () =>
-      publishKey({
-        primary: signer.primary,
-        zone: signer.zone,
-        tsigKey,
-        name: `${signer.selector}._domainkey.${domain}`,
-        record,
-        ttlSeconds: signer.ttlSeconds,
-        replaces: earlierRecords(config),
-        ...(resolver === undefined ? {} : { resolver }),
-      }),
-  })
+  const { keyring, keeper, close: closeKeys } = keepKeys(config, () => follower.current(), log)
   const relay = new Peer({
     endpoint: signer.relay,
     role: 'relay',
@@ -72,9 +61,10 @@ export async function startSigner(config: Config, log: Log) {
     log,
   })
   const around = {
-    key,
-    keyState: () => lifeCycle.state,
-    expirationMs: signer.expirationMs,
+    domain,
+    keys: keyring,
+    signatures,
+    catchUp: catchUp(follower),
     relay,
     postmaster,
     budget: new Budget(BUDGET_OCTETS),
@@ -101,27 +91,40 @@ export async function startSigner(config: Config, log: Log) {
   log.event('started', {
     port: listener.port,
     hooks_port: hooks?.port,
-    selector: signer.selector,
+    keys: keyring.keys.filter(key => key.stage === 'active').map(nameOf),
     domain,
     directory: follower.current().commit,
   })
   // Not waited for: until it is done, messages are answered 451 with the reason.
-  void lifeCycle.check()
+  void keeper.check()
   return {
     port: listener.port,
     async reload() {
-      await Promise.all([lifeCycle.check(), follower.refresh()])
-      log.event('reloaded', { key: lifeCycle.state.state, directory: follower.current().commit })
+      // A domain that is new gets its key at once.
+      await follower.refresh()
+      await keeper.check()
+      const active = keyring.keys.filter(key => key.stage === 'active').map(nameOf)
+      log.event('reloaded', { keys: active, directory: follower.current().commit })
     },
     async close() {
       log.event('stopping')
       await hooks?.close()
-      lifeCycle.close()
       await listener.close(GRACE_MS)
       relay.close()
-      resolver?.close()
+      await closeKeys()
       await follower.close()
       log.event('stopped')
     },
+  }
+}
+
+/** Submission may know a commit that we do not know yet. */
+function catchUp(follower: Follower): (commit: string | undefined) => Promise<void> {
+  let fetchedMs = Number.NEGATIVE_INFINITY
+  return async commit => {
+    if (commit === undefined || commit === follower.current().commit) return
+    if (Date.now() < fetchedMs + FETCH_PAUSE_MS) return
+    fetchedMs = Date.now()
+    await follower.refresh()
   }
 }

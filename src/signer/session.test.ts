@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import type { SigningKey } from '../dkim/sign.ts'
 import type { Client } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
 import { type Role, roleName } from '../net/tls.ts'
@@ -9,13 +10,21 @@ import type { Envelope } from '../smtp/envelope.ts'
 import type { MailParameters } from '../smtp/parameter.ts'
 import { parseReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
+import type { Decision } from './keyring.ts'
 import type { Claim } from './second-opinion.ts'
 import { SignerSession, type Surroundings } from './session.ts'
 import { SigningBudget } from './signing-budget.ts'
 
 const NOW = Date.UTC(2026, 10, 21)
 const HOUR = 3_600_000
+const DAY = 24 * HOUR
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const KEY: SigningKey = {
+  signingDomain: 'example.test',
+  selector: 'ptt',
+  algorithm: 'rsa-sha256',
+  privateKey,
+}
 const PLAIN: MailParameters = { body: '7BIT', smtputf8: false }
 const MESSAGE = 'From: alice@example.test\r\nSubject: x\r\n\r\ntext\r\n'
 
@@ -25,9 +34,10 @@ type Passed = { envelope: Envelope; content: string }
 function begin(role: Role, around: Partial<Surroundings> = {}): { session: SignerSession; passed: Passed[] } {
   const passed: Passed[] = []
   const session = new SignerSession({
-    key: { signingDomain: 'example.test', selector: 'ptt', algorithm: 'rsa-sha256', privateKey },
-    keyState: () => ({ state: 'active', since: 0 }),
-    expirationMs: undefined,
+    domain: 'example.test',
+    keys: keysWith({ kind: 'sign', keys: [KEY] }),
+    signatures: { queueAgeMs: 5 * DAY },
+    catchUp: async () => {},
     relay: {
       async deliver(envelope, content) {
         passed.push({ envelope, content: Buffer.concat(content).toString() })
@@ -45,6 +55,18 @@ function begin(role: Role, around: Partial<Surroundings> = {}): { session: Signe
   })
   assert.equal(session.secured(clientWith(role)), null)
   return { session, passed }
+}
+
+/** What is decided of every message of example.test. */
+function keysWith(decision: Decision, more: Partial<Surroundings['keys']> = {}): Surroundings['keys'] {
+  return {
+    isReady: true,
+    reason: () => assert.fail('nobody asks why'),
+    signingDomains: () => new Set(['example.test']),
+    decide: () => decision,
+    signed: () => {},
+    ...more,
+  }
 }
 
 function clientWith(role: Role): Client {
@@ -83,20 +105,78 @@ test('x= begins when the message may first be sent (RFC 4865)', async () => {
     [{ untilMs: NOW - HOUR }, NOW + HOUR],
   ]
   for (const [hold, expires] of rows) {
-    const { session, passed } = begin('submission', { expirationMs: HOUR })
+    const { session, passed } = begin('submission', { signatures: { queueAgeMs: 0, expirationMs: HOUR } })
     await send(session, hold === undefined ? PLAIN : { ...PLAIN, hold })
     assert.equal(/\bx=(\d+);/.exec(passed[0]?.content ?? '')?.[1], String(expires / 1000))
   }
 })
 
 test('sign or defer: a key that is not to be seen in DNS', async () => {
+  const reason = 'the primary refuses the update'
+  const waiting = [
+    // Of no domain: at MAIL. Of this one: when From is known.
+    keysWith({ kind: 'defer', reason: '' }, { isReady: false, reason: () => reason }),
+    keysWith({ kind: 'defer', reason }),
+  ]
+  for (const keys of waiting) {
+    const { session, passed } = begin('submission', { keys })
+    const answer = await send(session, PLAIN)
+    assert.deepEqual([answer.code, answer.status], [451, '4.7.5'])
+    assert.match(answer.lines.join(' '), /the primary refuses the update/)
+    assert.deepEqual(passed, [])
+  }
+})
+
+test('a domain that says sign = "never": as it is, and nothing else is', async () => {
+  const { session, passed } = begin('submission', { keys: keysWith({ kind: 'pass' }) })
+  assert.equal((await send(session, PLAIN)).code, 250)
+  assert.equal(passed[0]?.content, MESSAGE)
+})
+
+test('a signature of each key, which DNS is to have for as long as the message may be queued', async () => {
+  const signed: [selectors: string[], untilMs: number][] = []
+  const ed25519 = generateKeyPairSync('ed25519').privateKey
+  const other: SigningKey = { ...KEY, selector: 'other', algorithm: 'ed25519-sha256', privateKey: ed25519 }
+  const keys = keysWith(
+    { kind: 'sign', keys: [KEY, other] },
+    { signed: (used, untilMs) => signed.push([used.map(key => key.selector), untilMs]) },
+  )
   const { session, passed } = begin('submission', {
-    keyState: () => ({ state: 'pending', reason: 'the primary refuses the update' }),
+    keys,
+    signatures: { queueAgeMs: 5 * DAY, expirationMs: 7 * DAY, fields: ['Subject'] },
   })
-  const answer = await send(session, PLAIN)
+  await send(session, { ...PLAIN, hold: { forSeconds: 3600 } })
+  const content = passed[0]?.content ?? ''
+  assert.deepEqual(content.match(/\bs=\w+/g), ['s=ptt', 's=other'])
+  assert.match(content, /\bh=From:From:Subject:Subject;/)
+  assert.deepEqual(signed, [[['ptt', 'other'], NOW + HOUR + 12 * DAY]])
+})
+
+test('t= and x= of the command line, and no signature that would expire in the queue', async () => {
+  const fixed = { timestampSeconds: 1_000_000_000, queueAgeMs: 5 * DAY }
+  const late = begin('submission', { signatures: { ...fixed, expirationSeconds: (NOW + 5 * DAY) / 1000 } })
+  await send(late.session, PLAIN)
+  assert.match(late.passed[0]?.content ?? '', /t=1000000000;\s+x=1795651200;/)
+  const early = begin('submission', { signatures: { ...fixed, expirationSeconds: (NOW + 4 * DAY) / 1000 } })
+  const answer = await send(early.session, PLAIN)
   assert.deepEqual([answer.code, answer.status], [451, '4.7.5'])
-  assert.match(answer.lines.join(' '), /the primary refuses the update/)
-  assert.deepEqual(passed, [])
+  assert.match(answer.lines.join(' '), /signatures expire at 2026-11-25T.* queued until 2026-11-26T/)
+  assert.deepEqual(early.passed, [])
+})
+
+test('a domain of a commit that is not known yet: it is fetched before anything is refused', async () => {
+  const domains = new Set(['elsewhere.test'])
+  const asked: (string | undefined)[] = []
+  const { session } = begin('submission', {
+    keys: keysWith({ kind: 'sign', keys: [KEY] }, { signingDomains: () => domains }),
+    catchUp: async commit => {
+      asked.push(commit)
+      domains.add('example.test')
+    },
+  })
+  const answer = await send(session, { ...PLAIN, xptt: { id: 'ID', commit: 'c0ffee' } })
+  assert.equal(answer.code, 250)
+  assert.deepEqual(asked, ['c0ffee'])
 })
 
 test('what cannot be signed is refused, with nothing passed on', async () => {

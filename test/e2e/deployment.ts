@@ -85,6 +85,12 @@ export interface DeployOptions {
 }
 
 const STARTERS = { submission: startSubmission, signer: startSigner, relay: startRelay }
+/** Nobody remembers that a record was not there: a key signs as soon as it is published. */
+const SOA: ZoneRecord = {
+  name: '@',
+  type: 'SOA',
+  data: `ns.${DOMAIN} hostmaster.${DOMAIN} 1 3600 600 86400 0`,
+}
 const INTERNET: ZoneData = {
   origin: 'internet.test',
   records: [
@@ -134,7 +140,7 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
     for (const happening of events) assertNoSecret(happening)
   })
   const dns = await startDnsServer({
-    zones: [{ origin: DOMAIN, records: options.records ?? [] }, ...(options.zones ?? [INTERNET])],
+    zones: [{ origin: DOMAIN, records: [SOA, ...(options.records ?? [])] }, ...(options.zones ?? [INTERNET])],
     tsigKey: parseTsigKey(TSIG),
     log: logTo(hear, 'dns'),
   })
@@ -212,6 +218,8 @@ function tomlOf(
       `listen = "127.0.0.1:${port.signer}"`,
       `relay = "127.0.0.1:${port.relay}"`,
       `primary = "127.0.0.1:${dnsPort}"`,
+      // One key, made once for all deployments of a test file.
+      'key = "dkim/ptt.pem"',
     ],
     relay: [
       `listen = "127.0.0.1:${port.relay}"`,

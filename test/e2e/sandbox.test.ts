@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, watch, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setImmediate as immediately } from 'node:timers/promises'
@@ -28,9 +28,10 @@ after(() => temporary.remove())
 const once = (...args: string[]) =>
   run(process.execPath, [MAIN, 'sandbox', '--folder', folder, '--once', ...args])
 
-/** What must be the same at the next start: CA, password, DKIM key. */
+/** What must be the same at the next start: CA, password, DKIM keys. */
 function identity(): string {
-  const files = ['hop/ca.pem', 'password', 'dkim/ptt.pem']
+  const keys = readdirSync(join(folder, 'dkim')).filter(name => name.endsWith('.pem'))
+  const files = ['hop/ca.pem', 'password', ...keys.map(name => `dkim/${name}`)]
   return files
     .map(name =>
       createHash('sha256')
@@ -74,7 +75,7 @@ test('the next start', { concurrency: false }, async t => {
   t.after(() => sandbox.stop())
   const file = sandbox.file()
 
-  await t.test('has the same CA, password and DKIM key', () => assert.equal(identity(), kept))
+  await t.test('has the same CA, password and DKIM keys', () => assert.equal(identity(), kept))
 
   await t.test('refuses another one in its folder', async () => {
     const { code, output } = await once()

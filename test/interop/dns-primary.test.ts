@@ -12,7 +12,6 @@ import type { Change, Prerequisite } from '../../src/dns/update.ts'
 import type { Endpoint } from '../../src/net/endpoint.ts'
 import { askPrimary, sendUpdate, type UpdateOptions } from '../../src/net/nsupdate.ts'
 import { transferZone } from '../../src/net/nsupdate-transfer.ts'
-import { Resolver } from '../../src/net/resolver.ts'
 import { silent } from '../../src/observe/event.ts'
 import { startDnsServer } from '../../src/sandbox/dns-server.ts'
 import { type PublishOptions, publishKey } from '../../src/signer/publish.ts'
@@ -22,7 +21,6 @@ import { startKnot } from '../peers/knot.ts'
 import { need } from '../peers/need.ts'
 import { freePort } from '../peers/port.ts'
 import { startPowerDns } from '../peers/powerdns.ts'
-import { startUnbound } from '../peers/unbound.ts'
 
 const ZONE = 'example.com'
 const MASTER_FILE = `$TTL 60
@@ -133,27 +131,6 @@ test('a zone of many messages: every one is covered by a MAC (RFC 8945 §5.3.1)'
     const little = await transferZone(primary, ZONE, tsigKey, { maxOctets: 100_000 })
     assert.equal(little.kind === 'failure' && little.code, 'TOOLARGE', name)
   }
-})
-
-test('publishing: the key is seen by the resolver too, or it is not ready', async t => {
-  if (!need(t, 'named', 'unbound')) return
-  const peer = await startBind({ zones: { [ZONE]: MASTER_FILE }, tsigKey })
-  t.after(() => peer.stop())
-  const primary = { host: '127.0.0.1', port: peer.port }
-  const unbound = await startUnbound({ stubs: { [ZONE]: peer.port } })
-  t.after(() => unbound.stop())
-  const resolver = new Resolver({ servers: [{ host: '127.0.0.1', port: unbound.port }] })
-  t.after(() => resolver.close())
-  assert.deepEqual(await publishKey(options(primary, 'seen', { resolver })), { kind: 'published' })
-  assert.deepEqual(await publishKey(options(primary, 'seen', { resolver })), { kind: 'already' })
-
-  // Somebody asked too early: the resolver remembers that there was nothing (RFC 2308 §5).
-  assert.equal((await resolver.txt(`early._domainkey.${ZONE}`)).kind, 'nxdomain')
-  const outcome = await publishKey(options(primary, 'early', { resolver }))
-  assert.ok(outcome.kind === 'failure')
-  assert.equal(outcome.code, 'UNRESOLVED')
-  assert.match(outcome.reason, /^the resolver still has no such name for early\._domainkey\.example\.com/)
-  assert.equal((await askPrimary(primary, `early._domainkey.${ZONE}`, 'TXT')).kind, 'answer')
 })
 
 test('publishing: no primary is a failure, a name outside the zone is refused', async () => {
