@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type Content, QueueError } from '../queue.ts'
 import type { Files } from './files.ts'
+import { step } from './step.ts'
 
 /** `ID-nonce`, and `.part` while it is written. Anything else in the folder is not ours to remove. */
 const NAME = /^([A-Za-z0-9_-]{1,64}-[0-9a-f]{12})(\.part)?$/
@@ -22,7 +23,10 @@ export class ContentFolder {
   constructor(path: string, files: Files) {
     this.#path = path
     this.#files = files
-    this.#syncFolder = shared(() => files.syncFolder(path))
+    this.#syncFolder = shared(async () => {
+      step('content folder sync')
+      await files.syncFolder(path)
+    })
   }
 
   /**
@@ -36,13 +40,17 @@ export class ContentFolder {
     this.#unowned.add(name)
     let owned = false
     try {
+      step('content create')
       const file = await this.#files.create(part)
       try {
+        step('content write')
         await file.write(content)
+        step('content sync')
         await file.sync()
       } finally {
         await file.close()
       }
+      step('content rename')
       await this.#files.rename(part, path)
       await this.#syncFolder()
       owned = await own(name)
@@ -63,7 +71,12 @@ export class ContentFolder {
 
   /** After its owner is gone. A file that stays because this fails is swept later. */
   async remove(name: string): Promise<void> {
-    await this.#files.remove(join(this.#path, name)).catch(() => {})
+    try {
+      step('content remove')
+      await this.#files.remove(join(this.#path, name))
+    } catch {
+      // As said.
+    }
   }
 
   /** Removes what nobody owns and returns how many that were. */

@@ -32,6 +32,7 @@ import { ContentFolder, idOfName } from './content.ts'
 import { firstDueAt } from './due.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
+import { checkFormat, isCurrent, writeFormat } from './format.ts'
 import * as held from './held.ts'
 import { listMessages } from './list.ts'
 import * as stored from './message.ts'
@@ -73,6 +74,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Queue> {
   try {
     const made = await files.makeFolder(contents)
     const store = await Store.open(folder, files)
+    await useFormat(store)
     // The names of what was made are durable before any message depends on them.
     await files.syncFolder(folder)
     if (made !== undefined) {
@@ -85,6 +87,17 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Queue> {
     const { code, message } = await queueError(error, () => files.freeOctets(folder))
     throw new QueueError(code, `${folder}: ${message}`, error)
   }
+}
+
+/** A spool of before is of our format from now on; where that cannot be written, it is when it is opened next. */
+async function useFormat(store: Store): Promise<void> {
+  try {
+    if (isCurrent(checkFormat(store.read()))) return
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  await store.commit(writeFormat).catch(() => {})
 }
 
 class EmbeddedQueue implements Queue {

@@ -17,6 +17,9 @@ const cases: [what: string, code: unknown, freeOctets: number | Error, expected:
   ['a write LMDB found cut short', 5, 4096, 'full'],
   ['one, where nothing can be asked', 5, new Error('EIO'), 'io'],
   ['no permission', 'EACCES', 0, 'io'],
+  ['too many open files', 'EMFILE', 0, 'io'],
+  ['a file system that is read-only', 'EROFS', 0, 'io'],
+  ['one, as LMDB has it', 30, 0, 'io'],
   ['something without a code', undefined, 0, 'io'],
 ]
 for (const [what, code, freeOctets, expected] of cases) {

@@ -58,7 +58,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       holdMs: fc.constantFrom(0, 0, 20),
       priority: fc.constantFrom(0, 0, 4, -9, 9),
       size: fc.constantFrom(0, 100, 70_000),
-      many: fc.constantFrom(1, 1, 1, 230),
+      many: fc.constantFrom(1, 1, 1, 1, 1, 130),
     }),
   },
   {

@@ -14,6 +14,7 @@ import { type Database, type Key, open, type RootDatabase } from 'lmdb'
 import { QueueError } from '../queue.ts'
 import { queueError } from './failure.ts'
 import type { Files } from './files.ts'
+import { step } from './step.ts'
 
 const FILE = 'queue.mdb'
 /** A page header of 24 octets, then the magic number of a meta page, in the machine's order. */
@@ -59,7 +60,7 @@ export function spoolFile(folder: string): string {
 }
 
 /** One `commit`, until the transaction it goes into is on the disk. */
-interface Step {
+interface Change {
   run(tables: Tables): void
   reject(error: unknown): void
   /** Tells what `run` or `reject` came to. */
@@ -69,7 +70,7 @@ interface Step {
 export class Store {
   readonly #folder: string
   readonly #files: Files
-  readonly #waiting: Step[] = []
+  readonly #waiting: Change[] = []
   #tables: Tables
   #writing: Promise<void> | null = null
   #closed = false
@@ -134,18 +135,20 @@ export class Store {
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
       const tables = this.#tables
-      const steps = this.#waiting.splice(0)
+      const changes = this.#waiting.splice(0)
       try {
+        step('commit begin')
         await tables.root.transaction(() => {
-          steps.push(...this.#waiting.splice(0))
-          runAll(tables, steps)
+          changes.push(...this.#waiting.splice(0))
+          runAll(tables, changes)
         })
+        step('commit done')
       } catch (error) {
         const reason = await this.#failure(await causeOf(error))
-        for (const step of steps) step.reject(reason)
+        for (const change of changes) change.reject(reason)
         await this.#recover()
       }
-      for (const step of steps) step.end()
+      for (const change of changes) change.end()
     }
     this.#writing = null
   }
@@ -168,19 +171,23 @@ export class Store {
   }
 }
 
-/** Runs the steps in the open transaction. One that throws leaves nothing, and is no matter of the others. */
-function runAll(tables: Tables, steps: readonly Step[]): void {
+/** Runs the changes in the open transaction. One that throws leaves nothing, and is no matter of the others. */
+function runAll(tables: Tables, changes: readonly Change[]): void {
+  let ran = false
   try {
-    // Child transactions can be undone. One for all of them costs less than one each, and hardly ever does a step throw.
+    // Child transactions can be undone. One for all of them costs less than one each, and hardly ever does a change throw.
     tables.root.childTransaction(() => {
-      for (const step of steps) step.run(tables)
+      for (const change of changes) change.run(tables)
+      ran = true
+      step('commit write')
     })
-  } catch {
-    for (const step of steps) {
+  } catch (error) {
+    if (ran) throw error
+    for (const change of changes) {
       try {
-        tables.root.childTransaction(() => step.run(tables))
+        tables.root.childTransaction(() => change.run(tables))
       } catch (error) {
-        step.reject(error)
+        change.reject(error)
       }
     }
   }

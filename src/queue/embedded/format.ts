@@ -1,0 +1,36 @@
+/**
+ * Which format a spool is of, so that a ptt of before leaves alone what it would misread. The records have versions of their
+ * own (`record.ts`): a new format is what no record can tell of, as a table or a kind of key.
+ *
+ *   1  until there was a number: `messages parts contents due heads seen seenAt counters`
+ *   2  parts of parts, as [id, destination, part] and `ID.PART` in line; `holds held stories storiesAt`
+ *
+ * A format is read by the ptt that wrote it and by those of the next two formats. Format 1 needs no rewriting: what is in it
+ * means the same in 2.
+ */
+
+import { QueueError } from '../queue.ts'
+import type { Tables } from './store.ts'
+
+const FORMAT = 2
+const READABLE: readonly number[] = [1, FORMAT]
+const KEY = 'format'
+
+/** @throws QueueError `io` when it is of a format that this ptt does not read. */
+export function checkFormat({ counters }: Tables): number {
+  const octets = counters.getBinary(KEY)
+  const format = octets ? Number(octets.toString('latin1')) : 1
+  if (READABLE.includes(format)) return format
+  throw new QueueError(
+    'io',
+    `a spool of format ${format}: this ptt reads formats ${READABLE.join(' and ')}; start the one that wrote it`,
+  )
+}
+
+export function isCurrent(format: number): boolean {
+  return format === FORMAT
+}
+
+export function writeFormat({ counters }: Tables): void {
+  counters.put(KEY, Buffer.from(String(FORMAT)))
+}

@@ -1,0 +1,39 @@
+/**
+ * The moments of the spool at which a machine may stop or an operation may fail, by name. A test listens, and throws what the
+ * operation would have failed with, or ends the process: so each of them is tried, in the queue alone and in a relay at work.
+ *
+ * What a stop just before each means (`../queue.ts` promises it):
+ *
+ *   content …       nobody was told anything; there is at worst a file nobody owns, which a sweep removes
+ *   commit begin    nobody was told anything; the spool is as it was
+ *   commit write    the same: what was changed is in memory only until LMDB writes it
+ *   commit done     it is on the disk, and who asked for it does not know: he asks again, and it is known by its id, or he
+ *                   delivers once more what was settled nowhere else
+ *   content remove  the message is gone, its file is not: a sweep removes it
+ */
+
+export const STEPS = [
+  'content create',
+  'content write',
+  'content sync',
+  'content rename',
+  'content folder sync',
+  'commit begin',
+  'commit write',
+  'commit done',
+  'content remove',
+] as const
+
+export type Step = (typeof STEPS)[number]
+
+let listener: ((step: Step) => void) | null = null
+
+/** For tests: one at a time, for all spools of the process. `null`: nobody any more. */
+export function onStep(listen: ((step: Step) => void) | null): void {
+  listener = listen
+}
+
+/** What comes now. @throws whatever the listener does; `commit done` cannot fail, for it is done. */
+export function step(name: Step): void {
+  listener?.(name)
+}
