@@ -56,7 +56,7 @@ function configuration(folder: string, submission: Submission, options: EximClie
   }
   return `
 primary_hostname = client.example.test
-exim_path = ${eximPath()}
+exim_path = ${eximPath(folder)}
 spool_directory = ${folder}/spool
 log_file_path = ${folder}/log/%s
 log_selector = +all

@@ -4,8 +4,10 @@
  * of its own, unshare(1)). Only root can.
  */
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
+  chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -30,7 +32,7 @@ const SPARE_ID = 64_999
 
 /** As `need`, for all that `exim` wants. */
 export function needExim(t: TestContext): boolean {
-  const why = isRoot ? whyNoExim() : 'only root can run an Exim'
+  const why = isRoot ? (whyNoNamespace() ?? whyNoExim()) : 'only root can run an Exim'
   if (why === null) return need(t, 'unshare')
   if (process.env.CI === 'true') throw new Error(`${t.name}: ${why} (CI=true: nothing may be skipped)`)
   console.error(`SKIPPED: ${t.name}: ${why}`)
@@ -45,15 +47,27 @@ export async function exim(
   options: RunOptions = {},
 ): Promise<Finished> {
   const [program = '', ...before] = eximCommand(folder)
-  return run(program, [...before, ...args], { ...options, env: { ...libraries(), ...options.env } })
+  return run(program, [...before, ...args], { ...options, env: { ...libraries(folder), ...options.env } })
 }
 
 /** Where it is: for `exim_path`, by which it starts itself again. */
-export const eximPath = (): string => which('exim4') ?? join(UNPACKED, 'usr/sbin/exim4')
+export const eximPath = (folder: string): string => which('exim4') ?? join(copyIn(folder), 'usr/sbin/exim4')
+
+/**
+ * As its own user it starts itself again, who cannot enter our tree when that is in somebody's home. With set-user-ID it
+ * would be started without LD_LIBRARY_PATH then (ld.so(8)), and there is nothing here for which it has to be root.
+ */
+function copyIn(folder: string): string {
+  const copy = join(folder, 'exim')
+  if (existsSync(copy)) return copy
+  cpSync(UNPACKED, copy, { recursive: true, verbatimSymlinks: true })
+  chmodSync(join(copy, 'usr/sbin/exim4'), 0o755)
+  return copy
+}
 
 /** What stands before the arguments of exim(8); its environment is to have `libraries()`. */
 export function eximCommand(folder: string): string[] {
-  const program = eximPath()
+  const program = eximPath(folder)
   if (lineOf('/etc/passwd') !== undefined) return [program]
   const files = [
     ['/etc/passwd', `${USER}:x:${SPARE_ID}:${SPARE_ID}::/nonexistent:/usr/sbin/nologin\n`],
@@ -73,8 +87,9 @@ export function eximOwner(): number {
 }
 
 /** Of the environment; Exim keeps of it what `keep_environment` says. */
-export function libraries(): Record<string, string> {
-  const folders = ['usr/lib', 'lib'].map(name => join(UNPACKED, name)).filter(existsSync)
+export function libraries(folder: string): Record<string, string> {
+  if (which('exim4') !== null) return {}
+  const folders = ['usr/lib', 'lib'].map(name => join(copyIn(folder), name)).filter(existsSync)
   const architectures = folders.flatMap(folder => readdirSync(folder).map(name => join(folder, name)))
   return architectures.length === 0 ? {} : { LD_LIBRARY_PATH: architectures.join(':') }
 }
@@ -83,6 +98,13 @@ function lineOf(file: string): string | undefined {
   return readFileSync(file, 'utf8')
     .split('\n')
     .find(line => line.startsWith(`${USER}:`))
+}
+
+/** `null`: there can be mounts that only one program sees. */
+function whyNoNamespace(): string | null {
+  if (which('unshare') === null || lineOf('/etc/passwd') !== undefined) return null
+  const { status, stderr } = spawnSync('unshare', ['--mount', 'true'], { encoding: 'utf8' })
+  return status === 0 ? null : `no mount namespace for Exim's user: ${stderr.trim()}`
 }
 
 /** `null`: it is there, now. */

@@ -48,7 +48,7 @@ export async function startExim(options: EximOptions = {}): Promise<Exim> {
   const port = options.port ?? (await freePort())
   const parameters: Record<string, string> = {
     primary_hostname: hostname,
-    exim_path: eximPath(),
+    exim_path: eximPath(folder.path),
     spool_directory: at('spool'),
     log_file_path: at('log/%s'),
     log_selector: '+all',
@@ -69,7 +69,7 @@ export async function startExim(options: EximOptions = {}): Promise<Exim> {
   // It starts itself again as its own user, who has to be able to read this, and not to write.
   writeFileSync(at('exim.conf'), `${lines.join('')}${sections(domains, at('mail'), owner)}`, { mode: 0o644 })
   const [program = '', ...before] = eximCommand(folder.path)
-  const daemon = start(program, [...before, '-C', at('exim.conf'), '-bdf'], { env: libraries() })
+  const daemon = start(program, [...before, '-C', at('exim.conf'), '-bdf'], { env: libraries(folder.path) })
   const log = (): string =>
     ['main', 'reject', 'panic']
       .map(name => at(`log/${name}`))
