@@ -5,6 +5,7 @@
 
 import { createServer } from 'node:net'
 import { answerParent } from '../../test/peers/smtp-server.ts'
+import { sampleShares } from './profile.ts'
 
 const GREETING = Buffer.from('220 mail.example.com ESMTP\r\n')
 const OK = Buffer.from('250 2.0.0 Taken, and thrown away\r\n')
@@ -30,5 +31,5 @@ const server = createServer({ noDelay: true }, socket => {
 })
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()
-  if (address !== null && typeof address === 'object') answerParent(address.port)
+  if (address !== null && typeof address === 'object') answerParent(address.port, { profile: sampleShares })
 })

@@ -3,12 +3,13 @@
 import { type ListenOptions, listen, type SessionHandler } from '../../src/net/listener.ts'
 import type { Log } from '../../src/observe/event.ts'
 import { LIMITS } from '../../src/smtp/limits.ts'
-import { reply } from '../../src/smtp/reply.ts'
+import { fixedReply } from '../../src/smtp/reply.ts'
 import { answerParent } from '../../test/peers/smtp-server.ts'
+import { sampleShares } from './profile.ts'
 
-const SENDER = reply(250, '2.1.0', 'Sender accepted')
-const RECIPIENT = reply(250, '2.1.5', 'Recipient accepted')
-const TAKEN = reply(250, '2.0.0', 'Taken, and thrown away')
+const SENDER = fixedReply(250, '2.1.0', 'Sender accepted')
+const RECIPIENT = fixedReply(250, '2.1.5', 'Recipient accepted')
+const TAKEN = fixedReply(250, '2.0.0', 'Taken, and thrown away')
 
 const handler: SessionHandler = {
   mail: () => SENDER,
@@ -36,4 +37,4 @@ const options: ListenOptions = {
   handler: () => handler,
 }
 
-answerParent((await listen(options)).port)
+answerParent((await listen(options)).port, { profile: sampleShares })

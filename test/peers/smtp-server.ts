@@ -9,14 +9,14 @@ import { SMTPServer } from 'smtp-server'
 
 export interface DiscardServer {
   readonly port: number
-  /** CPU time it has used so far, in s. */
-  cpuSeconds(): Promise<number>
+  /** What it answers to a word from its parent. */
+  ask(word: string): Promise<unknown>
   stop(): Promise<void>
 }
 
 export const startSmtpServer = (): Promise<DiscardServer> => startDiscardServer(import.meta.filename)
 
-/** A program that sends its port when it listens, and its CPU time when it is sent anything. */
+/** A program that sends its port when it listens, and then an answer to each word it is sent: `answerParent`. */
 export async function startDiscardServer(
   program: string,
   args: readonly string[] = [],
@@ -25,10 +25,10 @@ export async function startDiscardServer(
   const [port] = (await once(child, 'message')) as [number]
   return {
     port,
-    async cpuSeconds() {
-      child.send('cpu')
-      const [seconds] = (await once(child, 'message')) as [number]
-      return seconds
+    async ask(word) {
+      child.send(word)
+      const [answer] = await once(child, 'message')
+      return answer
     },
     async stop() {
       child.kill()
@@ -37,11 +37,16 @@ export async function startDiscardServer(
   }
 }
 
-/** In the child: `port` is listened on. */
-export function answerParent(port: number): void {
-  process.on('message', () => {
-    const { user, system } = process.cpuUsage()
-    process.send?.((user + system) / 1e6)
+/** CPU time so far, in µs: in the program, and in the kernel for it. */
+export type CpuTime = NodeJS.CpuUsage
+
+/** In the child: `port` is listened on. To `cpu` the answer is its CPU time; `answers` has more. */
+export function answerParent(
+  port: number,
+  answers: Readonly<Record<string, () => Promise<unknown>>> = {},
+): void {
+  process.on('message', async (word: string) => {
+    process.send?.(word === 'cpu' ? process.cpuUsage() : await answers[word]?.())
   })
   process.send?.(port)
 }
