@@ -20,6 +20,7 @@ export type EventName =
   | 'expanded'
   | 'duplicate'
   | 'attempt'
+  | 'verified'
   | 'delivered'
   | 'deferred'
   | 'bounced'

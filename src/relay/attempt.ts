@@ -13,6 +13,7 @@ import { type Miss, Reach, type Reaching } from './reach/reach.ts'
 import type { Source } from './reach/source.ts'
 import { classify } from './replies.ts'
 import { hostOf, smartHostFor } from './routes.ts'
+import type { SignatureCheck } from './signature-check.ts'
 import type { Link } from './site/links.ts'
 import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
@@ -29,6 +30,8 @@ export interface Means extends Reaching {
   readonly sources: Sources
   /** Smart hosts, and what goes through them. */
   readonly routes: readonly RouteRule[]
+  /** Whether what we send can be verified; nobody asks when it is not there. */
+  readonly signatures?: Pick<SignatureCheck, 'objection'>
   /** What replies mean beyond their codes. */
   readonly replies: readonly ReplyRule[]
   readonly random: () => number
@@ -54,7 +57,8 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
         source.pool,
       )
       if (site === null) return null
-      await visit(where.hosts, { job, means, site, policy, source, verdicts })
+      const content = await means.queue.content(job.message.id)
+      await visit(where.hosts, { job, content, means, site, policy, source, verdicts })
     }
   }
   const nowMs = means.now()
@@ -63,6 +67,7 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
 
 interface Visit {
   readonly job: Job
+  readonly content: Uint8Array
   readonly means: Means
   readonly site: Site
   readonly policy: TlsPolicy
@@ -75,6 +80,8 @@ async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
   const closure = site.closure(means.now())
   if (closure !== null) return verdicts.conclude(fromClosure(closure, site), { site: site.key })
   const log = means.log.with({ id: job.message.id, destination: job.destination })
+  const unverifiable = await means.signatures?.objection(job.message.id, visit.content)
+  if (unverifiable) return verdicts.conclude(held(unverifiable), { site: site.key })
   const kept = site.links.take(link => fits(link, hosts, visit))
   if (kept !== undefined) await over(kept, verdicts.left, visit, log)
   const miss = ({ host, remote, verdict, silent }: Miss) => {
@@ -129,7 +136,7 @@ async function over(
   const tls = protection(link)
   log.event('attempt', { remote, tls, recipients: recipients.length, ...policyFields(policy) })
   const where = { ...from(visit), remote, tls }
-  const content = await means.queue.content(job.message.id)
+  const { content } = visit
   const most = site.shape.recipientsPerTransaction
   const results = await transact(link, job.message, recipients, content, most, means.now)
   for (const [index, verdict] of results)
@@ -194,6 +201,11 @@ const SENT_ENOUGH: Verdict = {
   action: 'deferred',
   status: '4.3.2',
   diagnostic: 'The addresses we send from have had their share of today (warm-up in sources.toml)',
+}
+
+function held(reason: string): Verdict {
+  const diagnostic = `Held: the signature does not verify with the key that our resolver sees: ${reason}`
+  return { action: 'deferred', status: '4.7.7', diagnostic, category: 'signature' }
 }
 
 function noRoute({ status, diagnostic }: { status: string; diagnostic: string }): Verdict {

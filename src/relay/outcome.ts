@@ -16,7 +16,7 @@ export type Verdict = {
   /** What was said; none where the connection failed, or we know by ourselves. */
   readonly reply?: Reply
   /** What the reply is about. */
-  readonly category?: Category
+  readonly category?: Category | 'signature'
   /** The recipient is not tried again before. */
   readonly waitMs?: number
   /** Of a delivery: what the peer does with the message. */

@@ -35,6 +35,7 @@ import { Scheduler } from './scheduler.ts'
 import { RelaySession } from './session.ts'
 import { Settler } from './settle.ts'
 import { shaper, usualShape } from './shaping.ts'
+import { SignatureCheck } from './signature-check.ts'
 import { Sites } from './site/sites.ts'
 import { DayCounts, Sources } from './sources.ts'
 import { Suppressions } from './suppression.ts'
@@ -89,6 +90,7 @@ export async function startRelay(config: Config, log: Log) {
     signer,
     suppressions,
     suppressMs: relay.suppressMs,
+    ...(relay.verifySignatures ? { signatures: new SignatureCheck(resolver, Date.now, log) } : {}),
     replies: readReplies(relay.replies),
     sources,
     routes: readRoutes(relay.routes),

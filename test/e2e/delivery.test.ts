@@ -37,7 +37,7 @@ test('one id from submission to delivery', async t => {
   // `accepted` comes when the relay's 250 is back, which may be after the delivery began.
   assert.deepEqual(
     told.filter(line => line !== 'submission accepted'),
-    ['signer signed', 'relay queued', 'relay attempt', 'relay delivered'],
+    ['signer signed', 'relay queued', 'relay verified', 'relay attempt', 'relay delivered'],
   )
   const accepted = await deployment.event('accepted', ({ service }) => service === 'submission')
   assert.equal(accepted.fields.id, id)

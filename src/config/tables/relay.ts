@@ -43,6 +43,12 @@ export function relayTable(base: Base) {
         description: 'What some replies mean, before the rules that come with ptt: docs/replies.md.',
         examples: ['replies.toml'],
       }),
+    verifySignatures: z
+      .boolean({ error: 'write true or false' })
+      .prefault(true)
+      .describe(
+        'Whether the first message of each selector and hour is verified with the key that the resolver sees; what does not verify waits.',
+      ),
     sources: pathFrom(base.folder)
       .exactOptional()
       .meta({
