@@ -71,7 +71,14 @@ export async function filesAfter(
       now.set(path, { mode, oid, path, sizeOctets })
     }
   }
-  return { files: now, contents: contents ?? new Map() }
+  // As git lists them: files that are new are behind the others until then.
+  const isNew = changes.some(({ path, oid }) => oid !== null && !files.has(path))
+  const ordered = isNew ? new Map([...now].toSorted(byPath)) : now
+  return { files: ordered, contents: contents ?? new Map() }
+}
+
+function byPath([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return one < other ? -1 : 1
 }
 
 /** `null`: it is not little. */

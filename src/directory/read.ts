@@ -32,6 +32,8 @@ export class Reader {
   ): Promise<WholeDirectory> {
     const problems: Problem[] = []
     const entries = new Map<string, { oid: string; entry: Entry }>()
+    /** In the order of the commit, whatever of it is known: two files that do not agree are told in that order. */
+    const found: (readonly [Blob, { oid: string; entry: Entry } | null])[] = []
     const wanted: Blob[] = []
     let index = 0
     for (const blob of blobs) {
@@ -41,8 +43,11 @@ export class Reader {
       if (place?.kind === 'ignored') continue
       const rule = place?.kind === 'problem' ? place.rule : unreadable(blob)
       if (rule !== null) problems.push({ file: blob.path, line: 1, rule })
-      else if (known?.oid === blob.oid) entries.set(blob.path, known)
-      else wanted.push(blob)
+      else if (known?.oid === blob.oid) found.push([blob, known])
+      else {
+        found.push([blob, null])
+        wanted.push(blob)
+      }
     }
     const totalOctets = wanted.reduce((sum, blob) => sum + blob.sizeOctets, 0)
     if (totalOctets > MAX_TOTAL_OCTETS) {
@@ -50,9 +55,14 @@ export class Reader {
       throw new DirectoryError([...problems, { file: '.', line: 1, rule }])
     }
     const octets = await contents(wanted.map(({ oid }) => oid))
-    for (const [index, blob] of wanted.entries()) {
-      if (index % BATCH === BATCH - 1) await turn()
-      const read = this.#parser.parse(blob.path, octets[index] ?? new Uint8Array())
+    let next = 0
+    for (const [blob, known] of found) {
+      if (known !== null) {
+        entries.set(blob.path, known)
+        continue
+      }
+      if (next % BATCH === BATCH - 1) await turn()
+      const read = this.#parser.parse(blob.path, octets[next++] ?? new Uint8Array())
       if (read?.ok) entries.set(blob.path, { oid: blob.oid, entry: read.entry })
       else problems.push(...(read?.problems ?? []))
     }

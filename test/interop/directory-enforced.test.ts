@@ -10,6 +10,8 @@ import { type Deployment, DOMAIN, deploy, PASSWORD, USER } from '../e2e/deployme
 import { Dialog } from '../e2e/dialog.ts'
 import { gsasl } from '../peers/gsasl.ts'
 import { need } from '../peers/need.ts'
+import { run } from '../peers/program.ts'
+import { MAIN } from '../peers/sandbox.ts'
 
 const verifier = formatVerifier(await makeVerifier(PASSWORD, { iterations: 4096 }))
 const file = (...lines: string[]) => [`password = "${verifier}"`, ...lines, ''].join('\n')
@@ -48,6 +50,89 @@ async function inForce(deployment: Deployment, commit: string): Promise<void> {
       service === 'submission' && fields.state === 'in force' && fields.commit === commit,
   )
 }
+
+const BOB = `${DOMAIN}/users/bob.toml`
+const SERVICES = ['submission', 'signer', 'relay'] as const
+
+/** What is never worse than before: a commit, and what is said of it. */
+const broken: [name: string, files: Record<string, string>, at: string, rule: RegExp][] = [
+  ['no TOML', { [BOB]: `# bob\n${file('senders = [')}` }, `${BOB}:4`, /^not TOML: /],
+  [
+    'somebody twice',
+    { [`${DOMAIN}/aliases.toml`]: 'alice = ["x@y.test"]' },
+    `${ALICE}:1`,
+    /^alice@example\.test is already in .*aliases\.toml:1$/,
+  ],
+  ['an unknown key', { [BOB]: file('sender = ["info"]') }, `${BOB}:2`, /^there is no key "sender" here$/],
+  ['a password in clear', { [BOB]: '\npassword = "hunter2"\n' }, `${BOB}:2`, /^password: not a verifier/],
+  ['few iterations', { [BOB]: file().replace('4096', '1000') }, `${BOB}:1`, /^password: weak hash: 1000/],
+  [
+    'a sender of others',
+    { [BOB]: file('', 'senders = ["*@bank.test"]') },
+    `${BOB}:3`,
+    /^senders: .* outside/,
+  ],
+  [
+    'a limit of nothing',
+    { [BOB]: file('limits.messages_per_day = 0') },
+    `${BOB}:2`,
+    /^limits\.messages_per_day/,
+  ],
+  [
+    'targets without end',
+    { [`${DOMAIN}/aliases.toml`]: 'a = ["b"]\nb = ["a"]' },
+    `${DOMAIN}/aliases.toml:1`,
+    /^targets never end/,
+  ],
+]
+
+test('what is wrong is told by each service, with file, line and rule, and by ptt directory status; nothing changes', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await begin(t, { [`${DOMAIN}/domain.toml`]: '' })
+  const dialog = await signIn(t, deployment)
+  let good = await deployment.repository.git('rev-parse', 'main')
+  for (const [name, files, at, rule] of broken) {
+    const commit = await deployment.repository.commit(files)
+    const told = await Promise.all(
+      SERVICES.map(each =>
+        deployment.event(
+          'directory',
+          ({ service, fields }) => service === each && fields.state === 'broken' && fields.commit === commit,
+        ),
+      ),
+    )
+    for (const { level, fields } of told) {
+      assert.deepEqual([level, fields.in_force], ['error', good], name)
+      assert.match(String(fields.rule), rule, name)
+      if (at !== '') assert.equal(`${fields.file}:${fields.line}`, at, name)
+    }
+    const { code, output } = await run(process.execPath, [
+      ...[MAIN, 'directory', 'status', '--json', '--config', deployment.config.file],
+    ])
+    const { head, inForce } = JSON.parse(output)
+    assert.deepEqual([code, head.kind, head.commit], [1, 'broken', commit])
+    const { file, line, rule: said } = told[0]?.fields ?? {}
+    assert.deepEqual(head.problems[0], { file, line, rule: said })
+    for (const each of SERVICES) assert.equal(inForce[each].commit, good)
+    assert.match(await dialog.say(`MAIL FROM:<${USER}>`), /^250 /, name)
+    await dialog.say('RSET', 250)
+
+    good = await deployment.repository.commit(
+      Object.fromEntries(Object.keys(files).map(path => [path, null])),
+    )
+    const since = await Promise.all(
+      SERVICES.map(each =>
+        deployment.event(
+          'directory',
+          ({ service, fields }) => service === each && fields.state === 'in force' && fields.commit === good,
+        ),
+      ),
+    )
+    // Seconds from the commit to its enforcement, by each service.
+    for (const { fields } of since)
+      assert.ok(Number(fields.lag_seconds) >= 0 && Number.isInteger(fields.lag_seconds), name)
+  }
+})
 
 test('a suspended user is told why after the right password; one who is signed in, at the next command', async t => {
   if (!need(t, 'git')) return

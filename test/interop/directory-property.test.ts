@@ -13,7 +13,7 @@ import { readRepository } from '../../src/directory/edit.ts'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { DirectoryError } from '../../src/directory/problem.ts'
 import { follow } from '../../src/directory/repository.ts'
-import { silent } from '../../src/observe/event.ts'
+import type { Log } from '../../src/observe/event.ts'
 import { temporary } from '../peers/git-follower.ts'
 import { makeGitRepository } from '../peers/git-repository.ts'
 import { need } from '../peers/need.ts'
@@ -43,6 +43,7 @@ const contents: Record<string, (string | null)[]> = {
     'members = ["alice", "bob"]\nsenders = ["shop"]',
     null,
   ],
+  'example.com/groups/press.toml': ['members = ["alice"]', 'members = ["alice"]\nsenders = ["x"]', null],
   'example.com/aliases.toml': ['info = ["alice"]', 'bob = ["alice"]', 'a = ["b"]\nb = ["a"]', '', null],
   'example.com/domain.toml': [
     '',
@@ -99,18 +100,25 @@ test('any sequence of commits has the view of a fresh clone of the last valid on
       const options = { repository: repository.path, branch: 'main', domain: 'example.com', temporary }
       const following = {
         ...options,
-        ...{ require: 'fast-forward' as const, intervalMs: 3_600_000, alarmAfterMs: 3_600_000, log: silent },
+        ...{ require: 'fast-forward' as const, intervalMs: 3_600_000, alarmAfterMs: 3_600_000 },
         clone: join(temporary, `property-${runs++}.git`),
+      }
+      const told: unknown[] = []
+      const log: Log = {
+        event: (_, { state, file, line, rule } = {}) => {
+          if (state === 'broken') told.push({ file, line, rule })
+        },
+        with: () => log,
       }
       await repository.commit({ 'example.com/users/alice.toml': person(0) })
       let expected = await readRepository(options)
-      let follower = await follow(following)
+      let follower = await follow({ ...following, log })
       try {
         for (const { commit, repair, look, restart } of steps) {
           await repository.commit({ ...(repair ? whole : {}), ...Object.fromEntries(commit) })
           if (restart) {
             await follower.close()
-            follower = await follow(following)
+            follower = await follow({ ...following, log })
           } else if (look) await follower.refresh()
           else continue
           looks++
@@ -119,6 +127,8 @@ test('any sequence of commits has the view of a fresh clone of the last valid on
           } catch (error) {
             assert.ok(error instanceof DirectoryError)
             broken++
+            // What is wrong is told in the same words, whatever the follower has read before.
+            assert.deepEqual(told.splice(0), error.problems.slice(0, 10))
           }
           const current = follower.current()
           assert.equal(current.commit, expected.commit)
