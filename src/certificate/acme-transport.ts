@@ -51,15 +51,18 @@ export function useTransport({ ca, signal, now }: TransportOptions): void {
   axios.defaults.timeout = TIMEOUT_MS
   axios.defaults.maxContentLength = MAX_OCTETS
   axios.defaults.maxRedirects = 0
+  axios.defaults.validateStatus = null
   axios.interceptors.request.clear()
   axios.interceptors.response.clear()
   axios.interceptors.response.use(
     response => {
       const { status, headers, data, config } = response
       // RFC 8555 §6.5: acme-client repeats these with a fresh nonce, a few times.
-      if (status < 400 || (status === 400 && typeOf(data) === 'badNonce')) return response
+      if (status < 300 || (status === 400 && typeOf(data) === 'badNonce')) return response
       const retryAfterMs = parseRetryAfter(headers['retry-after'], now())
-      throw problem(data, `${hostOf(config.url)} answers HTTP ${status}`, retryAfterMs, status)
+      const { location } = headers
+      const moved = status < 400 && typeof location === 'string' ? `, moved to ${oneLine(location)}` : ''
+      throw problem(data, `${hostOf(config.url)} answers HTTP ${status}${moved}`, retryAfterMs, status)
     },
     (error: unknown) => {
       const { config } = error as { config?: { url?: string } }
@@ -113,7 +116,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 /** Text of the CA goes to the log and to terminals. */
 function oneLine(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').slice(0, 500)
+  return text.replace(/[\s\x00-\x1f\x7f-\x9f]+/g, ' ').slice(0, 500)
 }
 
 function hostOf(url: string | undefined): string {
