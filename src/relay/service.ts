@@ -7,11 +7,7 @@
  */
 
 import { readPem, readSecret } from '../config/file.ts'
-import { readReplies } from '../config/replies.ts'
-import { readRoutes } from '../config/routes.ts'
 import type { Config } from '../config/schema.ts'
-import { readShaping } from '../config/shaping.ts'
-import { readSources } from '../config/sources.ts'
 import { follow } from '../directory/repository.ts'
 import { scramCrypto } from '../directory/scram.ts'
 import { openHooks } from '../hooks/hooks.ts'
@@ -31,10 +27,10 @@ import { TIMEOUTS } from '../smtp/limits.ts'
 import { deliver } from './deliver.ts'
 import { areTrusted } from './destination.ts'
 import { HostMemory } from './reach/host-memory.ts'
+import { readRules } from './rules.ts'
 import { Scheduler } from './scheduler.ts'
 import { RelaySession } from './session.ts'
 import { Settler } from './settle.ts'
-import { shaper, usualShape } from './shaping.ts'
 import { SignatureCheck } from './signature-check.ts'
 import { Sites } from './site/sites.ts'
 import { DayCounts, Sources } from './sources.ts'
@@ -51,6 +47,7 @@ const GRACE_MS = 10_000
 
 export async function startRelay(config: Config, log: Log) {
   const { relay, domain, directory, hop } = config
+  let rules = readRules(config)
   const hopPair = { certificate: readPem(relay.hopCertificate), key: readSecret(relay.hopKey) }
   const follower = await follow({ ...directory, clone: relay.clone, domain, log })
   const hooks = await openHooks(config, 'relay', () => follower.refresh(), log)
@@ -59,9 +56,12 @@ export async function startRelay(config: Config, log: Log) {
   const resolver = new Resolver({ servers: relay.resolver })
   const suppressions = new Suppressions(shelf, Date.now)
   const counts = await DayCounts.open(shelf, Date.now())
-  const sources = new Sources(readSources(relay.sources), relay.hostname, counts, Date.now)
-  const shapeOf = shaper(readShaping(relay.shaping), usualShape(relay.concurrency))
-  const sites = new Sites({ shapeOf, now: Date.now, unpark: destination => queue.unpark(destination) })
+  const sources = new Sources(() => rules.sources, relay.hostname, counts, Date.now)
+  const sites = new Sites({
+    shapeOf: (destination, hosts) => rules.shapeOf(destination, hosts),
+    now: Date.now,
+    unpark: destination => queue.unpark(destination),
+  })
   const settler = new Settler(queue, log)
   const signer = new Peer({
     endpoint: relay.signer,
@@ -91,9 +91,13 @@ export async function startRelay(config: Config, log: Log) {
     suppressions,
     suppressMs: relay.suppressMs,
     ...(relay.verifySignatures ? { signatures: new SignatureCheck(resolver, Date.now, log) } : {}),
-    replies: readReplies(relay.replies),
+    get replies() {
+      return rules.replies
+    },
+    get routes() {
+      return rules.routes
+    },
     sources,
-    routes: readRoutes(relay.routes),
     scram: scramCrypto,
     memory: new HostMemory(Date.now),
     unreachable: UNREACHABLE,
@@ -142,8 +146,17 @@ export async function startRelay(config: Config, log: Log) {
   })
   return {
     port: listener.port,
-    /** SIGHUP: everything that is deferred stays as it is; due work is looked for at once. */
+    /**
+     * SIGHUP: shaping, replies, sources and routes are read again; where one is wrong all stay as they were. What is
+     * deferred stays as it is; due work is looked for at once.
+     */
     async reload() {
+      try {
+        rules = readRules(config)
+        sites.renew()
+      } catch (error) {
+        log.event('alarm', { about: 'rules', error: (error as Error).message }, 'error')
+      }
       scheduler.wake()
       await follower.refresh()
       log.event('reloaded', { directory: follower.current().commit })

@@ -47,13 +47,13 @@ function keyOf(source: string, day: number): string {
 }
 
 export class Sources {
-  readonly #rules: readonly SourceRule[]
+  readonly #rules: () => readonly SourceRule[]
   readonly #hostname: string
   readonly #counts: Pick<DayCounts, 'get' | 'add'>
   readonly #now: () => number
 
   constructor(
-    rules: readonly SourceRule[],
+    rules: () => readonly SourceRule[],
     hostname: string,
     counts: Pick<DayCounts, 'get' | 'add'>,
     now: () => number,
@@ -66,13 +66,13 @@ export class Sources {
 
   /** The pool of a sender's mail; '' for the one of everybody else. */
   poolFor(reversePath: ReversePath): string {
-    return poolFor(this.#rules, reversePath === null ? null : normalizeDomain(reversePath.domain))
+    return poolFor(this.#rules(), reversePath === null ? null : normalizeDomain(reversePath.domain))
   }
 
   /** Where a message leaves from; null: from nowhere until tomorrow. */
   sourceOf(message: Pick<Message, 'id'>, destination: string): Source | null {
     const day = Math.floor(this.#now() / DAY_MS)
-    return sourceFor(this.#rules, poolOf(destination), message.id, this.#hostname, rule => {
+    return sourceFor(this.#rules(), poolOf(destination), message.id, this.#hostname, rule => {
       const limit = dayLimit(rule, this.#now())
       return limit === null ? null : limit - this.#counts.get(rule.name, day)
     })
@@ -80,7 +80,7 @@ export class Sources {
 
   /** A message was given to somebody. Rejects when the count could not be kept. */
   async sent({ name }: Source): Promise<void> {
-    if (this.#rules.some(rule => rule.name === name && rule.warmUp !== undefined))
+    if (this.#rules().some(rule => rule.name === name && rule.warmUp !== undefined))
       await this.#counts.add(name, Math.floor(this.#now() / DAY_MS))
   }
 }

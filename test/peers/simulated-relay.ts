@@ -171,7 +171,12 @@ export function simulate(options: SimulationOptions): Simulation {
     suppressions,
     suppressMs: 30 * 24 * HOUR_MS,
     replies: readReplies(undefined),
-    sources: new Sources(options.sources ?? [], 'mail.example.org', counts, () => simulation.nowMs),
+    sources: new Sources(
+      () => options.sources ?? [],
+      'mail.example.org',
+      counts,
+      () => simulation.nowMs,
+    ),
     routes: options.routes ?? [],
     scram: scramCrypto,
     memory: new HostMemory(() => simulation.nowMs),

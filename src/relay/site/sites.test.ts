@@ -218,3 +218,18 @@ test('sites: pools of source addresses have sites of their own', () => {
   sites.enter('a.test').arrive(['mx.a.test'])
   assert.equal(room(sites, 'a.test'), 4)
 })
+
+test('sites: new rules make new sites; what is under way ends as it began', () => {
+  let shape: Shape = SHAPE
+  const { sites, unparked } = world(() => shape)
+  const places = Array.from({ length: 5 }, () => sites.enter('a.test'))
+  for (const place of places) place.arrive(GOOGLE)
+  assert.equal(sites.round()('a.test'), 'park')
+  unparked.length = 0
+  shape = { ...SHAPE, concurrency: { initial: 2, max: 2 } }
+  sites.renew()
+  assert.deepEqual(unparked, ['a.test'])
+  sites.enter('a.test').arrive(GOOGLE)
+  for (const place of places) place.leave()
+  assert.equal(room(sites, 'a.test'), 1)
+})

@@ -96,9 +96,12 @@ export class Sites {
     return soonest
   }
 
-  /** All that is known, for who asks. */
-  values(): Iterable<Site> {
-    return this.#sites.values()
+  /** The rules have changed: sites are made anew. What is under way ends as it began. */
+  renew(): void {
+    this.close()
+    this.#sites.clear()
+    this.#known.clear()
+    for (const key of [...this.#parked.keys()]) this.#release(key, Number.POSITIVE_INFINITY)
   }
 
   close(): void {
