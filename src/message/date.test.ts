@@ -27,6 +27,9 @@ test('UTC where nothing else is said', () => {
 test('no date without a time', () => {
   assert.throws(() => formatDate(Number.NaN), RangeError)
   assert.throws(() => formatDate(Number.POSITIVE_INFINITY), RangeError)
+  // RFC 5322 §3.3
+  assert.throws(() => formatDate(Date.UTC(1899, 11, 31)), RangeError)
+  assert.throws(() => formatDate(Date.UTC(1900, 0, 1), -1), RangeError)
 })
 
 const read: [text: string, ms: number | null][] = [
@@ -52,6 +55,10 @@ const read: [text: string, ms: number | null][] = [
   ['31 Dec 2016 23:59:60 +0000', Date.UTC(2017, 0, 1)],
   // The day of the week is not looked at.
   ['Mon, 1 Jan 1970 00:00:00 +0000', 0],
+  // RFC 5322 §3.3: the year is 1900 or later.
+  ['1 Jan 1900 00:00:00 +0000', Date.UTC(1900, 0, 1)],
+  ['31 Dec 1899 23:59:59 +0000', null],
+  ['1 Jan 0000 00:00:00 +9959', null],
   ['', null],
   ['yesterday', null],
   ['2026-11-21T20:00:00Z', null],
@@ -77,7 +84,7 @@ for (const [text, ms] of read)
   })
 
 test('what is written is read', () => {
-  const seconds = fc.integer({ min: -60_000_000_000, max: 250_000_000_000 })
+  const seconds = fc.integer({ min: Date.UTC(1900, 0, 6) / 1000, max: 250_000_000_000 })
   fc.assert(
     fc.property(seconds, fc.integer({ min: -5999, max: 5999 }), (at, offsetMinutes) => {
       assert.equal(parseDate(formatDate(at * 1000, offsetMinutes)), at * 1000)

@@ -5,13 +5,18 @@ import { withoutComments } from './comment.ts'
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
+/** RFC 5322 §3.3: "any numeric year 1900 or later". */
+const FIRST_YEAR = 1900
+
 /**
  * `Fri, 21 Nov 1997 09:55:06 -0600`. `offsetMinutes` is east of UTC; 0 gives `+0000`: the time at UTC, where `-0000` would
  * say that the local offset is not known (RFC 5322 §3.3).
+ *
+ * @throws RangeError it is no time, or one before 1900
  */
 export function formatDate(ms: number, offsetMinutes = 0): string {
   const local = new Date(ms + offsetMinutes * 60_000)
-  if (Number.isNaN(local.getTime())) throw new RangeError(`not a time: ${ms}`)
+  if (!(local.getUTCFullYear() >= FIRST_YEAR)) throw new RangeError(`not a time from 1900 on: ${ms}`)
   const day = DAYS[local.getUTCDay()] ?? ''
   const month = MONTHS[local.getUTCMonth()] ?? ''
   const clock = `${two(local.getUTCHours())}:${two(local.getUTCMinutes())}:${two(local.getUTCSeconds())}`
@@ -54,6 +59,7 @@ export function parseDate(text: string): number | null {
   // A leap second is read as the second after it.
   if (clock[0] > 23 || clock[1] > 59 || clock[2] > 60) return null
   const fullYear = Number(year) + (year.length > 3 ? 0 : year.length === 2 && Number(year) < 50 ? 2000 : 1900)
+  if (fullYear < FIRST_YEAR) return null
   const date = new Date(0)
   date.setUTCFullYear(fullYear, month, Number(day))
   if (date.getUTCDate() !== Number(day) || date.getUTCMonth() !== month) return null
