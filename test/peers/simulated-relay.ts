@@ -62,6 +62,7 @@ export interface SimulationOptions {
   /** To stand between the relay and its queue. */
   readonly around?: (queue: Queue) => Queue
   readonly content?: string
+  readonly timeouts?: typeof TIMEOUTS
   readonly sources?: readonly SourceRule[]
   readonly routes?: readonly RouteRule[]
   /** 127.0.0.0/8 when not given. */
@@ -186,7 +187,7 @@ export function simulate(options: SimulationOptions): Simulation {
     postmaster: 'postmaster@example.org',
     smtpPort: options.smtpPort,
     connectMs: 5000,
-    timeouts: TIMEOUTS,
+    timeouts: options.timeouts ?? TIMEOUTS,
     retryMs: [5, 10, 20, 40, 60, 120, 240].map(minutes => minutes * 60_000),
     expireMs: EXPIRE_MS,
     warnMs: 4 * HOUR_MS,
