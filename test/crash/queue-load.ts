@@ -12,9 +12,16 @@ const IN_FLIGHT = 24
 const [folder = '', round = ''] = process.argv.slice(2)
 const evidence = { atMs: NOW_MS, status: '2.0.0', diagnostic: '250 OK' }
 
-/** Written before the next thing is begun: a pipe keeps it, whatever becomes of us. */
+/** Written before the next thing is begun: a pipe keeps it, whatever becomes of us. One that is full just now is waited for. */
 function say(what: string, id: string): void {
-  writeSync(1, `${what} ${id}\n`)
+  for (;;) {
+    try {
+      writeSync(1, `${what} ${id}\n`)
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
 }
 
 const queue = await openEmbedded({ folder })

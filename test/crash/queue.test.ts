@@ -11,10 +11,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { newMessage, octets } from '../../src/queue/contract.ts'
 import { openEmbedded } from '../../src/queue/embedded/embedded.ts'
+import { STEPS } from '../../src/queue/embedded/step.ts'
 import type { Message, Queue } from '../../src/queue/queue.ts'
+import { killedAt } from './kill-at-step.ts'
 import { contentSeed, DEFERRED_MS, NOW_MS, randoms, sizeOf } from './queue-model.ts'
 
-const ROUNDS = 16
+/** How often it is killed at random; a long run has hundreds: `PTT_KILLS=200`. */
+const ROUNDS = Number(process.env.PTT_KILLS ?? 16)
 const LATEST_KILL = 400
 
 /** What was said of each message, over all rounds. */
@@ -28,12 +31,18 @@ interface Said {
   readonly deferred: Set<string>
 }
 
-/** Kills the load with SIGKILL when it has said `lines` lines; returns all it said until then. */
-async function killedAfter(folder: string, round: number, lines: number): Promise<string[]> {
+/**
+ * Kills the load with SIGKILL when it has said `lines` lines, or leaves that to the `wrapper`; returns all it said until then.
+ */
+async function killedAfter(
+  folder: string,
+  round: number,
+  lines: number,
+  wrapper: readonly string[] = [],
+): Promise<string[]> {
   const script = join(import.meta.dirname, 'queue-load.ts')
-  const child = spawn(process.execPath, [script, folder, String(round)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const [program = '', ...args] = [...wrapper, process.execPath, script, folder, String(round)]
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
   let seen = 0
   child.stdout.setEncoding('latin1').on('data', (chunk: string) => {
@@ -133,17 +142,19 @@ async function check(queue: Queue, folder: string, said: Said): Promise<void> {
   if (known) assert.equal(await queue.put(newMessage(known, ['a@one.example']), []), 'duplicate')
 }
 
+const nothingSaid = (): Said => ({
+  put: new Set(),
+  leaving: new Set(),
+  gone: new Set(),
+  settled: new Set(),
+  deferred: new Set(),
+})
+
 /** `watched`: another process has the spool open while this one is killed, as `ptt queue` may. */
 async function rounds(seed: number, watched: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'ptt-crash-queue-'))
   const random = randoms(seed)
-  const said: Said = {
-    put: new Set(),
-    leaving: new Set(),
-    gone: new Set(),
-    settled: new Set(),
-    deferred: new Set(),
-  }
+  const said = nothingSaid()
   let queue = await openEmbedded({ folder })
   try {
     for (let round = 0; round < ROUNDS; round++) {
@@ -162,7 +173,26 @@ async function rounds(seed: number, watched: boolean): Promise<void> {
 
 for (const watched of [false, true]) {
   const how = watched ? 'another process has the spool open' : 'nobody else has the spool open'
-  test(`${ROUNDS} times killed under load, ${how}`, { timeout: 120_000 }, () =>
+  test(`${ROUNDS} times killed under load, ${how}`, { timeout: 10_000 * (ROUNDS + 10) }, () =>
     rounds(watched ? 2 : 1, watched),
   )
+}
+
+for (const step of STEPS) {
+  test(`killed at "${step}" under load`, { timeout: 120_000 }, async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'ptt-crash-step-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const said = nothingSaid()
+    for (const [round, count] of [0, 1, 17].entries()) {
+      const lines = await killedAfter(folder, round, Number.POSITIVE_INFINITY, killedAt(step, count))
+      for (const line of lines) note(said, line)
+      const queue = await openEmbedded({ folder })
+      try {
+        await check(queue, folder, said)
+      } finally {
+        await queue.close()
+      }
+    }
+    assert.ok(said.put.size > 0)
+  })
 }

@@ -6,6 +6,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { STEPS } from '../../src/queue/embedded/step.ts'
+import { killedAt } from '../crash/kill-at-step.ts'
 import { verifyWithMailauth } from '../peers/mailauth.ts'
 import { need } from '../peers/need.ts'
 import { freePort } from '../peers/port.ts'
@@ -18,6 +20,8 @@ import { type ServiceProcess, startProcess } from './service-process.ts'
 /** Jobs at a time to one destination: what can be on its way to it at a kill. */
 const CONCURRENCY = 5
 const CLIENTS = 4
+/** How often the relay is killed at random; a long run has hundreds: `PTT_KILLS=200`. */
+const KILLS = Number(process.env.PTT_KILLS ?? 12)
 const BOB = 'bob@internet.test'
 const NOBODY = 'nobody@refusing.internet.test'
 
@@ -110,28 +114,52 @@ test('acknowledged, killed, started again: each is delivered once', async t => {
 })
 
 test('the relay is killed again and again while mail comes in', async t => {
-  if (!need(t, 'smtp-sink')) return
-  const KILLS = 12
   const random = seeded(9127)
+  await siegeOfRelay(t, async lives => {
+    for (let kills = 0; kills < KILLS; kills++) {
+      const life = lives.begin()
+      // Mostly in the middle of its work; sometimes as soon as it runs, or before it does.
+      if (random(4) > 0) await life.heard(10 + random(30))
+      await pause(random(20))
+      await life.kill()
+    }
+  })
+})
+
+test('the relay is killed at each step of its spool while mail comes in', async t => {
+  const random = seeded(5531)
+  await siegeOfRelay(t, async lives => {
+    for (const step of STEPS) {
+      const life = lives.begin(killedAt(step, random(4)))
+      await assert.rejects(life.heard(Number.POSITIVE_INFINITY), /ended by itself/)
+    }
+  })
+})
+
+interface Lives {
+  begin(wrapper?: readonly string[]): ServiceProcess
+}
+
+/** Mail is sent while `siege` begins and ends relays; then one more, which delivers what is left. */
+async function siegeOfRelay(t: TestContext, siege: (lives: Lives) => Promise<void>): Promise<void> {
+  if (!need(t, 'smtp-sink')) return
   const { deployment, sink } = await besieged(t)
   for (const name of ['signer', 'submission'] as const) await deployment.start(name)
-  const lives = [startProcess(t, deployment, 'relay')]
-  const life = (): ServiceProcess => lives.at(-1) ?? assert.fail()
-
-  const siege = async () => {
-    for (let kills = 0; kills < KILLS; kills++) {
-      // Mostly in the middle of its work; sometimes as soon as it runs, or before it does.
-      if (random(4) > 0) await life().heard(10 + random(30))
-      await pause(random(20))
-      await life().kill()
-      lives.push(startProcess(t, deployment, 'relay'))
-    }
+  const lives: ServiceProcess[] = []
+  const begin = (wrapper?: readonly string[]) => {
+    const life = startProcess(t, deployment, 'relay', wrapper)
+    lives.push(life)
+    return life
   }
-  const acknowledged = await submitDuring(deployment, 200, siege)
+  const acknowledged = await submitDuring(deployment, 100, async () => {
+    await siege({ begin })
+    begin()
+  })
+  const last = lives.at(-1) ?? assert.fail()
   // A relay that is away for a moment is nothing a client hears of: the hops wait, and send again what was not answered.
   for (const [n, { failures }] of acknowledged) assert.deepEqual(failures, [], `message ${n}`)
   await fates(deployment, acknowledged)
-  await life().stop()
+  await last.stop()
 
   const { messages, notices } = arrivals(sink)
   for (const [n, { id }] of acknowledged) {
@@ -151,12 +179,12 @@ test('the relay is killed again and again while mail comes in', async t => {
   const most = [...onTheirWay.values()].reduce((sum, kills) => sum + kills, 0)
   assert.ok(duplicates <= most)
   t.diagnostic(
-    `${acknowledged.size} messages, ${KILLS} kills, ${most} deliveries on their way at a kill, ${duplicates} duplicates`,
+    `${acknowledged.size} messages, ${lives.length - 1} kills, ${most} deliveries on their way at a kill, ${duplicates} duplicates`,
   )
 
   const empty = startProcess(t, deployment, 'relay')
   assert.equal((await empty.started).fields.queued, 0)
-})
+}
 
 test('each of the three is killed, alone and with the others', async t => {
   if (!need(t, 'smtp-sink')) return

@@ -198,6 +198,6 @@ test('embedded and memory agree', async t => {
         rmSync(folder, { recursive: true })
       }
     }),
-    { numRuns: 100, seed: 20_250_101 },
+    { numRuns: 60, seed: 20_250_101 },
   )
 })
