@@ -191,6 +191,9 @@ function report(results: readonly Reported[], job: Job, delivery: Delivery, ms: 
     const id = job.message.envelope.xptt?.id ?? job.message.id
     const handed = job.destination === TO_SIGNER && first.action === 'delivered'
     const facts = { id, recipients, remote, status, reply: diagnostic, category, tls, site, source, due, ms }
-    delivery.log.event(handed ? 'attempt' : EVENTS[first.action], facts)
+    // Nobody is told of a notice that cannot be delivered (RFC 5321 §6.1) but who reads the log.
+    const lost = first.action === 'failed' && job.message.reversePath === null
+    if (lost) delivery.log.event('alarm', { about: 'double bounce', ...facts }, 'error')
+    else delivery.log.event(handed ? 'attempt' : EVENTS[first.action], facts)
   }
 }
