@@ -69,7 +69,7 @@ interface Round {
 }
 
 /** Enough in flight that no core ever waits for the main thread, also where that has to wait for others. */
-const FLIGHT = 64 * availableParallelism()
+const FLIGHT = 256 * availableParallelism()
 
 async function round(count: number, one: () => Promise<void>): Promise<Round> {
   const cpu = process.threadCpuUsage()

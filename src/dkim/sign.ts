@@ -4,7 +4,7 @@
  */
 
 import { createHash, type KeyObject, sign } from 'node:crypto'
-import { endOfHeader, type Field, MAX_HEADER_OCTETS, parseHeader } from '../message/header.ts'
+import { endOfHeader, type Field, fieldsNamed, MAX_HEADER_OCTETS, parseHeader } from '../message/header.ts'
 import { SmtpError } from '../smtp/error.ts'
 import type { Mailbox } from '../smtp/path.ts'
 import { BodyHash } from './body-hash.ts'
@@ -124,8 +124,11 @@ export class MessageSigner {
     const searched = this.#length
     // Past the limit nothing more is kept: finish rejects.
     if (searched > MAX_HEADER_OCTETS) return
-    this.#append(chunk.subarray(0, MAX_HEADER_OCTETS + 1 - searched))
-    const end = endOfHeader(this.#header.subarray(0, this.#length), searched)
+    const part = chunk.subarray(0, MAX_HEADER_OCTETS + 1 - searched)
+    // Mostly all of it comes at once, and the body with it, which is not to be copied.
+    const whole = searched === 0 ? endOfHeader(part) : -1
+    this.#append(whole < 0 ? part : part.subarray(0, whole))
+    const end = whole < 0 ? endOfHeader(this.#header.subarray(0, this.#length), searched) : whole
     if (end < 0) return
     this.#inBody = true
     this.#length = end
@@ -152,13 +155,18 @@ export class MessageSigner {
    * passed on.
    */
   async finish(): Promise<Uint8Array> {
+    // Nothing of the message is held on to while its signatures are computed.
+    return signAll(this.#prepare())
+  }
+
+  #prepare(): Prepared[] {
     const { fields, identity, timestampSeconds, expirationSeconds } = this.#options
     const canonicalization = this.#options.canonicalization ?? (['relaxed', 'relaxed'] as const)
     const header = this.#parseHeader()
     const signedFields = namesToSign(header, fields)
     const canonicalFields = canonicalizeFields(header, signedFields, canonicalization[0])
     const bodyHash = this.#body.finish()
-    const signatures = this.#keys.map(async key => {
+    return this.#keys.map(key => {
       const unsigned = formatUnsigned({
         algorithm: key.algorithm,
         signingDomain: key.signingDomain,
@@ -171,10 +179,8 @@ export class MessageSigner {
         ...(expirationSeconds !== undefined && { expirationSeconds }),
       })
       const input = headerHashInput(canonicalFields, unsigned, canonicalization[0])
-      const signature = await signatureOf(key, Buffer.from(input, 'latin1'))
-      return `${unsigned}${foldBase64(signature.toString('base64'))}\r\n`
+      return { key, unsigned, input: Buffer.from(input, 'latin1') }
     })
-    return Buffer.from((await Promise.all(signatures)).join(''), 'latin1')
   }
 
   #parseHeader(): Field[] {
@@ -183,7 +189,7 @@ export class MessageSigner {
     if (section.length > MAX_HEADER_OCTETS)
       throw new SmtpError(554, '5.6.0', `The header section is longer than ${MAX_HEADER_OCTETS} octets`)
     const header = parseHeader(section)
-    const from = header.filter(field => field.name.toLowerCase() === 'from').length
+    const from = fieldsNamed(header, 'From').length
     // RFC 6376 §5.4: From must be signed. RFC 5322 §3.6: there is exactly one.
     if (from !== 1)
       throw new SmtpError(554, '5.6.0', `The message has ${from === 0 ? 'no' : 'more than one'} From field`)
@@ -224,6 +230,21 @@ function namesToSign(header: readonly Field[], fields: readonly string[] | undef
     for (let times = (occurrences.get(lower) ?? 0) + beyond; times > 0; times--) names.push(name)
   }
   return names
+}
+
+/** A signature that is yet to be computed. */
+interface Prepared {
+  readonly key: SigningKey
+  readonly unsigned: string
+  readonly input: Buffer
+}
+
+async function signAll(prepared: readonly Prepared[]): Promise<Uint8Array> {
+  const fields = prepared.map(async ({ key, unsigned, input }) => {
+    const signature = await signatureOf(key, input)
+    return `${unsigned}${foldBase64(signature.toString('base64'))}\r\n`
+  })
+  return Buffer.from((await Promise.all(fields)).join(''), 'latin1')
 }
 
 const KEY_TYPES: Readonly<Record<Algorithm, string>> = { 'rsa-sha256': 'rsa', 'ed25519-sha256': 'ed25519' }
