@@ -17,9 +17,12 @@ import { editOptions } from './repository.ts'
  */
 export async function dnsSettings(config: Config, asked: readonly string[]): Promise<Settings> {
   const { dns, submission, relay } = config
-  const domains = await domainsOf(config, asked)
+  const directory = await readRepository(editOptions(config.file))
+  const domains = domainsOf(config.domain, directory.domains, asked)
+  const unsigned = domains.filter(domain => directory.signing?.get(domain)?.never === true)
   return {
     domains,
+    unsigned: new Set(unsigned),
     hostname: relay.hostname,
     egress: dns.egress,
     spf: dns.spf,
@@ -45,15 +48,14 @@ export function openView(config: Config): { view: View; close(): void } {
   const resolver = new Resolver({ servers: signer.resolver.length > 0 ? signer.resolver : relay.resolver })
   const view = new View({
     resolver,
-    primary: { zone: signer.zone, endpoint: signer.primary },
+    ...(signer.primaryFrom === 'soa' ? {} : { primary: { zone: signer.zone, endpoint: signer.primary } }),
     authoritative: signer.authoritative,
   })
   return { view, close: () => resolver.close() }
 }
 
-async function domainsOf(config: Config, asked: readonly string[]): Promise<string[]> {
-  const { domains } = await readRepository(editOptions(config.file))
-  const ours = new Set([config.domain, ...[...domains].toSorted()])
+function domainsOf(own: string, directory: ReadonlySet<string>, asked: readonly string[]): string[] {
+  const ours = new Set([own, ...[...directory].toSorted()])
   for (const domain of asked) {
     if (!ours.has(domain.toLowerCase()))
       throw new Error(`${domain} is none of our domains: ${[...ours].join(', ')}`)

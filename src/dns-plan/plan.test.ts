@@ -24,6 +24,7 @@ const SETTINGS: Settings = {
   submission: { hostname: 'mail.example.com', port: 465, starttlsPort: null },
   keys: [{ domain: 'example.com', selector: 'ptt', record: 'v=DKIM1; k=rsa; p=AAAA' }],
   keysTrouble: null,
+  unsigned: new Set(),
   sameKey: (one, other) => one.replaceAll(' ', '') === other.replaceAll(' ', ''),
   ttlSeconds: 60,
 }
@@ -195,6 +196,11 @@ for (const { what, without = () => false, records = [], pointers, settings, told
     assert.equal(wrong[0]?.change, null)
   })
 }
+
+test('plan: a domain that is not to be signed has no key, and that is right', async t => {
+  const findings = await examine(t, GOOD, POINTERS, { keys: [], unsigned: new Set(['example.com']) })
+  assert.ok(findings.every(({ verdict, subject }) => verdict === 'ok' && !subject.startsWith('DKIM')))
+})
 
 test('plan: without egress addresses nothing is said of SPF', async t => {
   const findings = await examine(t, GOOD, POINTERS, { egress: [] })

@@ -28,6 +28,8 @@ export interface Settings extends SpfSettings {
   readonly mtaStsId: string | null
   readonly submission: SubmissionDoors
   readonly keys: readonly DkimKey[]
+  /** Domains that say that they are not signed. */
+  readonly unsigned: ReadonlySet<string>
   /** Why the keys could not be read; `null`: these are all. */
   readonly keysTrouble: string | null
   readonly sameKey: (one: string, other: string) => boolean
@@ -69,7 +71,7 @@ function domainItems(
   const own = keys.filter(key => key.domain === domain)
   const base = { domain, ttlSeconds }
   return [
-    ...(own.length === 0 ? [async () => noDkim(domain, keysTrouble)] : []),
+    ...(own.length === 0 && !settings.unsigned.has(domain) ? [async () => noDkim(domain, keysTrouble)] : []),
     ...own.map(
       (key): Item =>
         () =>

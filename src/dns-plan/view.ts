@@ -28,7 +28,7 @@ export interface ViewOptions {
    * MNAME is taken.
    */
   readonly primary?: { readonly zone: string; readonly endpoint: Endpoint }
-  /** The servers of these zones, in place of their NS records. */
+  /** The servers of the first, in place of its NS records. */
   readonly authoritative?: readonly Endpoint[]
   /** Where the servers of all zones answer: 53, but in tests. */
   readonly port?: number
@@ -146,11 +146,17 @@ export class View {
     const own = configured !== undefined && (await this.#isPrimaryOf(configured, zone))
     const primary = own ? configured.endpoint : await this.#mname(zone)
     if ('reason' in primary) return primary
-    if (own && authoritative.length > 0) return { zone, primary, authorities: authoritiesAt(authoritative) }
-    const authorities = await findAuthorities(zone, resolver, this.#port())
-    return authorities.kind === 'failure'
-      ? { kind: 'unseen', reason: authorities.reason }
-      : { zone, primary, authorities }
+    if (authoritative.length > 0 && configured !== undefined && sameName(zone, configured.zone))
+      return { zone, primary, authorities: authoritiesAt(authoritative) }
+    const servers = await findAuthorities(zone, resolver, this.#port())
+    if (servers.kind === 'failure') return { kind: 'unseen', reason: servers.reason }
+    // The primary is where the configuration says, which may be another port than 53.
+    const authorities = servers.authorities.map(authority =>
+      'endpoint' in authority && authority.endpoint.host === primary.host
+        ? { ...authority, endpoint: primary }
+        : authority,
+    )
+    return { zone, primary, authorities: { kind: 'authorities', authorities } }
   }
 
   /** Of its own zone it is whatever it says; of another one if it answers for that. */

@@ -132,6 +132,7 @@ async function operator(t: TestContext, start: (options: PrimaryPeerOptions) => 
 [directory]
 repository = "${repository.path}"
 [signer]
+key = "dkim/ptt.pem"
 primary = "127.0.0.1:${primary.port}"
 authoritative = ["127.0.0.1:${primary.port}"]
 resolver = ["127.0.0.1:${resolver.port}"]`
