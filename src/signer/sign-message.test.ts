@@ -57,7 +57,9 @@ const identities: [authenticatedAs: string | null | undefined, from: string, ide
   [
     ['joe@example.com', 'joe@example.com', 'joe@example.com'],
     ['joe@example.com', 'Joe@Example.com', 'joe@example.com'],
-    ['joe@mail.example.com', 'joe@mail.example.com', 'joe@mail.example.com'],
+    ['jörg@bücher.example', 'jörg@bücher.example', 'jörg@xn--bcher-kva.example'],
+    // t=s may stand in the record.
+    ['joe@mail.example.com', 'joe@mail.example.com', undefined],
     // An alias: who is behind it is nobody's business.
     ['joe@example.com', 'sales@example.com', undefined],
     ['joe@example.com', 'joe@news.example.com', undefined],

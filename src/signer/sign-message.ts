@@ -2,7 +2,6 @@
 
 import { foldMailbox } from '../directory/may-send.ts'
 import { MessageSigner, type SignerOptions, type SigningKey } from '../dkim/sign.ts'
-import { isWithin } from '../dkim/signature.ts'
 import { authorsOf } from '../message/address.ts'
 import { parseHeader } from '../message/header.ts'
 import { headerSection } from '../message/section.ts'
@@ -55,7 +54,8 @@ function closestOf(domains: ReadonlySet<string>, domain: string): string | undef
 /**
  * i= (RFC 6376 §3.5): the user who has signed in, when he is also the one author. Then the signer knows that the author
  * named is the author, and a receiver may hold users of one domain apart. In every other case (an alias, several authors, a
- * notice) the domain alone answers for the message: which account stands behind an alias is not for recipients to read.
+ * notice) the domain alone answers for the message: which account stands behind an alias is not for recipients to read. So
+ * it does for a user of a domain below d=: the record of the key, which need not be ours, may forbid that by t=s (§3.6.1).
  * @param authenticatedAs AUTH= (RFC 4954 §5)
  */
 export function identityOf(
@@ -66,7 +66,7 @@ export function identityOf(
   if (authenticatedAs == null || author === undefined || others.length > 0) return undefined
   const user = mailboxOf(authenticatedAs)
   if (user === null || !sameMailbox(user, foldMailbox(author))) return undefined
-  return signingDomains.every(domain => isWithin(user.domain, domain)) ? user : undefined
+  return signingDomains.every(domain => user.domain === domain) ? user : undefined
 }
 
 /** Folded: one user has one AUID, however he writes himself. `null`: a name that is no mailbox. */
