@@ -65,8 +65,8 @@ export class Store {
   /** A note that is damaged is no note: all it costs is an attempt too early. */
   readNote(): Note {
     try {
-      const note = JSON.parse(readFileSync(this.#notePath, 'utf8')) as Partial<Note>
-      if (typeof note.failures === 'number' && Array.isArray(note.published)) return { ...EMPTY, ...note }
+      const note = JSON.parse(readFileSync(this.#notePath, 'utf8')) as Partial<Note> | null
+      if (typeof note?.failures === 'number' && Array.isArray(note.published)) return { ...EMPTY, ...note }
     } catch (error) {
       if (!(error instanceof SyntaxError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }

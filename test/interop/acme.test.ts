@@ -5,11 +5,14 @@ import { X509Certificate } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { addValue, locate, removeValue, seenEverywhere } from '../../src/certificate/challenge-record.ts'
 import { issue, makeAuthority } from '../../src/cli/authority.ts'
+import { parseTsigKey } from '../../src/dns/tsig.ts'
 import { askPrimary } from '../../src/net/nsupdate.ts'
+import { Resolver } from '../../src/net/resolver.ts'
 import { need } from '../peers/need.ts'
 import { startPebble } from '../peers/pebble.ts'
-import { HOST, RECORD, startWorld } from './acme-world.ts'
+import { HOST, RECORD, startWorld, TSIG } from './acme-world.ts'
 
 test('the first certificate: proved, in place, and nothing left in the zone', async t => {
   if (!need(t, 'named', 'pebble')) return
@@ -78,6 +81,35 @@ test('foreign TXT at _acme-challenge stays as it is, its TTL too', async t => {
   assert.deepEqual(await world.txt(), ['and theirs', 'theirs'])
   const found = await askPrimary({ host: '127.0.0.1', port: world.bind.port }, RECORD, 'TXT')
   assert.equal(found.kind === 'answer' && found.ttlSeconds, 7)
+})
+
+test('several at the same name at the same moment: each value comes, and goes by itself', async t => {
+  if (!need(t, 'named', 'pebble')) return
+  const world = await startWorld(t, { records: '_acme-challenge.mail TXT "theirs"\n' })
+  const primary = { host: '127.0.0.1', port: world.bind.port }
+  const resolver = new Resolver({ servers: [primary] })
+  t.after(() => resolver.close())
+  const door = {
+    resolver,
+    tsigKey: parseTsigKey(TSIG),
+    primaryOf: () => primary,
+    authorities: [primary],
+    propagationMs: 2000,
+    signal: new AbortController().signal,
+  }
+  const place = await locate(RECORD, door)
+  assert.ok(place.kind === 'place' && place.zone === 'example.test')
+  const values = ['one', 'two', 'three', 'four']
+  const added = await Promise.all(values.map(value => addValue(place, value, door)))
+  assert.deepEqual(
+    added.map(({ kind }) => kind),
+    values.map(() => 'done'),
+  )
+  assert.deepEqual(await world.txt(), ['four', 'one', 'theirs', 'three', 'two'])
+  for (const value of values) assert.deepEqual(await seenEverywhere(place, value, door), { kind: 'done' })
+  await Promise.all(values.slice(1).map(value => removeValue(place, value, door)))
+  assert.deepEqual(await world.txt(), ['one', 'theirs'])
+  assert.deepEqual(await removeValue(place, 'two', door), { kind: 'done' }, 'again: it is gone already')
 })
 
 test('_acme-challenge may be a CNAME into a zone of its own', async t => {
