@@ -22,6 +22,8 @@ export interface EximOptions {
   readonly domains?: readonly string[]
   /** Default 127.0.0.1; all on one port. */
   readonly addresses?: readonly string[]
+  /** Statements of the ACL for RCPT, before what accepts. */
+  readonly rcptAcl?: string
   /** Of the main section: more of them, or others. */
   readonly parameters?: Readonly<Record<string, string>>
   /** A free one when not given: beside others on other addresses. */
@@ -67,7 +69,11 @@ export async function startExim(options: EximOptions = {}): Promise<Exim> {
   }
   const lines = Object.entries(parameters).map(([name, value]) => `${name} = ${value}\n`)
   // It starts itself again as its own user, who has to be able to read this, and not to write.
-  writeFileSync(at('exim.conf'), `${lines.join('')}${sections(domains, at('mail'), owner)}`, { mode: 0o644 })
+  writeFileSync(
+    at('exim.conf'),
+    `${lines.join('')}${sections(domains, at('mail'), owner, options.rcptAcl ?? '')}`,
+    { mode: 0o644 },
+  )
   const [program = '', ...before] = eximCommand(folder.path)
   const daemon = start(program, [...before, '-C', at('exim.conf'), '-bdf'], { env: libraries(folder.path) })
   const log = (): string =>
@@ -90,13 +96,14 @@ export async function startExim(options: EximOptions = {}): Promise<Exim> {
   }
 }
 
-function sections(domains: readonly string[], maildir: string, owner: number): string {
+function sections(domains: readonly string[], maildir: string, owner: number, rcptAcl: string): string {
   return `
 domainlist ours = ${domains.join(' : ')}
 
 begin acl
 rcpt:
   warn control = dkim_disable_verify
+  ${rcptAcl}
   accept domains = +ours
   deny message = relay not permitted
 
