@@ -44,6 +44,7 @@ const COMMANDS: Record<string, Entry> = {
   group: { group: LOOK_AFTER, load: async () => (await import('./group.ts')).groupCommand() },
   alias: { group: LOOK_AFTER, load: async () => (await import('./alias.ts')).aliasCommand() },
   directory: { group: LOOK_AFTER, load: async () => (await import('./directory.ts')).directoryCommand() },
+  key: { group: LOOK_AFTER, load: async () => (await import('./key.ts')).keyCommand() },
   dns: { group: LOOK_AFTER, load: async () => (await import('./dns.ts')).dnsCommand() },
   queue: { group: LOOK_AFTER, load: async () => (await import('./queue.ts')).queueCommand() },
   suppression: {

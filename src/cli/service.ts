@@ -12,6 +12,8 @@ import { loadConfig } from '../config/load.ts'
 import { type Config, tomlKey } from '../config/schema.ts'
 import type { Log } from '../observe/event.ts'
 import { openLog } from '../observe/log.ts'
+import type { SignerOverrides } from '../signer/keep-keys.ts'
+import { type Adjusted, addKeyOptions, adjust, type KeyOptions } from './key-options.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
@@ -31,7 +33,9 @@ export interface Ready {
   readonly port?: number | undefined
 }
 
-const STARTERS: Record<ProcessName, () => Promise<(config: Config, log: Log) => Promise<Service>>> = {
+type Start = (config: Config, log: Log, overrides?: SignerOverrides) => Promise<Service>
+
+const STARTERS: Record<ProcessName, () => Promise<Start>> = {
   submission: async () => (await import('../submission/service.ts')).startSubmission,
   signer: async () => (await import('../signer/service.ts')).startSigner,
   relay: async () => (await import('../relay/service.ts')).startRelay,
@@ -47,9 +51,9 @@ const WORDS: Record<ServiceName, { alias: string; description: string; help: str
   },
   signer: {
     alias: 'nec',
-    description: 'sign mail with DKIM, publish the public key in DNS, pass mail to the relay',
-    help: 'It keeps nothing on disk. What it cannot sign it defers; nothing leaves unsigned.',
-    reload: 'read the users again and look at the record of the key in DNS',
+    description: 'sign mail with DKIM, keep the public keys in DNS, pass mail to the relay',
+    help: 'It keeps no mail on disk. What it cannot sign it defers; nothing leaves unsigned. ptt key looks after its keys.',
+    reload: 'read the users again, look at the records of the keys in DNS',
   },
   relay: {
     alias: 'mti-gf',
@@ -61,7 +65,7 @@ const WORDS: Record<ServiceName, { alias: string; description: string; help: str
 
 export function serviceCommand(name: ServiceName): Command {
   const { alias, description, help, reload } = WORDS[name]
-  return new Command(name)
+  const command = new Command(name)
     .alias(alias)
     .description(description)
     .addOption(configOption())
@@ -80,14 +84,22 @@ Signals:
   SIGHUP            ${reload}; tell in the log what has changed in ptt.toml
   SIGTERM, SIGINT   finish what is in hand and stop`,
     )
-    .action(async (options: ConfigOption & { verbose?: true }) => {
-      await runService(name, options.config, options.verbose ?? false)
+    .action(async (options: ConfigOption & { verbose?: true } & KeyOptions) => {
+      const adjusting = name === 'signer' ? (config: Config) => adjust(config, options) : undefined
+      await runService(name, options.config, options.verbose ?? false, adjusting)
     })
+  return name === 'signer' ? addKeyOptions(command) : command
 }
 
 /** Resolves when the service has started; the process ends by a signal, or with its parent. */
-export async function runService(name: ProcessName, file: string, verbose: boolean): Promise<void> {
-  const config = loadConfig(file)
+export async function runService(
+  name: ProcessName,
+  file: string,
+  verbose: boolean,
+  /** What the command line says above ptt.toml. */
+  adjusting: (config: Config) => Adjusted = config => ({ config, overrides: {}, complaints: [] }),
+): Promise<void> {
+  const { config, overrides, complaints } = adjusting(loadConfig(file))
   const log = openLog({ service: name, level: verbose ? 'debug' : 'info' })
   let service: Service | undefined
   let closing = false
@@ -96,7 +108,7 @@ export async function runService(name: ProcessName, file: string, verbose: boole
   const started = Promise.withResolvers<Service>()
   const reload = async () => {
     const running = await started.promise
-    tellChanges(name, config, log)
+    tellChanges(name, config, log, adjusting)
     await running.reload().catch(error => log.event('alarm', { reason: `not reloaded: ${explain(error)}` }))
   }
   const close = async () => {
@@ -111,7 +123,8 @@ export async function runService(name: ProcessName, file: string, verbose: boole
   process.on('SIGTERM', () => void close()).on('SIGINT', () => void close())
 
   const start = await STARTERS[name]()
-  service = await start(config, log).catch(error => {
+  for (const reason of complaints) log.event('alarm', { reason }, 'warn')
+  service = await start(config, log, overrides).catch(error => {
     throw new Error(explain(error), { cause: error })
   })
   started.resolve(service)
@@ -131,9 +144,14 @@ export async function runService(name: ProcessName, file: string, verbose: boole
 }
 
 /** The configuration is read at start only: a file that has changed since is an alarm, with the keys that differ. */
-function tellChanges(name: ProcessName, running: Config, log: Log): void {
+function tellChanges(
+  name: ProcessName,
+  running: Config,
+  log: Log,
+  adjusting: (config: Config) => Adjusted,
+): void {
   try {
-    const keys = changedKeys(name, running, loadConfig(running.file))
+    const keys = changedKeys(name, running, adjusting(loadConfig(running.file)).config)
     if (keys.length > 0) {
       log.event(
         'alarm',

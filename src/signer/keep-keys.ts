@@ -43,6 +43,11 @@ export function signatureOptions(config: Config, overrides: SignerOverrides): Si
   }
 }
 
+export function lifeSettings(config: Config): Settings {
+  const { rotateMs, expirationMs = 0, revokedForMs } = config.signer
+  return { rotateMs, lifetimeMs: queueAgeOf(config) + expirationMs, revokedMs: revokedForMs }
+}
+
 function queueAgeOf({ signer, relay }: Config): number {
   return signer.queueAgeMs ?? relay.expireMs
 }
@@ -55,11 +60,7 @@ function hours(ms: number): string {
 export function keepKeys(config: Config, directory: () => Directory, log: Log) {
   const { signer, domain } = config
   const tsigKey = parseTsigKey(readSecret(signer.tsigKey).trim())
-  const settings: Settings = {
-    rotateMs: signer.rotateMs,
-    lifetimeMs: queueAgeOf(config) + (signer.expirationMs ?? 0),
-    revokedMs: signer.revokedForMs,
-  }
+  const settings = lifeSettings(config)
   prepareFolder(signer, log)
   const keyring = new Keyring({
     folder: new KeyFolder(signer.state, domain),

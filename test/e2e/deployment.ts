@@ -85,6 +85,11 @@ export interface DeployOptions {
 }
 
 const STARTERS = { submission: startSubmission, signer: startSigner, relay: startRelay }
+
+function withSoa(records: readonly ZoneRecord[]): readonly ZoneRecord[] {
+  return records.some(({ type }) => type === 'SOA') ? records : [SOA, ...records]
+}
+
 /** Nobody remembers that a record was not there: a key signs as soon as it is published. */
 const SOA: ZoneRecord = {
   name: '@',
@@ -140,7 +145,7 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
     for (const happening of events) assertNoSecret(happening)
   })
   const dns = await startDnsServer({
-    zones: [{ origin: DOMAIN, records: [SOA, ...(options.records ?? [])] }, ...(options.zones ?? [INTERNET])],
+    zones: [{ origin: DOMAIN, records: withSoa(options.records ?? []) }, ...(options.zones ?? [INTERNET])],
     tsigKey: parseTsigKey(TSIG),
     log: logTo(hear, 'dns'),
   })

@@ -130,7 +130,7 @@ export function signerTable(base: Base) {
           examples: [10_000],
         }),
     })
-    .refine(table => table.key === undefined || table.seed === undefined, {
+    .refine(table => (table.key ?? []).length === 0 || table.seed === undefined, {
       // Also when another key of the table is wrong.
       when: () => true,
       path: ['seed'],
