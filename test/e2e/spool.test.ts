@@ -4,9 +4,10 @@
  */
 
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { failingWhile } from '../crash/fail-at-steps.ts'
 import { need } from '../peers/need.ts'
 import { nodemailer } from '../peers/nodemailer.ts'
 import { run, temporaryFolder } from '../peers/program.ts'
@@ -102,7 +103,7 @@ test('the disk of the spool is full: 451 and an alarm, until there is space agai
     acknowledged.push(n)
     assert.ok(n < 100, 'the database never became full')
   }
-  const alarm = await deployment.event('alarm')
+  const alarm = await deployment.event('alarm', ({ fields }) => fields.code !== undefined)
   assert.deepEqual(
     [alarm.service, alarm.level, alarm.fields.about, alarm.fields.code],
     ['relay', 'error', 'spool', 'full'],
@@ -123,6 +124,74 @@ test('the disk of the spool is full: 451 and an alarm, until there is space agai
   await relay.stop()
   assert.deepEqual(arrivals(sink), Object.fromEntries(acknowledged.map(n => [n, 1])))
 })
+
+test('no more files can be opened: 451 and an alarm, until there can', async t => {
+  if (!need(t, 'smtp-sink', 'prlimit')) return
+  const { deployment, relay, sink } = await begin(t, () => [])
+  const limit = async (files: string) => {
+    // setrlimit(2), RLIMIT_NOFILE: what is open stays open.
+    const { code, output } = await run('prlimit', ['--pid', String(relay.pid), `--nofile=${files}:`])
+    assert.equal(code, 0, output)
+  }
+  const before = await submit(deployment, messageOf(0, 10))
+  await delivered(deployment, before.id)
+  await limit('3')
+  const refused = await submit(deployment, messageOf(1, 5000))
+  assert.match(refused.output, /451 4\.3\.0/)
+  const alarm = await deployment.event('alarm', ({ fields }) => fields.about === 'spool')
+  assert.deepEqual([alarm.service, alarm.level, alarm.fields.code], ['relay', 'error', 'io'])
+  assert.match(String(alarm.fields.error), /EMFILE/)
+  // What needs no file is taken.
+  const short = await submit(deployment, messageOf(2, 1))
+  assert.ok(short.id !== undefined, short.output)
+
+  await limit('1024')
+  const after = await submit(deployment, messageOf(3, 5000))
+  await delivered(deployment, short.id)
+  await delivered(deployment, after.id)
+  await relay.stop()
+  assert.deepEqual(arrivals(sink), { 0: 1, 2: 1, 3: 1 })
+})
+
+for (const code of ['EIO', 'EROFS']) {
+  test(`the spool fails with ${code}: 451 and an alarm, until it does not`, async t => {
+    if (!need(t, 'smtp-sink')) return
+    const folder = temporaryFolder('failing')
+    t.after(() => folder.remove())
+    const file = join(folder.path, 'code')
+    const { deployment, relay, sink } = await begin(t, () => failingWhile(file))
+    const waiting = await submit(deployment, messageOf(0, 1), 'bob@dead.internet.test')
+    await deployment.event('deferred', ({ fields }) => fields.id === waiting.id)
+
+    writeFileSync(file, code)
+    for (const [n, lines] of [
+      [1, 1],
+      [2, 5000],
+    ] as const)
+      assert.match((await submit(deployment, messageOf(n, lines))).output, /451 4\.3\.0/)
+    const alarm = await deployment.event(
+      'alarm',
+      ({ fields }) => fields.about === 'spool' && fields.code === 'io',
+    )
+    assert.deepEqual([alarm.service, alarm.level], ['relay', 'error'])
+    assert.match(String(alarm.fields.error), new RegExp(`the spool cannot be written: ${code}`))
+    // What comes of the message that waits cannot be written down.
+    await deployment.event('alarm', ({ fields }) => fields.id === waiting.id)
+
+    rmSync(file)
+    await deployment.event('spool', ({ fields }) => fields.state === 'written again')
+    for (const [n, lines] of [
+      [3, 1],
+      [4, 5000],
+    ] as const) {
+      const { id, output } = await submit(deployment, messageOf(n, lines))
+      assert.ok(id !== undefined, output)
+      await delivered(deployment, id)
+    }
+    await relay.stop()
+    assert.deepEqual(arrivals(sink), { 3: 1, 4: 1 })
+  })
+}
 
 test('what was delivered cannot be written down: nothing is delivered until it is', async t => {
   if (!need(t, 'smtp-sink', 'prlimit')) return

@@ -190,7 +190,7 @@ class EmbeddedQueue implements Queue {
     const { message, destination, part } = job
     const { id } = message
     for (const result of results) if (result.action === 'deferred') checkTime(result.dueMs)
-    const { inLine, file } = await this.#store.commit(tables => {
+    const { inLine, file } = await this.#commitEnd((tables, mostStories) => {
       const record = stored.loadRecord(tables, id)
       const was = record && stored.loadPart(tables, id, record, { destination, part })
       if (!record || !was) return { inLine: false, file: null }
@@ -202,7 +202,7 @@ class EmbeddedQueue implements Queue {
       const parts = stored.loadParts(tables, id, record)
       const now = parts.map(each => (isSame(each, was) ? { ...was, slots, attempts } : each))
       const atMs = results.reduce((latest, { evidence }) => Math.max(latest, evidence.atMs), record.arrivedMs)
-      keepStory(tables, id, record, now, { atMs, how: 'settled' }, this.#mostStories)
+      keepStory(tables, id, record, now, { atMs, how: 'settled' }, mostStories)
       stored.eraseMessage(tables, id, record, parts)
       held.forgetHeld(tables, id, record.held)
       return { inLine: false, file: record.file }
@@ -276,12 +276,12 @@ class EmbeddedQueue implements Queue {
   }
 
   async remove(id: string, nowMs?: number): Promise<boolean> {
-    const removed = await this.#store.commit(tables => {
+    const removed = await this.#commitEnd((tables, mostStories) => {
       const record = stored.loadRecord(tables, id)
       if (!record) return null
       const parts = stored.loadParts(tables, id, record)
       const ended = { atMs: nowMs ?? record.arrivedMs, how: 'removed' } as const
-      keepStory(tables, id, record, parts, ended, this.#mostStories)
+      keepStory(tables, id, record, parts, ended, mostStories)
       stored.eraseMessage(tables, id, record, parts)
       held.forgetHeld(tables, id, record.held)
       return record
@@ -333,6 +333,16 @@ class EmbeddedQueue implements Queue {
 
   close(): Promise<void> {
     return this.#store.close()
+  }
+
+  /** What may end a message. On a disk that is full the message goes without a story, so that there is room again. */
+  async #commitEnd<T>(change: (tables: Tables, mostStories: number) => T): Promise<T> {
+    try {
+      return await this.#store.commit(tables => change(tables, this.#mostStories))
+    } catch (error) {
+      if (!(error instanceof QueueError) || error.code !== 'full') throw error
+      return this.#store.commit(tables => change(tables, 0))
+    }
   }
 
   /** Looks at what is due: what is held goes into `aside`, of the rest jobs are made. */

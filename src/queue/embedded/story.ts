@@ -18,7 +18,7 @@ export function loadStory(tables: Tables, id: string): Story | null {
   return octets ? decodeStory(octets) : null
 }
 
-/** In the transaction that erases the message. The oldest make room, so that there are never more than `most`. */
+/** In the transaction that erases the message. The oldest make room, so that there are never more than `most`; 0: it is not kept. */
 export function keepStory(
   tables: Tables,
   id: string,
@@ -28,8 +28,8 @@ export function keepStory(
   most: number,
 ): void {
   const { stories, storiesAt } = tables
-  for (const key of storiesAt.getKeys({ limit: countOf(tables) - most + 1 })) forget(tables, key as StoryKey)
   if (most <= 0) return
+  for (const key of storiesAt.getKeys({ limit: countOf(tables) - most + 1 })) forget(tables, key as StoryKey)
   const slots = parts.flatMap(({ slots }) => slots)
   const recipients = slots.length
   const first = slots.toSorted((one, other) => one.index - other.index).slice(0, STORY_RECIPIENTS)
