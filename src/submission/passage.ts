@@ -4,6 +4,7 @@
  */
 
 import type { User } from '../directory/directory.ts'
+import { MAX_HEADER_OCTETS } from '../message/header.ts'
 import type { Client } from '../net/listener.ts'
 import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
 import type { Outgoing, Peer } from '../net/peer.ts'
@@ -16,10 +17,10 @@ import { type Completed, complete } from './complete.ts'
 import { refuseSize } from './policy.ts'
 
 /**
- * A message up to here goes in one write, and again should the connection break. It must hold a header section
- * (`MAX_HEADER_OCTETS`), for what we add depends on it.
+ * A message up to here goes in one write, and again should the connection break. What we add depends on the header section:
+ * a larger message is passed on once that must be there.
  */
-const HELD_OCTETS = 512 * 1024
+const HELD_OCTETS = MAX_HEADER_OCTETS
 
 export interface PassageOptions {
   readonly id: string

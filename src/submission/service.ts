@@ -5,7 +5,7 @@
  *             messages they have sent. Nothing of a message once it has answered.
  * REACHES     the Git remote, the signer; where tokens are taken, the issuer's keys at an HTTPS URL.
  * NEVER       DKIM and TSIG keys, DNS, the Internet's MXs.
- * BUGS        a message over 512 KiB is passed on as it comes: should a hop break meanwhile, the client is told 451.
+ * BUGS        a message over 256 KiB is passed on as it comes: should a hop break meanwhile, the client is told 451.
  */
 
 import { readPem, readSecret } from '../config/file.ts'
