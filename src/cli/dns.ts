@@ -10,10 +10,11 @@ import { canonicalName } from '../dns/name.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
 import type { Applied } from '../dns-plan/apply.ts'
 import type { Finding } from '../dns-plan/finding.ts'
-import { applyItem, items } from '../dns-plan/plan.ts'
+import { applyItem, items, type Settings } from '../dns-plan/plan.ts'
 import { formatChanges, formatFindings, formatTally, type Line } from '../dns-plan/report.ts'
 import type { View } from '../dns-plan/view.ts'
 import { Gate } from '../net/resolver-servers.ts'
+import { list } from './dns-list.ts'
 import { dnsSettings, openView } from './dns-settings.ts'
 import { type ConfigOption, configOption } from './options.ts'
 
@@ -35,6 +36,7 @@ export function dnsCommand(): Command {
     .addCommand(checkCommand())
     .addCommand(planCommand())
     .addCommand(applyCommand())
+    .addCommand(listCommand())
     .addHelpText(
       'after',
       `
@@ -107,13 +109,27 @@ function applyCommand(): Command {
     })
 }
 
+function listCommand(): Command {
+  return bare('list', 'list what the zones have that concerns mail, and who wrote it')
+    .addHelpText(
+      'after',
+      '\nThe zones are read whole (AXFR), where their servers let the TSIG key of the signer.',
+    )
+    .action((domains: string[], options: Options) =>
+      withView(options, domains, (view, settings) => list(view, settings, options)),
+    )
+}
+
 function command(name: string, description: string): Command {
+  return bare(name, description).addHelpText('after', `\n${EXIT}`)
+}
+
+function bare(name: string, description: string): Command {
   return new Command(name)
     .description(description)
     .argument('[domains...]', 'only these; all of [directory] and the domain of the configuration otherwise')
     .option('--json', 'a JSON object a line')
     .addOption(configOption())
-    .addHelpText('after', `\n${EXIT}`)
 }
 
 /** Any number of times: with a list, the domains after it would be names too. */
@@ -123,8 +139,6 @@ function replaceOption(description: string): Option {
     name,
   ])
 }
-
-type Settings = Awaited<ReturnType<typeof dnsSettings>>
 
 async function withView(
   options: Options,

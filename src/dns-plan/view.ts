@@ -56,7 +56,7 @@ export interface Unseen {
   readonly reason: string
 }
 
-interface ZoneServers {
+export interface ZoneServers {
   readonly zone: string
   readonly primary: Endpoint
   readonly authorities: FoundAuthorities
@@ -77,7 +77,7 @@ export class View {
 
   /** The zone, its primary, and what all its servers have at this name. Nothing is remembered. */
   async look(name: string, type: WrittenType): Promise<Seen | Unseen> {
-    const servers = await this.#serversOf(name)
+    const servers = await this.place(name)
     if ('reason' in servers) return servers
     const { zone, primary } = servers
     const [found, list] = await Promise.all([
@@ -130,7 +130,8 @@ export class View {
     return { lagging: [...lagging], silent: [...silent] }
   }
 
-  #serversOf(name: string): Promise<ZoneServers | Unseen> {
+  /** The zone that holds a name, and its servers. */
+  place(name: string): Promise<ZoneServers | Unseen> {
     const known = this.#zones.get(name)
     if (known !== undefined) return known
     const finding = this.#findServers(name)

@@ -197,6 +197,27 @@ for (const { name, program, start } of primaries) {
       assert.equal((await at.told('check')).code, 0)
     })
 
+    await t.test('list tells what the zone has and who wrote it', async () => {
+      const { code, output } = await at.ptt('list', '--json')
+      const entries = output
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line))
+      assert.deepEqual(
+        entries.map(({ writer, name, type }) => `${writer} ${name} ${type}`),
+        [
+          'null example.com MX',
+          'ptt example.com TXT',
+          'ptt _dmarc.example.com TXT',
+          'signer ptt._domainkey.example.com TXT',
+          'ptt _submission._tcp.example.com SRV',
+          'ptt _submissions._tcp.example.com SRV',
+          'ptt mail.example.com TXT',
+        ],
+      )
+      assert.equal(code, 0)
+    })
+
     await t.test('what ptt wrote follows the configuration', async () => {
       at.configure(`${ADDRESS}\ndmarc = "reject"\ntlsrpt_rua = ["tls@example.com"]`)
       const { wrong } = await at.told('check')
