@@ -132,7 +132,7 @@ test('killed again and again in the middle: never more than the limit, and no me
 test('what is refused does not count: by submission, by the signer, by a hop that is away, by the client who goes', async t => {
   const deployment = await deploy(t, {
     files: people('limits = { messages_per_day = 2, new_recipients_per_day = 2 }'),
-    toml: { submission: ['hop_wait = "200ms"'], signer: ['hop_wait = "100ms"'] },
+    toml: { submission: ['hop_wait = "500ms"'], signer: ['hop_wait = "250ms"'] },
   })
   const dialog = await signIn(t, deployment)
   const large = `From: ${USER}\r\nSubject: x\r\n\r\n${`${'x'.repeat(76)}\r\n`.repeat(10_000)}`
@@ -155,8 +155,15 @@ test('what is refused does not count: by submission, by the signer, by a hop tha
   const before = deployment.events.length
   await deployment.start('signer')
   await deployment.event('key', happening => deployment.events.indexOf(happening) >= before)
-  assert.match(await send(dialog, ['one@internet.test', 'two@internet.test'], large), /^250 /)
-  assert.match(await send(dialog, ['one@internet.test']), /^250 /)
+  // A machine that is busy may need longer than the hops wait: that is one more that does not count.
+  const atLast = async (to: readonly string[], text: string) => {
+    for (let attempt = 0; ; attempt++) {
+      const answer = await send(dialog, to, text)
+      if (!answer.startsWith('451 4.4.1') || attempt === 50) return answer
+    }
+  }
+  assert.match(await atLast(['one@internet.test', 'two@internet.test'], large), /^250 /)
+  assert.match(await atLast(['one@internet.test'], TEXT), /^250 /)
   assert.match(await dialog.say(`MAIL FROM:<${USER}>`), /^450 4\.7\.1 /, 'before the content comes')
 })
 
