@@ -170,7 +170,7 @@ export function formatFacts(facts: Facts): string {
       'last error',
       error === null ? null : `${error.at} (${error.step}, ${failures} in a row): ${error.reason}`,
     ],
-    ['next attempt', facts.complaint === null && error === null ? null : facts.next],
+    ['next attempt', facts.next === facts.renewal ? null : facts.next],
   ]
   return lines.flatMap(([label, value]) => (value === null ? [] : [`${label.padEnd(14)}${value}`])).join('\n')
 }

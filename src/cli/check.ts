@@ -4,7 +4,7 @@
  */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { FileError, readPem, readSecret } from '../config/file.ts'
 import type { Problem } from '../config/load.ts'
 import { locate } from '../config/locate.ts'
@@ -48,7 +48,7 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
   if (ca && !ca.ca) check.error(['hop', 'ca'], `${config.hop.ca}: is no CA: ${RENEW}`)
   for (const name of services) check.hop(name, config[name], ca)
   if (services.includes('submission')) {
-    check.tls(config.submission)
+    check.tls(config)
     const { clientCa, oauth } = config.submission
     if (clientCa !== undefined) check.certificates(['submission', 'client_ca'], clientCa, REPLACE)
     if (oauth !== undefined) check.run(['submission', 'oauth', 'jwks'], () => keysOf(oauth.jwks))
@@ -56,14 +56,17 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
   if (services.includes('signer')) {
     const { tsigKey } = config.signer
     check.keys(config)
-    check.run(['signer', 'tsig_key'], () => {
-      const secret = readSecret(tsigKey)
-      try {
-        parseTsigKey(secret.trim())
-      } catch (error) {
-        throw new FileError(`${tsigKey}: ${(error as Error).message}`)
-      }
-    })
+    check.tsig(['signer', 'tsig_key'], tsigKey)
+  }
+  const { certificate } = config
+  if (certificate !== undefined && options.services === undefined) {
+    const { tsigKey, ca: trusted, termsAgreed } = certificate
+    if (tsigKey !== undefined) check.tsig(['certificate', 'tsig_key'], tsigKey)
+    if (trusted !== undefined) check.certificates(['certificate', 'ca'], trusted, REPLACE)
+    if (!termsAgreed) {
+      const todo = 'most CAs issue nothing without: read their terms of service, and write true'
+      check.warning(['certificate', 'terms_agreed'], `is not set: ${todo}`)
+    }
   }
   const { hooks } = config
   if (hooks !== undefined && services.some(name => hooks[name] !== undefined))
@@ -92,6 +95,10 @@ class Check implements Findings {
 
   error(keys: readonly string[], message: string): void {
     this.errors.push(this.#problem(keys, message))
+  }
+
+  warning(keys: readonly string[], message: string): void {
+    this.warnings.push(this.#problem(keys, message))
   }
 
   #problem(keys: readonly string[], message: string): Problem {
@@ -143,6 +150,17 @@ class Check implements Findings {
     }
   }
 
+  tsig(keys: readonly string[], path: string): void {
+    this.run(keys, () => {
+      const secret = readSecret(path)
+      try {
+        parseTsigKey(secret.trim())
+      } catch (error) {
+        throw new FileError(`${path}: ${(error as Error).message}`)
+      }
+    })
+  }
+
   /** A service's hop certificate: of the deployment's authority, for its role, with its key. */
   hop(
     name: ServiceName,
@@ -162,14 +180,16 @@ class Check implements Findings {
     }
   }
 
-  /** What mail programs see. */
-  tls({ hostname, certificate: path, key }: Config['submission']): void {
+  /** What mail programs see. Where it comes from a CA, the first may be still to come. */
+  tls({ submission: { hostname, certificate: path, key }, certificate: issued }: Config): void {
+    if (issued !== undefined && !existsSync(path) && !existsSync(key)) return
+    const remedy = issued === undefined ? REPLACE : 'see `ptt certificate status`'
     const keys = ['submission', 'certificate']
-    const [certificate] = this.certificates(keys, path, REPLACE) ?? []
-    this.#pair(certificate, ['submission', 'key'], key, REPLACE)
+    const [certificate] = this.certificates(keys, path, remedy) ?? []
+    this.#pair(certificate, ['submission', 'key'], key, remedy)
     if (certificate && certificate.checkHost(hostname) === undefined) {
       const names = certificate.subjectAltName ?? 'nobody'
-      this.error(keys, `${path}: is for ${names}, not for submission.hostname ${hostname}: ${REPLACE}`)
+      this.error(keys, `${path}: is for ${names}, not for submission.hostname ${hostname}: ${remedy}`)
     }
   }
 
@@ -187,7 +207,7 @@ class Check implements Findings {
         const from = validFromDate.toISOString().slice(0, 10)
         this.error(keys, `${path}: is valid from ${from} only: ${remedy}, or set the clock of this machine`)
       } else if (days < SOON_DAYS) {
-        this.warnings.push(this.#problem(keys, `${path}: expires on ${until}, in ${days} days: ${remedy}`))
+        this.warning(keys, `${path}: expires on ${until}, in ${days} days: ${remedy}`)
       }
     }
     return chain

@@ -29,7 +29,8 @@ ${indent(knotSnippet(signer.zone, tsigKey, domain))}
    and have the reverse of the address point to ${submission.hostname}.
 
 3. ${near(submission.certificate)} is good for a trial: mail programs must be told to trust ${near(hop.ca)}. Put a certificate
-   of a public CA for ${submission.hostname} in its place, and its key in ${near(submission.key)}.
+   of a public CA for ${submission.hostname} in its place, and its key in ${near(submission.key)}; or write [certificate] in ptt.toml,
+   and \`ptt up\` gets one and the next ones (docs/certificates.md).
 
 4. Keep ${near(authorityKey)} safe, away from the services if you can: only \`ptt init --renew-hops\` needs it.
 
