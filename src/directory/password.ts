@@ -39,7 +39,7 @@ export const MIN_ITERATIONS = 4096
 /** RFC 7677 §4: its rule of thumb "gives around 15,000 iterations". */
 export const DEFAULT_ITERATIONS = 15_000
 /** Whoever may commit must not be able to keep the thread pool busy for seconds per sign-in. */
-export const MAX_ITERATIONS = 1_000_000
+const MAX_ITERATIONS = 1_000_000
 /** Longer passwords are nobody's: the cost of a check stays bounded. */
 const MAX_PASSWORD_OCTETS = 1024
 const KEY_OCTETS = 32

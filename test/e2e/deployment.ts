@@ -265,7 +265,10 @@ function assertNoSecret({ name, fields }: Happening): void {
 function logTo(hear: (happening: Happening) => void, service: string, always: Fields = {}): Log {
   return {
     event(name, fields = {}, level = undefined) {
-      for (const [key, value] of Object.entries(fields)) assert.ok(mayBeLogged(value), `${name}.${key}`)
+      for (const [key, value] of Object.entries(fields)) {
+        assert.match(key, /^[a-z][a-z0-9_]*$/, `${name}.${key}`)
+        assert.ok(mayBeLogged(value), `${name}.${key}`)
+      }
       hear({ service, name, fields: { ...always, ...fields }, level })
     },
     with: fields => logTo(hear, service, { ...always, ...fields }),
