@@ -141,8 +141,8 @@ test('ptt certificate --once, status and renew', async t => {
     after.output,
     /^last error +\S+Z \(directory, 1 in a row\): 127\.0\.0\.1:\d+: connection refused$/m,
   )
-  // What there is, is good for years: it is not asked for again before that is over.
-  assert.match(after.output, /^next attempt +20\d\d-/m)
+  // What there is, is good for years: another is not asked for before its time.
+  assert.match(after.output, /^renewal +20\d\d-/m)
 })
 
 test('ptt up looks after the certificate too; without any, submission starts when the first is there', async t => {
