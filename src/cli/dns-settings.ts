@@ -1,9 +1,12 @@
 /** What `ptt dns` holds the DNS against, out of the configuration, the repository of users and the signer's keys. */
 
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { FileError, readText } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
+import { readSources } from '../config/sources.ts'
 import { readRepository } from '../directory/edit.ts'
+import { sameAddress } from '../dns/address.ts'
 import type { Settings } from '../dns-plan/plan.ts'
 import { View } from '../dns-plan/view.ts'
 import { Resolver } from '../net/resolver.ts'
@@ -24,7 +27,7 @@ export async function dnsSettings(config: Config, asked: readonly string[]): Pro
     domains,
     unsigned: new Set(unsigned),
     hostname: relay.hostname,
-    egress: dns.egress,
+    egress: egressOf(config),
     spf: dns.spf,
     all: dns.spfAll,
     dmarc: dns.dmarc,
@@ -40,6 +43,23 @@ export async function dnsSettings(config: Config, asked: readonly string[]): Pro
     sameKey: sameKeyRecord,
     ttlSeconds: dns.ttlSeconds,
   }
+}
+
+/**
+ * The public addresses of the relay, each with its name in EHLO: those of [dns], or else of its sources. Behind NAT the
+ * sources have other addresses than the world sees, so [dns] has the last word.
+ */
+function egressOf({ dns, relay }: Config): Settings['egress'] {
+  // The file is where the relay is, which may be another machine.
+  const sources = relay.sources !== undefined && existsSync(relay.sources) ? readSources(relay.sources) : []
+  const named = sources.flatMap(({ addresses, hostname = relay.hostname }) =>
+    addresses.map(address => ({ address, hostname })),
+  )
+  if (dns.egress.length === 0) return named
+  return dns.egress.map(
+    address =>
+      named.find(source => sameAddress(source.address, address)) ?? { address, hostname: relay.hostname },
+  )
 }
 
 /** Asks as the signer does: its resolvers, or those of the relay where it has none. */

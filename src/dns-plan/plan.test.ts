@@ -14,7 +14,7 @@ import { View } from './view.ts'
 const SETTINGS: Settings = {
   domains: ['example.com'],
   hostname: 'mail.example.com',
-  egress: ['192.0.2.1'],
+  egress: [{ address: '192.0.2.1', hostname: 'mail.example.com' }],
   spf: [],
   all: '~all',
   dmarc: 'none',
@@ -214,9 +214,47 @@ test('plan: without egress addresses nothing is said of SPF', async t => {
   )
 })
 
+test('plan: each source has its name in EHLO, and SPF of it its own addresses', async t => {
+  const egress = [
+    { address: '192.0.2.1', hostname: 'mail.example.com' },
+    { address: '192.0.2.2', hostname: 'news.example.com' },
+  ]
+  const findings = await examine(t, GOOD, POINTERS, { egress })
+  const told = findings.map(({ domain, subject, verdict }) => `${domain} ${subject}: ${verdict}`)
+  assert.ok(told.includes('news.example.com EHLO 192.0.2.2: missing'))
+  const wanted = findings
+    .filter(({ subject }) => subject === 'SPF')
+    .map(({ domain, wanted: text }) => [domain, text])
+  assert.deepEqual(wanted, [
+    ['mail.example.com', '"v=spf1 ip4:192.0.2.1 -all"'],
+    ['news.example.com', '"v=spf1 ip4:192.0.2.2 -all"'],
+    ['example.com', '"v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 ~all"'],
+  ])
+})
+
+test('plan: reports about one of our domains that go to another are allowed there', async t => {
+  const findings = await examine(t, GOOD, POINTERS, {
+    domains: ['example.com', 'example.org'],
+    dmarcRua: ['mailto:dmarc@example.com'],
+  })
+  const reports = findings.filter(({ subject }) => subject === 'DMARC reports')
+  assert.deepEqual(
+    reports.map(({ domain, name, verdict, change }) => [
+      domain,
+      name,
+      verdict,
+      change?.add.map(({ text }) => text),
+    ]),
+    [['example.org', 'example.org._report._dmarc.example.com', 'missing', ['v=DMARC1;']]],
+  )
+})
+
 test('report: a verdict a line in 80 to 110 columns, values whole', async t => {
   const findings = await examine(t, [{ name: 'mail', type: 'A', data: '192.0.2.1' }], POINTERS, {
-    egress: ['192.0.2.1', '2001:db8:1234:5678::1'],
+    egress: ['192.0.2.1', '2001:db8:1234:5678::1'].map(address => ({
+      address,
+      hostname: 'mail.example.com',
+    })),
     dmarcRua: ['mailto:dmarc@example.com'],
   })
   const lines: Line[] = findings.map(finding => ({ finding, applied: null }))

@@ -17,9 +17,16 @@ import { type DkimKey, judgeDkim, judgeMx, noDkim, type SubmissionDoors, srvWish
 import { judgeSpf, type SpfSettings } from './spf.ts'
 import type { View } from './view.ts'
 
-export interface Settings extends SpfSettings {
+/** An address the relay sends from, and what it says in EHLO from there. */
+export interface Egress {
+  readonly address: string
+  readonly hostname: string
+}
+
+export interface Settings extends Omit<SpfSettings, 'egress'> {
+  readonly egress: readonly Egress[]
   readonly domains: readonly string[]
-  /** What the relay says in EHLO. */
+  /** What the relay says in EHLO where no source says otherwise. */
   readonly hostname: string
   readonly dmarc: DmarcPolicy
   readonly dmarcRua: readonly string[]
@@ -43,25 +50,29 @@ export type Item = () => Promise<Finding | null>
 export function items(settings: Settings, view: View): Item[] {
   const { hostname, egress, domains, ttlSeconds } = settings
   const { resolver } = view
-  const spf = (domain: string, name: string, subject: string, how: SpfSettings): Item => {
-    return () => judgeSpf({ domain, name, subject, hostname, ttlSeconds }, how, view)
+  const spf = (domain: string, how: SpfSettings, ehlo = hostname): Item => {
+    return () => judgeSpf({ domain, hostname: ehlo, ttlSeconds }, how, view)
   }
-  const relay: Item[] = egress.flatMap(address => [
-    () => judgePtr(hostname, address, resolver),
-    () => judgeEhlo(hostname, address, resolver),
-  ])
-  // RFC 7208 §2.3: checked where the reverse-path is empty. Nobody else has this name, so all others fail.
-  const helo = domains.includes(hostname)
-    ? []
-    : [spf(hostname, hostname, 'SPF', { egress, spf: [], all: '-all' })]
-  return [...relay, ...helo, ...domains.flatMap(domain => domainItems(domain, settings, view, spf))]
+  const names = Map.groupBy(egress, each => each.hostname)
+  if (!names.has(hostname) && egress.length === 0) names.set(hostname, [])
+  const relay = [...names].flatMap(([name, addresses]): Item[] => {
+    const own = addresses.map(({ address }) => address)
+    const each = own.flatMap((address): Item[] => [
+      () => judgePtr(name, address, resolver),
+      () => judgeEhlo(name, address, resolver),
+    ])
+    // RFC 7208 §2.3: checked where the reverse-path is empty. Nobody else has this name, so all others fail.
+    const helo = domains.includes(name) ? [] : [spf(name, { egress: own, spf: [], all: '-all' }, name)]
+    return [...each, ...helo]
+  })
+  return [...relay, ...domains.flatMap(domain => domainItems(domain, settings, view, spf))]
 }
 
 function domainItems(
   domain: string,
   settings: Settings,
   view: View,
-  spf: (domain: string, name: string, subject: string, how: SpfSettings) => Item,
+  spf: (domain: string, how: SpfSettings) => Item,
 ): Item[] {
   const { dmarc, dmarcRua, tlsrptRua, mtaStsId, submission, keys, keysTrouble, sameKey, ttlSeconds } =
     settings
@@ -77,7 +88,7 @@ function domainItems(
         () =>
           judgeDkim(key, view, sameKey),
     ),
-    spf(domain, domain, 'SPF', settings),
+    spf(domain, { ...settings, egress: settings.egress.map(({ address }) => address) }),
     wished(dmarcWish(base, dmarc, dmarcRua)),
     ...reportReceivers(domain, dmarcRua).map(receiver =>
       isOurs(receiver, settings.domains)

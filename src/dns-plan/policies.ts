@@ -106,8 +106,9 @@ export function mtaStsWish({ domain, ttlSeconds }: Base, id: string | null): Wis
 function parseTags(record: string): ReadonlyMap<string, string> {
   const tags = new Map<string, string>()
   for (const part of record.split(';')) {
-    const [, name, value = ''] = /^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$/.exec(part) ?? []
-    if (name !== undefined && !tags.has(name.toLowerCase())) tags.set(name.toLowerCase(), value)
+    const at = part.indexOf('=')
+    const name = part.slice(0, Math.max(at, 0)).trim().toLowerCase()
+    if (name !== '' && !tags.has(name)) tags.set(name, part.slice(at + 1).trim())
   }
   return tags
 }

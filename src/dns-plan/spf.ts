@@ -18,10 +18,8 @@ export interface SpfSettings {
 }
 
 export interface SpfSubject {
+  /** Where the record is: one of our domains, or a name the relay says in EHLO. */
   readonly domain: string
-  /** Where the record is: the domain, or the name the relay says in EHLO. */
-  readonly name: string
-  readonly subject: string
   readonly hostname: string
   readonly ttlSeconds: number
 }
@@ -32,22 +30,22 @@ export function spfText({ egress, spf, all }: SpfSettings): string {
 }
 
 export async function judgeSpf(subject: SpfSubject, settings: SpfSettings, view: View): Promise<Finding> {
-  const { domain, name, hostname, ttlSeconds } = subject
-  const question = { name, hostname, egress: settings.egress }
+  const { domain, hostname, ttlSeconds } = subject
+  const question = { domain, hostname, egress: settings.egress }
   const wanted = text(spfText(settings))
   const wish: Wish = {
-    ...{ domain, name, ttlSeconds, wanted, subject: subject.subject, type: 'TXT' },
+    ...{ domain, name: domain, ttlSeconds, wanted, subject: 'SPF', type: 'TXT' },
     isOfKind: rr => isSpf(rr.text),
     assess: rr => assess(rr.text, question, view.resolver),
     ifMissing: 'no SPF record: receivers cannot tell our relay from others',
     ifSeveral: 'receivers take that for an error, and for no SPF at all (RFC 7208 §4.5)',
   }
-  const seen = await view.look(name, 'TXT')
+  const seen = await view.look(domain, 'TXT')
   if (settings.egress.length === 0) {
     const found = seen.kind === 'seen' ? seen.records.filter(wish.isOfKind).map(rr => `"${rr.text}"`) : []
     const reason = '[dns] egress is not set: nobody knows the addresses that it must allow'
     return {
-      ...{ domain, name, found, reason, subject: subject.subject, type: 'TXT', verdict: 'cannot know' },
+      ...{ domain, name: domain, found, reason, subject: 'SPF', type: 'TXT', verdict: 'cannot know' },
       ...{ wanted: null, change: null, replacement: null },
     }
   }
@@ -63,7 +61,7 @@ export async function judgeSpf(subject: SpfSubject, settings: SpfSettings, view:
 }
 
 interface Question {
-  readonly name: string
+  readonly domain: string
   readonly hostname: string
   readonly egress: readonly string[]
 }
@@ -99,14 +97,14 @@ function costObjection({ result, reason, lookups }: SpfFinding): string | null {
 
 async function check(
   record: string,
-  { name, hostname }: Question,
+  { domain, hostname }: Question,
   text: string,
   resolver: Resolver,
   exhaustive: boolean,
 ): Promise<SpfFinding> {
   const address = parseAddress(text)
   if (address === null) return { result: 'permerror', reason: `${text} is no address`, lookups: 0 }
-  return checkHost({ address, domain: name, helo: hostname, exhaustive }, lookupsWith(name, record, resolver))
+  return checkHost({ address, domain, helo: hostname, exhaustive }, lookupsWith(domain, record, resolver))
 }
 
 /** The record is the one that was seen or is to be, the rest as the world has it. */
