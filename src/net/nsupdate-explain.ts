@@ -47,6 +47,12 @@ export function explain(code: string, context: RefusalContext): string {
         'allow it there (BIND: update-policy; Knot: acl with action update; PowerDNS: TSIG-ALLOW-DNSUPDATE).'
       )
     case 'NOTAUTH':
+      // All that Knot says since 3.4 to who may not, or is not known.
+      if (!context.authenticated)
+        return (
+          `${server} is not the primary of zone ${zone}, or (Knot) it does not know a TSIG key '${key.name}' with algorithm ` +
+          `${key.algorithm}, or does not let it change ${names}: compare zone, key and permissions with its configuration.`
+        )
       return `${server} is not the primary of zone ${zone}: check the zone's name and the server's address.`
     case 'NOTZONE':
       return `${names} is not in zone ${zone}: check the zone's name.`
