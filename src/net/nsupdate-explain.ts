@@ -35,12 +35,13 @@ export function explain(code: string, context: RefusalContext): string {
     case 'BADTRUNC':
       return `${server} wants a longer MAC than ${key.algorithm} gives: use a key with a stronger algorithm.`
     case 'REFUSED':
-      // PowerDNS tells none of these apart, and gives no time by which to see that the clocks differ.
+      // They tell none of these apart, and give no time by which to see that the clocks differ.
       if (!context.authenticated)
         return (
-          `${server} does not take this update: PowerDNS says so where it has no TSIG key '${key.name}' with algorithm ` +
-          `${key.algorithm}, has it with another secret, does not let it change ${zone} (TSIG-ALLOW-DNSUPDATE), or where ` +
-          `its clock and ours are more than ${FUDGE_SECONDS} s apart; its log tells which.`
+          `${server} does not take this update: PowerDNS, and Knot since 3.4, say so where they have no TSIG key ` +
+          `'${key.name}' with algorithm ${key.algorithm}, have it with another secret, do not let it change ${names} ` +
+          `(PowerDNS: TSIG-ALLOW-DNSUPDATE; Knot: acl), or where their clock and ours are more than ${FUDGE_SECONDS} s ` +
+          'apart; the log there tells which.'
         )
       return (
         `${server} does not let TSIG key '${key.name}' change ${names} in zone ${zone}: ` +

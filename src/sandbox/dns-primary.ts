@@ -154,7 +154,7 @@ export class Primary {
     const index = this.zones.findIndex(zone => sameName(zone.origin, update.zone))
     const zone = this.zones[index]
     if (zone === undefined) return 'NOTAUTH'
-    const applied = applyUpdate(zone, update, (_, type) => type === 'TXT')
+    const applied = applyUpdate(zone, update, (_, type) => type === 'TXT' || type === 'SRV')
     if (applied.kind !== 'done') return applied.kind
     const zones = this.zones.with(index, applied.zone)
     try {

@@ -24,7 +24,7 @@ import { Zone, type ZoneData } from './dns-zone.ts'
 
 export interface DnsServerOptions {
   readonly zones: readonly ZoneData[]
-  /** Who may change TXT records; nobody without it. */
+  /** Who may change TXT and SRV records; nobody without it. */
   readonly tsigKey?: TsigKey
   /** Default 0: any free one. */
   readonly port?: number
