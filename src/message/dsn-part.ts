@@ -20,11 +20,13 @@ export function fields(list: readonly NameValue[]): Uint8Array {
   return Buffer.concat(list.map(([name, value]) => field(name, value).octets))
 }
 
-export function part(type: string, body: Uint8Array, encoding: Encoding): Part {
-  const header = fields([
-    ['Content-Type', type],
-    ['Content-Transfer-Encoding', encoding],
-  ])
+export function part(
+  type: string,
+  body: Uint8Array,
+  encoding: Encoding,
+  more: readonly NameValue[] = [],
+): Part {
+  const header = fields([['Content-Type', type], ['Content-Transfer-Encoding', encoding], ...more])
   return { octets: Buffer.concat([header, Buffer.from('\r\n'), encode(body, encoding)]), encoding }
 }
 

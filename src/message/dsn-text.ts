@@ -14,7 +14,7 @@ import {
   printable,
 } from './dsn-part.ts'
 import { decodeEncodedWords } from './encoded-word.ts'
-import { explain } from './explanation.ts'
+import { explain, type Words, wordsOf } from './language/words.ts'
 
 const TEXT_WIDTH = 72
 
@@ -26,83 +26,50 @@ export function textPart(notice: StatusNotification, utf8: boolean): Part {
     `text/plain; charset=${ascii ? 'us-ascii' : 'utf-8'}`,
     text,
     ascii ? '7bit' : utf8 ? '8bit' : 'quoted-printable',
+    [['Content-Language', notice.language]],
   )
 }
 
 function textOf(notice: StatusNotification): string {
+  const words = wordsOf(notice.language)
   const original = originalValues(notice.original)
   const about = ['Subject', 'Date', 'To']
     .map(name => [name, printable(decodeEncodedWords(original(name)), true)] as const)
     .filter(([, value]) => value !== '')
     .map(([name, value]) => `  ${name}: ${clip(value, 200)}`)
-  const paragraphs = [
-    wrap(`This is the mail server ${notice.reportingMta}. ${opening(notice)}`, ''),
-    ...notice.reports.map(report => describe(report, notice)),
-  ]
-  if (about.length > 0) paragraphs.push(['The message:', ...about].join('\r\n'))
+  const opening = `${words.thisIs(notice.reportingMta)} ${words.opening[notice.action](notice.reports.length)}`
+  const paragraphs = [wrap(opening, ''), ...notice.reports.map(report => describe(report, notice, words))]
+  if (about.length > 0) paragraphs.push([words.theMessage, ...about].join('\r\n'))
   if (notice.originalId !== undefined)
     paragraphs.push(
-      wrap(
-        `If you ask your mail administrator (${formatMailbox(inAscii(notice.postmaster))}), give this number:`,
-        '',
-      ),
+      wrap(words.giveThisNumber(formatMailbox(inAscii(notice.postmaster))), ''),
       `  ${notice.originalId}`,
     )
   return `${paragraphs.join('\r\n\r\n')}\r\n`
 }
 
-function opening({ action, reports }: StatusNotification): string {
-  const whom = reports.length === 1 ? 'this recipient' : `these ${reports.length} recipients`
-  switch (action) {
-    case 'failed':
-      return `I am sorry to say that your message could not be delivered to ${whom}. We have stopped trying.`
-    case 'delayed':
-      return `I am sorry to say that your message has not reached ${whom} yet. You need not send it again: we keep trying.`
-    case 'relayed':
-      return `Your message has been passed on to the mail server of ${whom}, which has taken it.`
-    case 'expanded':
-      return `Your message has been passed on to those for whom ${whom} stands.`
-    default:
-      return action satisfies never
-  }
-}
-
-function describe(report: RecipientReport, notice: StatusNotification): string {
-  const { evidence } = report
-  const lines = [
-    `  ${formatMailbox(report.mailbox)}`,
-    wrap(report.explanation ?? explain(evidence.status), '    '),
-  ]
+function describe(report: RecipientReport, notice: StatusNotification, words: Words): string {
+  const { evidence, circumstance } = report
+  const why = circumstance === undefined ? explain(evidence.status, words) : words.circumstances[circumstance]
+  const lines = [`  ${formatMailbox(report.mailbox)}`, wrap(why, '    ')]
   // A temporary error that ended in failure: time ran out (RFC 3464 §2.3.3 "failed").
   if (evidence.status.startsWith('4') && notice.action === 'failed')
-    lines.push(
-      wrap(
-        `We have tried for ${duration(notice.nowMs - notice.arrivedMs)}; this is what happened last.`,
-        '    ',
-      ),
-    )
+    lines.push(wrap(words.tried(duration(notice.nowMs - notice.arrivedMs, words)), '    '))
   if (notice.action === 'delayed' && report.retryUntilMs !== undefined)
-    lines.push(wrap(`We keep trying until ${formatDate(report.retryUntilMs, notice.offsetMinutes)}.`, '    '))
+    lines.push(wrap(words.keepTrying(formatDate(report.retryUntilMs, notice.offsetMinutes)), '    '))
   const when = formatDate(evidence.atMs, notice.offsetMinutes)
   const remote = clip(printable(evidence.remote ?? '', true), 300)
-  const noted = remote === '' ? 'Our server noted' : `Our server noted of ${remote}`
-  const who = isReply(evidence) ? `The server ${remote} said` : noted
-  lines.push(wrap(`${who} (${when}):`, '    '), wrap(diagnosticText(evidence, true), '      '))
+  const noted = isReply(evidence)
+    ? words.serverSaid(remote, when)
+    : words.weNoted(remote === '' ? null : remote, when)
+  lines.push(wrap(noted, '    '), wrap(diagnosticText(evidence, true), '      '))
   return lines.join('\r\n')
 }
 
-function duration(ms: number): string {
+function duration(ms: number, words: Words): string {
   const minutes = Math.max(1, Math.round(ms / 60_000))
-  for (const [unit, length] of [
-    ['day', 1440],
-    ['hour', 60],
-  ] as const)
-    if (minutes >= length) return plural(Math.round(minutes / length), unit)
-  return plural(minutes, 'minute')
-}
-
-function plural(n: number, unit: string): string {
-  return `${n} ${unit}${n === 1 ? '' : 's'}`
+  if (minutes >= 1440) return words.days(Math.round(minutes / 1440))
+  return minutes >= 60 ? words.hours(Math.round(minutes / 60)) : words.minutes(minutes)
 }
 
 function wrap(text: string, indent: string): string {

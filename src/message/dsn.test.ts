@@ -25,6 +25,7 @@ const HEADER = 'From: Alice <alice@example.com>\r\nSubject: Dinner\r\nMessage-ID
 const basic: StatusNotification = {
   id: '01K4CQZ8Y0ABCDEFGHJKMNPQRS',
   action: 'failed',
+  language: 'en',
   reportingMta: 'relay.example.com',
   postmaster: { localPart: 'postmaster', domain: 'example.com' },
   recipient: { localPart: 'alice', domain: 'example.com' },
@@ -303,7 +304,7 @@ test('an address beyond ASCII, to one: message/global-delivery-status of RFC 653
 test('a message that was passed on', () => {
   const passedOn: RecipientReport = {
     ...unknown,
-    explanation: 'The server there does not tell when it delivers.',
+    circumstance: 'no report',
     // RFC 3464 §2.3.9: of no use here, and not said.
     retryUntilMs: NOW + DAY,
     evidence: { ...unknown.evidence, status: '2.0.0', diagnostic: '250 2.0.0 Ok: queued as 4XYZ' },
@@ -312,7 +313,7 @@ test('a message that was passed on', () => {
   assert.equal(value('Subject'), 'Passed on: Dinner')
   const text = parts[0]?.body.replace(/\s+/g, ' ') ?? ''
   assert.match(text, /Your message has been passed on to the mail server of this recipient/)
-  assert.match(text, /bob@example\.net The server there does not tell when it delivers\./)
+  assert.match(text, /bob@example\.net The server there does not report when a message reaches the mailbox\./)
   assert.doesNotMatch(text, /sorry|trying/)
   assert.match(
     parts[1]?.body ?? '',
@@ -462,3 +463,28 @@ test('whatever a server says: a valid notice, lines of at most 998 octets, no fi
     { seed: 3464, numRuns: 300 },
   )
 })
+
+test('in another language people read another text, programs the same', () => {
+  const english = build({ action: 'delayed' })
+  const german = build({ action: 'delayed', language: 'de' })
+  assert.equal(german.value('From'), 'Mailzustellung <postmaster@example.com>')
+  assert.equal(german.value('Subject'), '=?utf-8?q?Verz=C3=B6gert?=: Dinner')
+  assert.ok(german.octets.includes('\r\nContent-Language: de\r\n'))
+  const text = decodeQuotedPrintable(german.parts[0]?.body ?? '').replace(/\s+/g, ' ')
+  assert.match(
+    text,
+    /Dies ist der Mailserver relay\.example\.com\. Leider hat Ihre Nachricht diesen Empfänger noch nicht erreicht\./,
+  )
+  assert.match(text, /Der Server mx1\.example\.net .* antwortete/)
+  assert.equal(german.parts[1]?.body, english.parts[1]?.body)
+  const french = build({ language: 'fr' })
+  assert.equal(french.value('From'), 'Distribution du courrier <postmaster@example.com>')
+  assert.equal(french.value('Subject'), 'Non =?utf-8?q?distribu=C3=A9?=: Dinner')
+})
+
+function decodeQuotedPrintable(text: string): string {
+  const octets = text
+    .replace(/=\r\n/g, '')
+    .replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return Buffer.from(octets, 'latin1').toString()
+}

@@ -13,6 +13,8 @@ import { fields, inAscii, isAscii, isPrintable, type NameValue, originalValues }
 import { returnedPart } from './dsn-returned.ts'
 import { statusPart } from './dsn-status.ts'
 import { textPart } from './dsn-text.ts'
+import { encodeWords } from './encoded-word.ts'
+import { type Circumstance, type Language, wordsOf } from './language/words.ts'
 import { formatMessageId } from './message-id.ts'
 
 export interface StatusNotification {
@@ -35,6 +37,8 @@ export interface StatusNotification {
   readonly deliverByMs?: number
   /** RFC 4865 §5.1.2: `for;3600` or `until;2007-05-01T10:00:00Z`. */
   readonly futureRelease?: string
+  /** Of what people read. */
+  readonly language: Language
   /** The id the original has in our logs. */
   readonly originalId?: string
   readonly reports: readonly RecipientReport[]
@@ -52,8 +56,8 @@ export interface RecipientReport {
   readonly originalRecipient?: { readonly addressType: string; readonly address: string }
   /** Of a delay: until when it is tried. */
   readonly retryUntilMs?: number
-  /** What to tell a person, where the status code does not say it. */
-  readonly explanation?: string
+  /** What the person is told, where the status code does not say it. */
+  readonly circumstance?: Circumstance
   readonly evidence: {
     readonly atMs: number
     readonly status: string
@@ -92,25 +96,18 @@ function boundaryFor(id: string, parts: readonly Buffer[]): string {
   return boundary
 }
 
-/** With and without the subject of the original. */
-const SUBJECTS = {
-  failed: ['Not delivered', 'Your message was not delivered'],
-  delayed: ['Delayed', 'Your message is delayed'],
-  relayed: ['Passed on', 'Your message was passed on'],
-  expanded: ['Passed on', 'Your message was passed on'],
-} as const satisfies Record<StatusNotification['action'], readonly [string, string]>
-
 function headerOf(notice: StatusNotification, utf8: boolean, mime: readonly NameValue[]): Uint8Array {
   const original = originalValues(notice.original)
   const messageId = /^<[!-;=?-~]{1,900}>$/.exec(original('Message-ID'))?.[0]
   const subject = original('Subject')
   const shown = subject !== '' && subject.length <= 200 && isPrintable(subject, utf8)
-  const [what, whatAlone] = SUBJECTS[notice.action]
+  const words = wordsOf(notice.language)
+  const [what, whatAlone] = words.subject[notice.action]
   return fields([
     ['Date', formatDate(notice.nowMs, notice.offsetMinutes)],
-    ['From', `Mail delivery <${formatMailbox(inAscii(notice.postmaster))}>`],
+    ['From', `${encodeWords(words.from)} <${formatMailbox(inAscii(notice.postmaster))}>`],
     ['To', `<${formatMailbox(notice.recipient)}>`],
-    ['Subject', shown ? `${what}: ${subject}` : whatAlone],
+    ['Subject', shown ? `${encodeWords(what)}: ${subject}` : encodeWords(whatAlone)],
     ['Message-ID', formatMessageId(notice.id, notice.reportingMta)],
     // RFC 3834 §3.1.5: so that it is shown with the message it is about.
     ...(messageId

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decodeEncodedWords } from './encoded-word.ts'
+import { decodeEncodedWords, encodeWords } from './encoded-word.ts'
 
 const words: [encoded: string, text: string][] = [
   // RFC 2047 §8.
@@ -25,3 +25,11 @@ const words: [encoded: string, text: string][] = [
 ]
 
 for (const [encoded, text] of words) test(encoded, () => assert.equal(decodeEncodedWords(encoded), text))
+
+for (const text of ['plain', 'Non distribué', 'é è à', 'Verzögert', 'a é b ü ü c', '日本 語']) {
+  test(`encoded and decoded: ${text}`, () => {
+    const encoded = encodeWords(text)
+    assert.match(encoded, /^[ -~]*$/)
+    assert.equal(decodeEncodedWords(encoded), text)
+  })
+}

@@ -3,6 +3,7 @@
  * the failure it reports is settled: a crash in between makes the attempt again, never loses the notice.
  */
 
+import type { Language } from '../message/language/words.ts'
 import type { Peer } from '../net/peer.ts'
 import { type Job, type Message, type Queue, QueueError, type RecipientResult } from '../queue/queue.ts'
 import { nextDue } from '../queue/schedule.ts'
@@ -28,6 +29,8 @@ export interface Delivery extends Means {
   /** For how long an address is not written to that a peer says does not exist; 0: suppression is off. */
   readonly suppressMs: number
   readonly postmaster: string
+  /** Of notices. */
+  readonly language: Language
   readonly retryMs: readonly number[]
   readonly expireMs: number
   /** After how long the sender is told of a delay. */
@@ -157,9 +160,9 @@ function decide(judgement: Judgement, job: Job, delivery: Delivery, nowMs: numbe
  * is known by its id; it is neither lost nor told twice.
  */
 async function tell(notice: DueNotice, message: Message, delivery: Delivery): Promise<void> {
-  const { hostname, postmaster, expireMs, queue, settler, log } = delivery
+  const { hostname, postmaster, expireMs, language, queue, settler, log } = delivery
   const content = await queue.content(message.id)
-  const facts = { hostname, postmaster, nowMs: delivery.now(), expireMs }
+  const facts = { hostname, postmaster, nowMs: delivery.now(), expireMs, language }
   const mail = notification(message, notice, content, facts)
   if (mail === null) return
   await settler.keep(message.id, () => queue.put(mail.message, [mail.content]))

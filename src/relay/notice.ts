@@ -3,6 +3,7 @@
  * happened. Pure. Nobody is told about a message whose reverse-path is null (RFC 3461 §5.2).
  */
 
+import type { Circumstance } from '../message/language/words.ts'
 import type { Evidence, Message, Recipient, RecipientResult } from '../queue/queue.ts'
 import { deliverByMs, isOverdue, releasedMs } from './times.ts'
 
@@ -25,7 +26,7 @@ export interface DueReport {
   /** Nothing was attempted yet: `evidence` is only of a time that passed. */
   readonly attempted?: false
   /** For the person who reads it, where the status code does not say why he is told. */
-  readonly explanation?: string
+  readonly circumstance?: Circumstance
 }
 
 /** What the peer that took a message does with it. */
@@ -61,11 +62,12 @@ export function noticesAfter(
     const report: DueReport = { index, evidence, ...(attempted === undefined ? {} : { attempted }) }
     switch (result.action) {
       case 'failed':
-        if (wants(recipient, 'FAILURE')) failed.push({ ...report, ...reasonToTellFailed(evidence) })
+        if (wants(recipient, 'FAILURE'))
+          failed.push(evidence.category === 'suppressed' ? { ...report, circumstance: 'suppressed' } : report)
         break
       case 'delivered': {
-        const explanation = reasonToTellRelayed(message, recipient, result.peer, nowMs)
-        if (explanation !== null) relayed.push({ ...report, explanation })
+        const circumstance = reasonToTellRelayed(message, recipient, result.peer, nowMs)
+        if (circumstance !== null) relayed.push({ ...report, circumstance })
         break
       }
       case 'deferred': {
@@ -76,7 +78,7 @@ export function noticesAfter(
       }
       case 'expanded':
         // RFC 3461 §5.2.7.3 c.
-        if (recipient.notify?.includes('SUCCESS')) expanded.push({ ...report, explanation: EXPANDED })
+        if (recipient.notify?.includes('SUCCESS')) expanded.push({ ...report, circumstance: 'expanded' })
         break
       default:
         result satisfies never
@@ -116,37 +118,25 @@ function wants({ notify }: Recipient, element: 'FAILURE' | 'DELAY'): boolean {
   return notify === undefined || notify.includes(element)
 }
 
-function reasonToTellFailed({ category }: Evidence): Pick<DueReport, 'explanation'> {
-  return category === 'suppressed' ? { explanation: SUPPRESSED } : {}
-}
-
-const SUPPRESSED =
-  'Mail to this address could not be delivered before, or its owner does not want it, so it was not sent again.'
-
-const EXPANDED =
-  'The address stands for several others, and the message is on its way to them. You will hear of it again only if delivery to one of them fails.'
-
 function isNever({ notify }: Recipient): boolean {
   return notify?.length === 0
 }
 
-/** Why the sender hears that a message was passed on, in a sentence for him; `null` when he does not. */
+/** Why the sender hears that a message was passed on; `null` when he does not. */
 function reasonToTellRelayed(
   message: Message,
   recipient: Recipient,
   peer: PeerPromises | undefined,
   nowMs: number,
-): string | null {
+): Circumstance | null {
   if (peer === undefined || isNever(recipient)) return null
   // RFC 3461 §5.2.2 b. A peer that has DSN was passed the request on, and answers it.
-  if (recipient.notify?.includes('SUCCESS') && !peer.dsn)
-    return 'The server there does not report when a message reaches the mailbox. You will hear of it again only if delivery fails.'
+  if (recipient.notify?.includes('SUCCESS') && !peer.dsn) return 'no report'
   const { deliverBy } = message.envelope
   // RFC 2852 §4.1.4.2.
-  if (deliverBy?.mode === 'N' && !peer.deliverBy && !isOverdue(message, nowMs))
-    return 'The server there does not know of the time you set for delivery, and will not tell you when it is over.'
+  if (deliverBy?.mode === 'N' && !peer.deliverBy && !isOverdue(message, nowMs)) return 'no deadline'
   // RFC 2852 §4.1.4.
-  return deliverBy?.trace ? 'You asked for a report of each server that passes the message on.' : null
+  return deliverBy?.trace ? 'trace' : null
 }
 
 // RFC 3461 §5.2.5.
@@ -163,13 +153,13 @@ function overdueReport(message: Message, index: number, nowMs: number, latest?: 
   if (message.envelope.deliverBy?.mode !== 'N' || nowMs < deadlineMs || !wants(recipient, 'DELAY'))
     return null
   if (recipient.delayToldMs !== undefined && recipient.delayToldMs >= deadlineMs) return null
-  const explanation = 'The time you set for delivery is over.'
+  const circumstance = 'overdue' as const
   const said = latest ?? recipient.last
-  if (said !== undefined) return { index, evidence: { ...said, status: '4.4.7' }, explanation }
+  if (said !== undefined) return { index, evidence: { ...said, status: '4.4.7' }, circumstance }
   const evidence = {
     atMs: nowMs,
     status: '4.4.7',
     diagnostic: 'Delivery time expired before the first attempt',
   }
-  return { index, evidence, attempted: false, explanation }
+  return { index, evidence, attempted: false, circumstance }
 }

@@ -16,6 +16,7 @@ const facts = {
   postmaster: 'postmaster@example.test',
   nowMs: evidence.atMs,
   expireMs: 1000,
+  language: 'en' as const,
 }
 const content = Buffer.from('From: alice@example.test\r\nSubject: x\r\n\r\nbody\r\n')
 const ID = '01KAXE0000000000000000000A'

@@ -5,6 +5,7 @@
 
 import { buildNotification } from '../message/dsn.ts'
 import { isEightBit } from '../message/eight-bit.ts'
+import type { Language } from '../message/language/words.ts'
 import type { Message, NewMessage } from '../queue/queue.ts'
 import { formatDateTime } from '../smtp/future-release.ts'
 import { formatMailbox, parseMailbox } from '../smtp/path.ts'
@@ -26,6 +27,7 @@ export function notification(
     readonly postmaster: string
     readonly nowMs: number
     readonly expireMs: number
+    readonly language: Language
   },
 ): { readonly message: NewMessage; readonly content: Uint8Array } | null {
   const { reversePath: recipient, envelope } = message
@@ -37,6 +39,7 @@ export function notification(
     action: notice.kind === 'overdue' ? 'delayed' : notice.kind,
     originalId: message.id,
     reportingMta: facts.hostname,
+    language: facts.language,
     postmaster: parseMailbox(facts.postmaster, { utf8: true }),
     recipient,
     arrivedMs: message.arrivedMs,
@@ -47,12 +50,12 @@ export function notification(
     reports: notice.reports.flatMap(report => {
       const about = message.recipients[report.index]
       if (about === undefined) return []
-      const { evidence, attempted = true, explanation } = report
+      const { evidence, attempted = true, circumstance } = report
       return [
         {
           mailbox: about.mailbox,
           ...(about.originalRecipient === undefined ? {} : { originalRecipient: about.originalRecipient }),
-          ...(explanation === undefined ? {} : { explanation }),
+          ...(circumstance === undefined ? {} : { circumstance }),
           retryUntilMs: triedUntilMs(message),
           evidence: { ...evidence, attempted },
         },

@@ -104,6 +104,7 @@ export async function startRelay(config: Config, log: Log) {
     privateNetworks: new Networks(relay.privateNetworks),
     hostname: relay.hostname,
     postmaster: config.postmaster,
+    language: relay.language,
     smtpPort: relay.smtpPort,
     connectMs: relay.connectMs,
     timeouts: { ...TIMEOUTS, ...config.timeouts },

@@ -45,6 +45,7 @@ async function read(notice: StatusNotification): Promise<Read> {
 
 const NOW = Date.UTC(2025, 8, 5, 10, 0, 0)
 const ascii: StatusNotification = {
+  language: 'en',
   action: 'failed',
   id: '01K4CQZ8Y0ABCDEFGHJKMNPQRS',
   reportingMta: 'relay.example.com',

@@ -9,6 +9,7 @@ import type { SourceRule } from '../../src/config/sources.ts'
 import { scramCrypto } from '../../src/directory/scram.ts'
 import type { DnsAnswer } from '../../src/dns/answer.ts'
 import type { Mx } from '../../src/dns/rdata.ts'
+import type { Language } from '../../src/message/language/words.ts'
 import { Networks, UNREACHABLE } from '../../src/net/networks.ts'
 import type { Fields, Log } from '../../src/observe/event.ts'
 import { openMemory } from '../../src/queue/memory/memory.ts'
@@ -62,6 +63,7 @@ export interface SimulationOptions {
   /** To stand between the relay and its queue. */
   readonly around?: (queue: Queue) => Queue
   readonly content?: string
+  readonly language?: Language
   readonly timeouts?: typeof TIMEOUTS
   readonly sources?: readonly SourceRule[]
   readonly routes?: readonly RouteRule[]
@@ -185,6 +187,7 @@ export function simulate(options: SimulationOptions): Simulation {
     privateNetworks: new Networks(options.privateNetworks ?? ['127.0.0.0/8']),
     hostname: 'mail.example.org',
     postmaster: 'postmaster@example.org',
+    language: options.language ?? 'en',
     smtpPort: options.smtpPort,
     connectMs: 5000,
     timeouts: options.timeouts ?? TIMEOUTS,

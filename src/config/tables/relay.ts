@@ -79,6 +79,9 @@ export function relayTable(base: Base) {
     expireMs: text(kind.duration)
       .prefault('5d')
       .describe('A message that was not delivered in this time goes back to its sender (RFC 5321 §4.5.4.1).'),
+    language: oneOf(['en', 'de', 'fr'])
+      .prefault('en')
+      .describe('The language of notices to senders: English, German or French.'),
     warnMs: text(kind.duration)
       .prefault('4h')
       .describe('After this time the sender is told that a message is not delivered yet (RFC 3461 §5.2.5).'),
