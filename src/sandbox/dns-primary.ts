@@ -40,6 +40,8 @@ export interface PrimaryOptions {
 }
 
 const UDP_PAYLOAD_OCTETS = 1232
+/** IXFR and AXFR. */
+const TRANSFERS = new Set<string>(['TYPE251', 'TYPE252'])
 
 export class Primary {
   zones: readonly Zone[]
@@ -82,6 +84,9 @@ export class Primary {
     if (question === undefined || others.length > 0) return { ...response, rcode: 'FORMERR' }
     // RFC 6891 §6.1.3.
     if (message.edns !== null && message.edns.version > 0) return { ...response, rcode: 'BADVERS' }
+
+    // RFC 5936 §2.2.1: a zone is not given away whole.
+    if (TRANSFERS.has(question.type)) return { ...response, rcode: 'REFUSED' }
 
     const answers: ResourceRecord[] = []
     let { name } = question

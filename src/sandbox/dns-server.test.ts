@@ -10,6 +10,7 @@ import { txtStrings } from '../dns/rdata.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
 import { exchangeTcp, exchangeUdp } from '../net/dns-exchange.ts'
 import { askPrimary, sendUpdate, type UpdateOutcome } from '../net/nsupdate.ts'
+import { transferZone } from '../net/nsupdate-transfer.ts'
 import { Resolver } from '../net/resolver.ts'
 import { silent } from '../observe/event.ts'
 import { type DnsServer, type DnsServerOptions, startDnsServer } from './dns-server.ts'
@@ -128,6 +129,12 @@ test('DNS server: nonsense does not stop it, over UDP or TCP', async t => {
     (await askPrimary({ host: '127.0.0.1', port: server.port }, 'example.com', 'SOA')).kind,
     'answer',
   )
+})
+
+test('DNS server: a zone is not given away whole (RFC 5936 §2.2.1)', async t => {
+  const server = await start(t)
+  const outcome = await transferZone({ host: '127.0.0.1', port: server.port }, 'example.com', key)
+  assert.equal(outcome.kind === 'refused' && outcome.code, 'REFUSED')
 })
 
 test('DNS server: without a key nobody may change anything', async t => {
