@@ -3,20 +3,15 @@
  * the remote cannot be reached.
  */
 
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { contentOf, makeBeside, sweep } from './clone-folder.ts'
+import { FETCH, type Fetched, failed, fetchBranch, otherFormat, readCommit, tellsOfDamage } from './fetch.ts'
 import { GitError, type GitOptions, git } from './git.ts'
 import { ObjectReader } from './object-reader.ts'
 import { type Blob, contentsOf, filesAfter, filesOf, type Later } from './objects.ts'
 import { References, type Resolved } from './references.ts'
-import { advice, type Remote } from './remote.ts'
-
-export type Fetched =
-  /** Its `parents` as far as they are known. */
-  | ({ readonly kind: 'fetched'; readonly parents: readonly string[] } & Resolved)
-  /** The remote answers, and has no such branch. */
-  | { readonly kind: 'no-branch'; readonly empty: boolean; readonly reason: string; readonly advice: string }
-  | { readonly kind: 'failure'; readonly reason: string; readonly advice: string }
+import type { Remote } from './remote.ts'
 
 export interface CloneOptions {
   readonly remote: Remote
@@ -24,16 +19,9 @@ export interface CloneOptions {
   readonly signal?: AbortSignal
 }
 
-/** What says that a folder is ours to clean up and to replace. */
-const MARK = 'ptt-clone'
 /** Reading our own disk is quick; a fetch may wait for a network. */
 const LOCAL_TIMEOUT_MS = 30_000
 const MAINTENANCE_TIMEOUT_MS = 300_000
-/** Packing what came, now and then a matter of seconds, is not for somebody to wait for: see maintain(). */
-const FETCH = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance']
-const LEFT_OVER = /\.lock$|^tmp_|^gnupg-/
-const CORRUPT =
-  /corrupt|bad object|bad tree|missing (blob|tree|commit)|unable to read|inflate|not a git repository: /i
 
 export class Clone {
   readonly folder: string
@@ -52,26 +40,26 @@ export class Clone {
 
   /** Opens the clone at `folder`, or makes an empty one there. Never touches a folder that is not a clone of ours. */
   static async open(folder: string, options: CloneOptions): Promise<Clone> {
-    const names = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
-      if (error.code === 'ENOENT') return []
-      throw error
-    })
+    const content = await contentOf(folder)
     const clone = new Clone(folder, options)
-    if (names.length === 0) {
-      await mkdir(dirname(folder), { recursive: true })
-      await rename(await clone.#make(), folder)
-    } else if (!names.includes(MARK)) {
-      throw new Error(`${folder} holds something else than a clone made by ptt: name another folder`)
-    } else {
-      await clone.#sweep()
+    switch (content) {
+      case 'free':
+        await mkdir(dirname(folder), { recursive: true })
+        await rename(await makeBeside(folder, clone.#run), folder)
+        break
+      case 'ours':
+        await sweep(folder)
+        break
+      case 'foreign':
+        throw new Error(`${folder} holds something else than a clone made by ptt: name another folder`)
     }
     return clone
   }
 
   /** The clone at `folder` as it is: nothing is made or mended, for a service may be at work in it. */
   static async look(folder: string, options: CloneOptions): Promise<Clone | null> {
-    const names = await readdir(folder).catch((): string[] => [])
-    return names.includes(MARK) ? new Clone(folder, options) : null
+    const content = await contentOf(folder).catch(() => null)
+    return content === 'ours' ? new Clone(folder, options) : null
   }
 
   /** Asks the remote for the branch. Never rejects: what goes wrong is an answer. */
@@ -80,12 +68,11 @@ export class Clone {
       return await this.#fetch(this.folder, timeoutMs)
     } catch (error) {
       if (!(error instanceof GitError)) throw error
-      await this.#sweep()
-      // A clone has one kind of object names: the remote's.
-      const format = /mismatched algorithms.*server (sha1|sha256)/.exec(error.said)?.[1]
-      if (format || (CORRUPT.test(error.said) && (await this.#isDamaged())))
+      await sweep(this.folder)
+      const format = otherFormat(error)
+      if (format !== undefined || (tellsOfDamage(error) && (await this.#isDamaged())))
         return this.renew(timeoutMs, format)
-      return this.#failure(error)
+      return failed(error, this.#options.remote)
     }
   }
 
@@ -94,7 +81,7 @@ export class Clone {
    * that was in force comes along: a damage, or a remote that can feign one, is no way around `require`.
    */
   async renew(timeoutMs: number, format?: string): Promise<Fetched> {
-    const fresh = await this.#make(format)
+    const fresh = await makeBeside(this.folder, this.#run, format)
     try {
       const fetched = await this.#fetch(fresh, timeoutMs)
       if (fetched.kind === 'fetched') {
@@ -114,7 +101,7 @@ export class Clone {
       }
       return fetched
     } catch (error) {
-      if (error instanceof GitError) return this.#failure(error)
+      if (error instanceof GitError) return failed(error, this.#options.remote)
       throw error
     } finally {
       await rm(fresh, { recursive: true, force: true })
@@ -165,19 +152,12 @@ export class Clone {
   }
 
   async #fetch(folder: string, timeoutMs: number): Promise<Fetched> {
-    const { remote, branch } = this.#options
-    const refspec = `+refs/heads/${branch}:${this.references.full('seen')}`
-    const args = [...FETCH, '--', remote.url, refspec]
-    try {
-      await this.run(args, { folder, remote, timeoutMs })
-    } catch (error) {
-      // git finds the branch gone, or not there yet; the remote is well.
-      if (error instanceof GitError && /couldn't find remote ref/.test(error.said))
-        return this.#noBranch(timeoutMs)
-      throw error
-    }
+    const into = this.references.full('seen')
+    const run: typeof this.run = (args, options) => this.run(args, { folder, ...options })
+    const none = await fetchBranch(run, this.#options, into, timeoutMs)
+    if (none !== null) return none
     const seen = await this.#seen(folder)
-    if (seen === null) throw new GitError('FAILED', `${branch} does not name a commit`)
+    if (seen === null) throw new GitError('FAILED', `${this.#options.branch} does not name a commit`)
     return { kind: 'fetched', ...seen }
   }
 
@@ -187,27 +167,7 @@ export class Clone {
       return seen && { ...seen, parents: [] }
     }
     const [commit] = await this.#objects.read([`${this.references.full('seen')}^{commit}`])
-    if (!commit) return null
-    const [header = ''] = commit.octets.toString('latin1').split('\n\n', 1)
-    const parents = [...header.matchAll(/^parent ([0-9a-f]+)$/gm)].map(([, oid = '']) => oid)
-    const seconds = /^committer .* (\d+) [+-]\d{4}$/m.exec(header)?.[1]
-    return { commit: commit.oid, committedSeconds: Number(seconds), parents }
-  }
-
-  async #noBranch(timeoutMs: number): Promise<Fetched> {
-    const { remote, branch } = this.#options
-    const heads = await this.run(['ls-remote', '--heads', '--', remote.url], { remote, timeoutMs })
-    const others = [...heads.toString().matchAll(/\trefs\/heads\/(.+)$/gm)].map(match => match[1])
-    const empty = others.length === 0
-    const reason = empty ? 'the repository is empty' : `the repository has no branch ${branch}`
-    const told = empty
-      ? 'make its first commit with: ptt user add NAME'
-      : `push it, or set directory.branch to one of: ${others.slice(0, 10).join(', ')}`
-    return { kind: 'no-branch', empty, reason, advice: told }
-  }
-
-  #failure(error: GitError): Fetched {
-    return { kind: 'failure', reason: error.message, advice: advice(error.said, this.#options.remote) }
+    return commit ? { commit: commit.oid, ...readCommit(commit.octets) } : null
   }
 
   /** Keeps `good` in a fresh clone too: from the old one as far as that is readable, else as the remote has it. */
@@ -233,7 +193,7 @@ export class Clone {
     await this.run(args, { folder: to }).catch(() => {})
   }
 
-  /** Whether it is our clone that is corrupt: git tells of a corrupt remote in the same words. */
+  /** Whether it is our clone that is damaged, and not the remote. */
   async #isDamaged(): Promise<boolean> {
     return this.run(['fsck', '--no-dangling', '--no-progress']).then(
       () => false,
@@ -244,34 +204,5 @@ export class Clone {
   #referencesOf(folder: string): References {
     const { remote, branch } = this.#options
     return new References(folder, remote, branch, (args, more) => this.run(args, { folder, ...more }))
-  }
-
-  /** An empty clone beside the place of ours, so that a crash never leaves half of one there. */
-  async #make(format = 'sha1'): Promise<string> {
-    const folder = await mkdtemp(join(dirname(this.folder), `.${basename(this.folder)}-`))
-    await this.run(['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, '--', folder], {
-      folder,
-    })
-    await writeFile(
-      join(folder, MARK),
-      'A clone of the repository of users, made by ptt. It can be deleted.\n',
-    )
-    return folder
-  }
-
-  /**
-   * What a git that was killed, or whose remote or disk gave up, leaves behind: locks, on which every later fetch would
-   * fail, and halves of packs, which fill the disk. Nobody else is at work in the clone.
-   */
-  async #sweep(): Promise<void> {
-    for (const [folder, recursive] of [
-      ['.', false],
-      ['refs', true],
-      ['objects/pack', false],
-    ] as const) {
-      const at = join(this.folder, folder)
-      for (const entry of await readdir(at, { recursive }).catch((): string[] => []))
-        if (LEFT_OVER.test(basename(entry))) await rm(join(at, entry), { recursive: true, force: true })
-    }
   }
 }
