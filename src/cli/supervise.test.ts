@@ -132,7 +132,7 @@ test('one that is killed is started again, the others are not', async () => {
   assert.deepEqual(
     log
       .of('stopped', 'relay')
-      .map(({ fields }) => [fields.signal, fields.restartMs])
+      .map(({ fields }) => [fields.signal, fields.restart_ms])
       .slice(0, 4),
     [1, 2, 4, 4].map(restartMs => ['SIGKILL', restartMs]),
   )

@@ -182,7 +182,7 @@ class Child {
         this.#ready.reject(new Error(`${this.name} does not start`))
       } else {
         this.#pauseMs = nextPause(this.#pauseMs, performance.now() - startedMs, this.#backoff)
-        this.#log.event('stopped', { ...how, restartMs: this.#pauseMs }, 'warn')
+        this.#log.event('stopped', { ...how, restart_ms: this.#pauseMs }, 'warn')
         this.#restart = setTimeout(() => this.#spawn(), this.#pauseMs)
       }
       resolve()

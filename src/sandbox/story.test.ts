@@ -30,7 +30,7 @@ const entries: [line: object, told: string | null][] = [
     `    12 ms  relay      deferred  ${id} to c@d.test until 2025 451 later`,
   ],
   [
-    { service: 'ptt', event: 'stopped', child: 'relay', pid: 7, signal: 'SIGKILL', restartMs: 100 },
+    { service: 'ptt', event: 'stopped', child: 'relay', pid: 7, signal: 'SIGKILL', restart_ms: 100 },
     '           ptt        stopped   relay SIGKILL again in 100 ms',
   ],
   [{ service: 'ptt', event: 'stopped', child: 'relay', pid: 7, code: 0 }, null],

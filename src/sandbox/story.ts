@@ -90,7 +90,7 @@ function wordsFor(entry: Entry): string[] | null {
       return [said('about'), said('reason'), said('error')]
     case 'stopped': {
       // A service that ended and is started again; an orderly end is told by the one line that says that all is over.
-      const again = said('restartMs')
+      const again = said('restart_ms')
       return again === ''
         ? null
         : [said('child'), said('signal'), said('code', 'status '), `again in ${again} ms`]
