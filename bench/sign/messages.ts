@@ -48,7 +48,8 @@ const TIMES = { timestampSeconds: 1_763_720_430, expirationSeconds: 1_764_325_23
 async function signOne(keys: readonly SigningKey[]): Promise<void> {
   const authors = authorsFor([rsa.signingDomain], CONTENT)
   const identity = identityOf('joe@example.com', authors)
-  await signMessage(keys, CONTENT, { ...TIMES, ...(identity !== undefined && { identity }) })
+  const { header } = authors
+  await signMessage(keys, CONTENT, { ...TIMES, header, ...(identity !== undefined && { identity }) })
 }
 
 /** As many octets as a header hash is computed of. */

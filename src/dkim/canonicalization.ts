@@ -66,7 +66,7 @@ export class BodyCanonicalizer {
     const octets = Buffer.isBuffer(chunk)
       ? chunk
       : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    if (!this.#relaxed) this.#slice(octets)
+    if (!this.#relaxed || octets.length <= SLICE_OCTETS) this.#slice(octets)
     else
       for (let at = 0; at < octets.length; at += SLICE_OCTETS)
         this.#slice(octets.subarray(at, at + SLICE_OCTETS))

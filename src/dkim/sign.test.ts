@@ -14,7 +14,7 @@ import { SmtpError } from '../smtp/error.ts'
 import { BodyHash } from './body-hash.ts'
 import type { Canonicalization } from './canonicalization.ts'
 import { MessageSigner, type SignerOptions, type SigningKey } from './sign.ts'
-import { canonicalizeFields, headerHashInput } from './signature.ts'
+import { canonicalizeFields, groupByName, headerHashInput } from './signature.ts'
 import { parseTagList } from './tag-list.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -59,7 +59,7 @@ function verifies(field: string, message: Buffer, by = key): boolean {
   const body = new BodyHash(ofBody)
   body.update(end < 0 ? Buffer.alloc(0) : message.subarray(end))
   const unsigned = field.slice(0, field.lastIndexOf('b=') + 2)
-  const fields = canonicalizeFields(parseHeader(message), h.split(':'), ofHeader)
+  const fields = canonicalizeFields(groupByName(parseHeader(message)), h.split(':'), ofHeader)
   const input = Buffer.from(headerHashInput(fields, unsigned, ofHeader), 'latin1')
   // RFC 8463 §3: Ed25519 signs the hash.
   const [digest, data] =
@@ -173,6 +173,24 @@ test('how the message is cut makes no difference', async () => {
     { seed: 6376, numRuns: 100 },
   )
   assert.equal(await signature([...MESSAGE].map(octet => Buffer.from([octet]))), whole)
+})
+
+test('a header that has been parsed already is not parsed again, and signed the same', async () => {
+  const alone = Buffer.from('From: a@example.com\r\nSubject: x\r\n')
+  for (const message of [MESSAGE, alone, Buffer.concat([alone, Buffer.from('\r\n')])]) {
+    const header = parseHeader(message)
+    const wanted = await signature([message])
+    assert.equal(await signature([message], { ...TIME, header }), wanted)
+    assert.equal(
+      await signature(
+        [...message].map(octet => Buffer.from([octet])),
+        { ...TIME, header },
+      ),
+      wanted,
+    )
+  }
+  const twice = [...parseHeader(MESSAGE), ...parseHeader(MESSAGE)]
+  await assert.rejects(signature([MESSAGE], { ...TIME, header: twice }), /more than one From/)
 })
 
 test('a header section alone is a message: its body is empty', async () => {

@@ -7,6 +7,7 @@ import {
   foldBase64,
   formatIdentity,
   formatUnsigned,
+  groupByName,
   headerHashInput,
   isWithin,
   type Signature,
@@ -28,7 +29,7 @@ const inputs: [names: string[], input: string][] = [
 for (const [names, input] of inputs)
   test(`header hash input of h=${names.join(':')}`, () => {
     const own = 'dkim-signature:v=1; b='
-    const fields = canonicalizeFields(header, names, 'relaxed')
+    const fields = canonicalizeFields(groupByName(header), names, 'relaxed')
     assert.equal(headerHashInput(fields, 'DKIM-Signature: v=1;\r\n\tb=', 'relaxed'), input + own)
   })
 

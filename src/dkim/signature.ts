@@ -13,14 +13,14 @@ export interface Signature {
   readonly signingDomain: string
   readonly selector: string
   /** i=, where it is not `@` and the signing domain: as `formatIdentity` writes it. */
-  readonly identity?: string
+  readonly identity?: string | undefined
   /** Header and body. */
   readonly canonicalization: readonly [Canonicalization, Canonicalization]
   /** The names of h=, in order. */
   readonly signedFields: readonly string[]
   readonly bodyHash: string
   readonly timestampSeconds: number
-  readonly expirationSeconds?: number
+  readonly expirationSeconds?: number | undefined
 }
 
 const LINE_PREFERRED = 78
@@ -92,23 +92,37 @@ export function headerHashInput(
   return fields + (own.endsWith('\r\n') ? own.slice(0, -2) : own)
 }
 
+/** Name in lower case → its fields, in their order. */
+export type FieldsByName = ReadonlyMap<string, readonly Field[]>
+
+export function groupByName(header: readonly Field[]): FieldsByName {
+  const byName = new Map<string, Field[]>()
+  for (const field of header) {
+    const name = field.name.toLowerCase()
+    const same = byName.get(name)
+    if (same) same.push(field)
+    else byName.set(name, [field])
+  }
+  return byName
+}
+
 /** Each name of h= takes the last field of that name not yet taken, or nothing (RFC 6376 §5.4.2). latin1. */
 export function canonicalizeFields(
-  header: readonly Field[],
+  byName: FieldsByName,
   signedFields: readonly string[],
   canonicalization: Canonicalization,
 ): string {
-  const waiting = new Map<string, Field[]>()
-  for (const field of header) {
-    const name = field.name.toLowerCase()
-    const same = waiting.get(name)
-    if (same) same.push(field)
-    else waiting.set(name, [field])
-  }
+  const taken = new Map<string, number>()
   let input = ''
   for (const name of signedFields) {
-    const field = waiting.get(name.toLowerCase())?.pop()
-    if (field) input += canonicalizeField(canonicalization, latin1(field.octets))
+    const lower = name.toLowerCase()
+    const fields = byName.get(lower)
+    if (fields === undefined) continue
+    const index = taken.get(lower) ?? fields.length
+    const field = fields[index - 1]
+    if (field === undefined) continue
+    taken.set(lower, index - 1)
+    input += canonicalizeField(canonicalization, latin1(field.octets))
   }
   return input
 }

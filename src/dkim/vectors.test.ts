@@ -14,7 +14,7 @@ import { parseHeader } from '../message/header.ts'
 import { BodyHash } from './body-hash.ts'
 import type { Canonicalization } from './canonicalization.ts'
 import { formatKeyRecord, parseKeyRecord, sameKey } from './key-record.ts'
-import { canonicalizeFields, headerHashInput } from './signature.ts'
+import { canonicalizeFields, groupByName, headerHashInput } from './signature.ts'
 import { parseTagList } from './tag-list.ts'
 
 interface Vector {
@@ -139,7 +139,7 @@ for (const { name, signature, header, record, privateKey } of vectors)
     // RFC 6376 §3.7: the field with the value of b= taken out, and nothing else changed.
     const unsigned = field.replace(/\bb=[^;]*/, 'b=')
     const fields = canonicalizeFields(
-      parseHeader(Buffer.from(`${header.join('\r\n')}\r\n\r\n`)),
+      groupByName(parseHeader(Buffer.from(`${header.join('\r\n')}\r\n\r\n`))),
       names,
       ofHeader,
     )

@@ -87,7 +87,8 @@ export class SignerSession extends HopSession {
         // Before there is a signature: its key stays in DNS for as long as somebody may look for it.
         keys.signed(decision.keys, neededUntilMs)
         const identity = identityOf(parameters.authenticatedAs, authors)
-        const whole = identity === undefined ? options : { ...options, identity }
+        const { header } = authors
+        const whole = { ...options, header, ...(identity !== undefined && { identity }) }
         signed = [await signMessage(decision.keys, content, whole)]
       }
     } catch (error) {

@@ -3,7 +3,7 @@
 import { foldMailbox } from '../directory/may-send.ts'
 import { MessageSigner, type SignerOptions, type SigningKey } from '../dkim/sign.ts'
 import { authorsOf } from '../message/address.ts'
-import { parseHeader } from '../message/header.ts'
+import { type Field, parseHeader } from '../message/header.ts'
 import { headerSection } from '../message/section.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import { SmtpError } from '../smtp/error.ts'
@@ -11,6 +11,8 @@ import { type Mailbox, parseMailbox, sameMailbox } from '../smtp/path.ts'
 
 /** Who has written a message, and which domains have to answer for it. */
 export interface Authors {
+  /** The fields of the message: what is looked for in it is signed as it was found. */
+  readonly header: readonly Field[]
   readonly authors: readonly Mailbox[]
   /** Of each author the closest of our domains, each once: d= of the signatures the message must have. */
   readonly signingDomains: readonly string[]
@@ -24,7 +26,8 @@ export interface Authors {
 export function authorsFor(domains: Iterable<string>, content: readonly Uint8Array[]): Authors {
   const ours = new Set(domains)
   const signingDomains = new Set<string>()
-  const authors = authorsOf(parseHeader(headerSection(content))).map(({ mailbox }) => {
+  const header = parseHeader(headerSection(content))
+  const authors = authorsOf(header).map(({ mailbox }) => {
     const closest = closestOf(ours, mailbox.domain)
     if (closest !== undefined) {
       signingDomains.add(closest)
@@ -38,7 +41,7 @@ export function authorsFor(domains: Iterable<string>, content: readonly Uint8Arr
       `From is of ${mailbox.domain}, and the signer has no key for it: ${todo}`,
     )
   })
-  return { authors, signingDomains: [...signingDomains] }
+  return { header, authors, signingDomains: [...signingDomains] }
 }
 
 /** Of `a.b.example.com` itself, then `b.example.com`, and so on: the first that is there. */
