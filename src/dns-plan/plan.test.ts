@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { startScriptedDns } from '../../test/peers/scripted-dns.ts'
 import { Resolver } from '../net/resolver.ts'
 import { silent } from '../observe/event.ts'
 import { startDnsServer } from '../sandbox/dns-server.ts'
@@ -247,6 +248,26 @@ test('plan: reports about one of our domains that go to another are allowed ther
     ]),
     [['example.org', 'example.org._report._dmarc.example.com', 'missing', ['v=DMARC1;']]],
   )
+})
+
+test('plan: no resolver is asked for a name that may not be there yet', async t => {
+  const asked = new Set<string>()
+  const recursive = await startScriptedDns(({ query }) => {
+    const [question] = query.questions
+    asked.add(question?.name ?? '')
+    return [{ rcode: 'NXDOMAIN' }]
+  })
+  t.after(() => recursive.stop())
+  const resolver = new Resolver({ servers: [recursive.endpoint], attempts: 1 })
+  t.after(() => resolver.close())
+  const view = new View({ resolver })
+  const names = [
+    'ptt._domainkey.example.com',
+    'b.c._report._dmarc.example.com',
+    '_submission._tcp.example.com',
+  ]
+  for (const name of names) assert.equal((await view.look(name, 'TXT')).kind, 'unseen')
+  assert.deepEqual([...asked], ['example.com', 'com'])
 })
 
 test('report: a verdict a line in 80 to 110 columns, values whole', async t => {

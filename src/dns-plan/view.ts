@@ -64,7 +64,8 @@ export interface ZoneServers {
 
 export class View {
   readonly #options: ViewOptions
-  /** By name asked for; zones do not move while a command runs. */
+  /** By name and by zone; they do not move while a command runs. */
+  readonly #places = new Map<string, Promise<ZoneServers | Unseen>>()
   readonly #zones = new Map<string, Promise<ZoneServers | Unseen>>()
 
   constructor(options: ViewOptions) {
@@ -132,18 +133,17 @@ export class View {
 
   /** The zone that holds a name, and its servers. */
   place(name: string): Promise<ZoneServers | Unseen> {
-    const known = this.#zones.get(name)
-    if (known !== undefined) return known
-    const finding = this.#findServers(name)
-    this.#zones.set(name, finding)
-    return finding
+    // The name itself is not asked for: a resolver would remember that it is not there yet (RFC 2308 §5).
+    const owner = name.replace(/^(?:.*\.)?_[^.]*\./, '')
+    return remembered(this.#places, owner, async () => {
+      const found = await findZone(owner, this.#options.resolver)
+      if (found.kind === 'failure') return { kind: 'unseen', reason: found.reason }
+      return remembered(this.#zones, found.zone, () => this.#serversOf(found.zone))
+    })
   }
 
-  async #findServers(name: string): Promise<ZoneServers | Unseen> {
+  async #serversOf(zone: string): Promise<ZoneServers | Unseen> {
     const { resolver, primary: configured, authoritative = [] } = this.#options
-    const found = await findZone(name, resolver)
-    if (found.kind === 'failure') return { kind: 'unseen', reason: found.reason }
-    const { zone } = found
     const own = configured !== undefined && (await this.#isPrimaryOf(configured, zone))
     const primary = own ? configured.endpoint : await this.#mname(zone)
     if ('reason' in primary) return primary
@@ -186,6 +186,14 @@ export class View {
   #timeout() {
     return this.#options.timeoutMs === undefined ? {} : { timeoutMs: this.#options.timeoutMs }
   }
+}
+
+function remembered<T>(memory: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  const known = memory.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  memory.set(key, made)
+  return made
 }
 
 type Data = KnownData['TXT'] | KnownData['SRV']

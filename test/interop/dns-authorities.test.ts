@@ -36,6 +36,7 @@ primary A 127.0.0.1
 ns1 A ${ADDRESSES[0]}
 ns2 A ${ADDRESSES[1]}
 `
+const LONG = Array.from({ length: 8 }, (_, at) => `long TXT "${at}${'x'.repeat(240)}"\n`).join('')
 const tsigKey = parseTsigKey('x._update.example.com:hmac-sha256:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=')
 
 async function setting(t: TestContext) {
@@ -118,7 +119,7 @@ test('authorities: a hidden primary, and secondaries that lag', async t => {
 
 test('authorities: one that is down is told, and is not agreed with', async t => {
   if (!need(t, 'named', 'unbound')) return
-  const master = MASTER_FILE.replace(`ns2 A ${ADDRESSES[1]}`, 'ns2 A 127.0.0.98').replace(
+  const master = `${MASTER_FILE.replace(`ns2 A ${ADDRESSES[1]}`, 'ns2 A 127.0.0.98')}${LONG}`.replace(
     'ns1 A 127.0.0.2',
     'ns1 A 127.0.0.1',
   )
@@ -130,6 +131,9 @@ test('authorities: one that is down is told, and is not agreed with', async t =>
   t.after(() => resolver.close())
   const found = await findAuthorities(ZONE, resolver, { port: primary.port })
   assert.ok(found.kind === 'authorities')
+  // Over 1232 octets: truncated over UDP, asked for over TCP (RFC 7766 §5).
+  const [long] = await askAuthorities(found, `long.${ZONE}`, 'TXT')
+  assert.equal(long?.answer.kind === 'answer' && long.answer.records.length, 8)
   const answers = await askAuthorities(found, ZONE, 'SOA', { timeoutMs: 1000 })
   assert.deepEqual(
     objections(answers, () => null),

@@ -63,6 +63,7 @@ interface Told {
   readonly verdict: string
   readonly reason: string
   readonly applied?: string
+  readonly failure?: string
 }
 
 class Operator {
@@ -76,8 +77,12 @@ class Operator {
     this.port = port
   }
 
+  path(name: string): string {
+    return join(this.#folder, name)
+  }
+
   configure(dns: string): void {
-    writeFileSync(join(this.#folder, 'ptt.toml'), `${this.#head}\n[dns]\n${dns}\n`)
+    writeFileSync(this.path('ptt.toml'), `${this.#head}\n[dns]\n${dns}\n`)
   }
 
   async ptt(...args: string[]): Promise<{ code: number; output: string }> {
@@ -265,6 +270,17 @@ for (const { name, program, start } of primaries) {
       const both = txt('example.com', 'v=spf1 ip4:198.51.100.0/24 a:mail.example.com -all')
       await at.change({ kind: 'delete record', record: theirs }, { kind: 'add', record: both })
       assert.equal((await at.told('check')).code, 0)
+    })
+
+    await t.test('a key that the primary does not know changes nothing', async () => {
+      const unknown = { ...tsigKey, secret: Buffer.alloc(32) }
+      writeFileSync(at.path('dns/tsig.key'), keyStatement(unknown), { mode: 0o600 })
+      at.configure(`${ADDRESS}\ndmarc = "quarantine"`)
+      const { code, told } = await at.told('apply')
+      const failed = told.filter(({ applied }) => applied === 'failed')
+      assert.deepEqual([code, failed.map(({ subject }) => subject)], [2, ['DMARC']])
+      assert.match(failed[0]?.failure ?? '', /another secret|compare the secrets/)
+      assert.deepEqual(await at.texts('_dmarc.example.com'), ['v=DMARC1; p=reject'])
     })
 
     await t.test('an address whose name is another', async () => {
