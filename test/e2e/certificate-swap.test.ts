@@ -3,10 +3,13 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from 'node:tls'
 import { issue } from '../../src/cli/authority.ts'
+import { need } from '../peers/need.ts'
+import { run } from '../peers/program.ts'
 import { type Deployment, DOMAIN, deploy, USER } from './deployment.ts'
 import { signIn } from './sign-in.ts'
 
@@ -80,6 +83,34 @@ test('a pair that is broken is told, and the old one stays', async t => {
   assert.equal(await shown(deployment), fingerprintOf(other))
   await deployment.reload('submission')
   assert.equal(await shown(deployment), fingerprintOf(other))
+})
+
+test('a pair that fits together and that TLS does not take: the old one stays', async t => {
+  if (!need(t, 'openssl')) return
+  const deployment = await deploy(t)
+  const { certificate, key } = deployment.config.submission
+  const before = await shown(deployment)
+  // RFC 9325 §4.5: 2048 bits at least; OpenSSL holds it at its usual security level.
+  const weak = join(deployment.folder, 'weak')
+  const subject = ['-subj', '/CN=weak', '-addext', 'subjectAltName=DNS:localhost', '-days', '30']
+  const args = [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:1024',
+    '-nodes',
+    '-keyout',
+    `${weak}.key`,
+    '-out',
+    `${weak}.pem`,
+  ]
+  const { code, output } = await run('openssl', [...args, ...subject])
+  assert.equal(code, 0, output)
+  put(key, readFileSync(`${weak}.key`, 'utf8'))
+  put(certificate, readFileSync(`${weak}.pem`, 'utf8'))
+  const { fields } = await deployment.event('alarm', ({ fields }) => fields.about === 'certificate')
+  assert.match(String(fields.reason), /key too small.*: the certificate in use stays in use/)
+  assert.equal(await shown(deployment), before)
 })
 
 test('a certificate that has expired is an alarm at the start', async t => {

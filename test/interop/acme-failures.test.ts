@@ -219,6 +219,25 @@ test('what a crash left in the zone is removed with the next attempt', async t =
   assert.deepEqual(keeper.standing().note.published, [])
 })
 
+test('a crash in the middle is a failure: the next start waits', async t => {
+  if (!need(t, 'named', 'pebble')) return
+  const world = await startWorld(t)
+  const crash = new Error('a fault of ours')
+  const crashing = world.keeper({
+    ...FIXED,
+    log: {
+      event: (_, { state } = {}) => {
+        if (state === 'published') throw crash
+      },
+      with: () => assert.fail(),
+    },
+  })
+  await assert.rejects(crashing.look(), crash)
+  const next = world.keeper(FIXED)
+  assert.deepEqual(await next.look(), { kind: 'paused', untilMs: NOW + MINUTE })
+  assert.equal(next.standing().note.failures, 1)
+})
+
 test('stopped in the middle: the record goes, and it is no failure', async t => {
   if (!need(t, 'named', 'pebble')) return
   const world = await startWorld(t)
