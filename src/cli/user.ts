@@ -12,6 +12,7 @@ import { readNewPassword } from './read-password.ts'
 import { editOptions, formatColumns, NAME, reportCommit, TAKES_EFFECT } from './repository.ts'
 import { appPasswordCommand } from './user-app-password.ts'
 import { grantCommand, limitCommand, resumeCommand, revokeCommand, suspendCommand } from './user-rights.ts'
+import { usageCommand } from './user-usage.ts'
 
 interface AddOptions extends ConfigOption {
   readonly sender?: readonly string[]
@@ -29,6 +30,7 @@ export function userCommand(): Command {
     .addCommand(grantCommand())
     .addCommand(revokeCommand())
     .addCommand(limitCommand())
+    .addCommand(usageCommand())
     .addCommand(removeCommand())
     .addHelpText(
       'after',

@@ -48,7 +48,7 @@ domain.toml are for all users of the domain together, whatever their own limits 
 
 A message counts when it is accepted; what submission, the signer or the relay refuses does not, nor does what cannot be handed on. (Of messages that
 are under way when submission is killed nobody knows: they count.) The counts are in \`[submission] state\`, which all submission processes of a machine
-share, and outlast restarts. While that folder cannot be written, users with such limits are answered 451, with an alarm; others are not concerned.
+share, and outlast restarts; \`ptt user usage\` shows them. While that folder cannot be written, users with such limits are answered 451, with an alarm; others are not concerned.
 
 For \`new_recipients_per_day\` it is remembered for ${REMEMBERED_DAYS} days after the last message whom a user has written to, from the day the limit is there. Nobody can list
 them from the folder: it holds digests under a key of its own. (Who has the folder can ask it about an address.) Of more than ${REMEMBERED.toLocaleString('en')} recipients of a user some are forgotten, and are new again.

@@ -17,6 +17,7 @@ import {
   reserve,
 } from '../directory/usage/allow.ts'
 import { UsageError, type UsageStore } from '../directory/usage/store.ts'
+import { formatTime, NOUNS } from '../directory/usage/window.ts'
 import type { Log } from '../observe/event.ts'
 import { type ForwardPath, formatMailbox } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
@@ -85,8 +86,6 @@ export class Allowance {
   }
 }
 
-const NOUNS = { messages: 'messages', recipients: 'recipients', newRecipients: 'new recipients' } as const
-
 /** RFC 5321 §4.2.1: 4yz is for what may pass later, 5yz for what never will as it is. */
 function refusal({ of, counted, limit, used, wanted, retryMs }: Denial): Reply {
   const noun = NOUNS[counted]
@@ -96,14 +95,13 @@ function refusal({ of, counted, limit, used, wanted, retryMs }: Denial): Reply {
   const said = counted === 'messages' ? `${of} may send ${limit} messages a day` : most
   const left = Math.max(0, limit - used)
   const room = left === 0 ? 'has done so' : `${left} are left, and this message has ${wanted}`
-  return reply(450, '4.7.1', `${said}, ${left === 0 ? 'and ' : ''}${room}; try again from ${timeOf(retryMs)}`)
+  return reply(
+    450,
+    '4.7.1',
+    `${said}, ${left === 0 ? 'and ' : ''}${room}; try again from ${formatTime(retryMs)}`,
+  )
 }
 
 function fieldsOf({ of, counted, used, limit }: Notice) {
   return { of, about: `${NOUNS[counted]} a day`, used, limit }
-}
-
-/** `2026-11-22 14:00 UTC` */
-function timeOf(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }

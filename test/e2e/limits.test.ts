@@ -8,6 +8,8 @@ import { loadConfig } from '../../src/config/load.ts'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { need } from '../peers/need.ts'
 import { freePort } from '../peers/port.ts'
+import { run } from '../peers/program.ts'
+import { MAIN } from '../peers/sandbox.ts'
 import { type Deployment, DOMAIN, deploy, PASSWORD, USER } from './deployment.ts'
 import type { Dialog } from './dialog.ts'
 import { startProcess } from './service-process.ts'
@@ -188,6 +190,20 @@ test('recipients: for now, or for ever; those of a domain together; new ones', a
   )
   assert.match(await send(dialog, to('a', 'b', 'c')), /^250 /)
   assert.match(await send(dialog, to('a', 'b')), /^450 4\.7\.1 .* 6 recipients a day, 1 are left/)
+  const command = [MAIN, 'user', 'usage', '--config', deployment.config.file]
+  const { output } = await run(process.execPath, command)
+  const again = '\\d{4}-\\d\\d-\\d\\d \\d\\d:00 UTC'
+  assert.match(
+    output,
+    new RegExp(
+      [
+        'WHO +LIMIT A DAY +USED +OF +ROOM AGAIN',
+        `${USER} +recipients +5 +6`,
+        `${USER} +new recipients +3 +3 +${again}`,
+        'example\\.test +recipients +5 +7\n$',
+      ].join('\n'),
+    ),
+  )
   // Bob has no limits of his own, and shares those of the domain.
   const bob = await signIn(t, deployment, BOB)
   await bob.say(`MAIL FROM:<${BOB}>`, 250)
@@ -209,7 +225,11 @@ test('a limit that is pushed holds at the next message of a session', async t =>
   for (let count = 0; count < 3; count++) assert.match(await send(dialog), /^250 /)
   const state = join(deployment.folder, 'state')
   assert.equal(existsSync(state), false, 'who has no limits a day leaves nothing on the disk')
+  const usage = () => run(process.execPath, [MAIN, 'user', 'usage', '-c', deployment.config.file])
+  assert.equal((await usage()).output, 'Nobody has limits a day.\n')
   await deployment.repository.commit(people('limits = { messages_per_day = 1 }'))
+  assert.match((await usage()).output, new RegExp(`^WHO .*\n${USER} +messages +0 +1\n$`))
+  assert.equal(existsSync(state), false, 'nor does the command')
   await deployment.reload('submission')
   assert.match(await send(dialog), /^250 /)
   assert.match(await send(dialog), /^450 4\.7\.1 /)

@@ -5,6 +5,7 @@ import { Recipients } from './recipients.ts'
 import type { UsageTables } from './store.ts'
 import {
   type Amounts,
+  COUNTED,
   count,
   current,
   DAY_HOURS,
@@ -12,9 +13,11 @@ import {
   excessOf,
   hourOf,
   isOver,
+  limitOf,
   type Near,
   takeBack,
   tell,
+  totalOf,
   UNUSED,
 } from './window.ts'
 
@@ -94,6 +97,28 @@ export function reserve(tables: UsageTables, claim: Claim): Denial | Counted {
   memory?.remember(keys, day, id)
   sweep(tables, hour)
   return { claim, amounts, notices }
+}
+
+/** A limit of a user, or of all users of his domain, and what is used up of it. */
+export interface Used extends Notice {
+  /** When there is room again; `null`: there is now. */
+  readonly roomMs: number | null
+}
+
+/** @param tables `null`: nothing was ever counted */
+export function usedBy(tables: UsageTables | null, user: User, nowMs: number): Used[] {
+  const hour = hourOf(nowMs)
+  return accountsOf(user).flatMap(({ key, of, limits }) => {
+    const usage = tables === null ? UNUSED : usageOf(tables, key, hour)
+    const total = totalOf(usage.hours)
+    return COUNTED.flatMap(counted => {
+      const limit = limitOf(limits, counted)
+      if (!Number.isFinite(limit)) return []
+      const one = { messages: 0, recipients: 0, newRecipients: 0, [counted]: 1 }
+      const roomMs = excessOf(usage, limits, one)?.retryMs ?? null
+      return [{ of, counted, used: total[counted], limit, roomMs }]
+    })
+  })
 }
 
 /** It was not accepted after all. */

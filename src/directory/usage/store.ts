@@ -14,7 +14,11 @@ import { checkDatabase } from './database-file.ts'
 import type { RecipientTables } from './recipients.ts'
 import type { Usage } from './window.ts'
 
-const FILE = 'usage.mdb'
+/** Of the folder `[submission] state`. */
+export function usageFile(folder: string): string {
+  return join(folder, 'usage.mdb')
+}
+
 /** What a new database needs, with some room to work in. */
 const NEW_OCTETS = 1024 * 1024
 /** Address space, not memory and not disk. */
@@ -128,7 +132,7 @@ export class UsageStore {
 
 async function openTables(folder: string): Promise<UsageTables> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const path = join(folder, FILE)
+  const path = usageFile(folder)
   // The library ends the process where it cannot make or read a file: that is found out before.
   if ((await checkDatabase(path)) === 'new') {
     const { bavail, bsize } = await statfs(folder)

@@ -49,9 +49,19 @@ export interface Near {
   readonly used: number
 }
 
+export const NOUNS = {
+  messages: 'messages',
+  recipients: 'recipients',
+  newRecipients: 'new recipients',
+} as const satisfies Record<Counted, string>
 export const UNUSED: Usage = { hours: [], told: {} }
 const NOTHING: Amounts = { messages: 0, recipients: 0, newRecipients: 0 }
-const COUNTED: readonly Counted[] = ['messages', 'recipients', 'newRecipients']
+export const COUNTED: readonly Counted[] = ['messages', 'recipients', 'newRecipients']
+
+/** `2026-11-22 14:00 UTC` */
+export function formatTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
 
 export function hourOf(nowMs: number): number {
   return Math.floor(nowMs / HOUR_MS)
@@ -135,7 +145,8 @@ export function tell(usage: Usage, limits: DayLimits, hour: number): { usage: Us
   return { usage: { ...usage, told }, near }
 }
 
-function limitOf(limits: DayLimits, counted: Counted): number {
+/** Infinite where there is none. */
+export function limitOf(limits: DayLimits, counted: Counted): number {
   const { messagesPerDay, recipientsPerDay, newRecipientsPerDay } = limits
   const limit = { messages: messagesPerDay, recipients: recipientsPerDay, newRecipients: newRecipientsPerDay }
   return limit[counted] ?? Number.POSITIVE_INFINITY
