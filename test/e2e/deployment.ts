@@ -29,7 +29,7 @@ import { temporaryFolder } from '../peers/program.ts'
 export const DOMAIN = 'example.test'
 export const USER = `alice@${DOMAIN}`
 export const PASSWORD = 'correct horse battery staple'
-const TSIG = `ptt._update.${DOMAIN}:hmac-sha256:${Buffer.alloc(32, 7).toString('base64')}`
+export const TSIG = `ptt._update.${DOMAIN}:hmac-sha256:${Buffer.alloc(32, 7).toString('base64')}`
 
 /** One for all deployments of a test file: finding primes takes its time. */
 const DKIM_KEY = generateKeyPairSync('rsa', {
