@@ -14,6 +14,7 @@ import { GitError, git } from '../directory/git.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
 import { readHookSecret } from '../hooks/hooks.ts'
 import { roleName } from '../net/tls.ts'
+import { signatureOptions } from '../signer/keep-keys.ts'
 import { KeyFolder } from '../signer/key-folder.ts'
 import { earlierRecords, keysFromPem, keysFromSeed } from '../signer/key-store.ts'
 import { isLive } from '../signer/life-cycle.ts'
@@ -121,6 +122,7 @@ class Check implements Findings {
     this.run(['signer', 'key'], () => keysFromPem({ ...config, signer: { ...config.signer, key: here } }))
     if (seed?.kind === 'file') this.run(['signer', 'seed'], () => keysFromSeed(config))
     this.run(['signer', 'earlier_keys'], () => earlierRecords(config))
+    this.run(['signer', 'expiration'], () => signatureOptions(config, {}))
     this.run(['signer', 'state'], () => {
       const folder = new KeyFolder(state, config.domain)
       const made = folder.load().filter(one => one.origin === 'generated' && isLive(one))

@@ -279,6 +279,14 @@ test('keys that ptt.toml names are made, and looked at', async t => {
   assert.match((await findings(deployment)).join('\n'), /^signer\.key: one\.pem: is not a private key in PEM/)
 })
 
+test('signatures must not expire while a message may be queued', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make({ settings: { signer: { expiration: '3d' } } })
+  assert.deepEqual(await findings(deployment), [
+    'signer.expiration: signatures would expire after 72 h, and the relay tries for 120 h: write a longer one, or leave it out',
+  ])
+})
+
 test('a key that the signer has made, and cannot read any more', async t => {
   if (!need(t, 'git')) return
   const deployment = await make()

@@ -27,13 +27,13 @@ export interface SignerOverrides {
   readonly expirationSeconds?: number
 }
 
-/** @throws Error for an x= that would end while messages are still queued */
+/** @throws FileError for an x= that would end while messages are still queued */
 export function signatureOptions(config: Config, overrides: SignerOverrides): SignatureOptions {
   const { fields, expirationMs } = config.signer
   const queueAgeMs = queueAgeOf(config)
   if (expirationMs !== undefined && overrides.expirationSeconds === undefined && expirationMs <= queueAgeMs)
-    throw new Error(
-      `signer.expiration: signatures would expire after ${hours(expirationMs)}, and the relay tries for ${hours(queueAgeMs)}: write a longer one, or leave it out`,
+    throw new FileError(
+      `signatures would expire after ${hours(expirationMs)}, and the relay tries for ${hours(queueAgeMs)}: write a longer one, or leave it out`,
     )
   return {
     queueAgeMs,
