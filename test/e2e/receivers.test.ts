@@ -7,7 +7,7 @@ import { awaitMessages } from '../peers/maildir.ts'
 import { need } from '../peers/need.ts'
 import { nodemailer } from '../peers/nodemailer.ts'
 import { freePort } from '../peers/port.ts'
-import { canStartPostfix, startPostfix } from '../peers/postfix.ts'
+import { needPostfix, startPostfix } from '../peers/postfix.ts'
 import { type SmtpSink, startSmtpSink } from '../peers/smtp-sink.ts'
 import { sentPart } from './arrival.ts'
 import { deploy, type Happening, USER } from './deployment.ts'
@@ -155,8 +155,7 @@ test('what smtp-sink does at each stage, and what becomes of the message', async
 })
 
 test('Postfix, its TLS in order and out of order', async t => {
-  if (!need(t, 'postfix', 'openssl')) return
-  if (!canStartPostfix) return t.skip('SKIPPED: only root can start a Postfix')
+  if (!needPostfix(t)) return
   const names = ['good', 'no-common-cipher', 'no-certificate', 'without'] as const
   const postfix = await startPostfix({
     domains: names.map(domainOf),

@@ -10,8 +10,8 @@ import { addUser } from '../../src/directory/users.ts'
 import { cleanUp, started, temporary } from '../peers/git-follower.ts'
 import { startGitHttp } from '../peers/git-http.ts'
 import { type GitRepository, makeGitRepository } from '../peers/git-repository.ts'
-import { need } from '../peers/need.ts'
-import { isRoot, run } from '../peers/program.ts'
+import { need, needRoot } from '../peers/need.ts'
+import { run } from '../peers/program.ts'
 
 const verifier = await makeVerifier('pencil', { iterations: 4096 })
 const password = `password = "${formatVerifier(verifier)}"\n`
@@ -72,7 +72,7 @@ test('a remote that dies in the middle of a fetch', async t => {
 
 test('the disk of the clone is full', async t => {
   if (!need(t, 'git')) return
-  if (!isRoot) return t.skip('only root can have a small disk')
+  if (!needRoot(t, 'have a small disk')) return
   const disk = join(temporary, 'disk')
   mkdirSync(disk)
   const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', disk])

@@ -19,8 +19,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { need, which } from './need.ts'
-import { type Finished, isRoot, type RunOptions, run } from './program.ts'
+import { need, needRoot, which } from './need.ts'
+import { type Finished, type RunOptions, run } from './program.ts'
 
 const PACKAGE = 'exim4-daemon-light'
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache')
@@ -32,7 +32,8 @@ const SPARE_ID = 64_999
 
 /** As `need`, for all that `exim` wants. */
 export function needExim(t: TestContext): boolean {
-  const why = isRoot ? (whyNoNamespace() ?? whyNoExim()) : 'only root can run an Exim'
+  if (!needRoot(t, 'run an Exim')) return false
+  const why = whyNoNamespace() ?? whyNoExim()
   if (why === null) return need(t, 'unshare')
   if (process.env.CI === 'true') throw new Error(`${t.name}: ${why} (CI=true: nothing may be skipped)`)
   console.error(`SKIPPED: ${t.name}: ${why}`)

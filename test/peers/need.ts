@@ -86,6 +86,20 @@ export function need(t: TestContext, ...programs: string[]): boolean {
   return false
 }
 
+/**
+ * For a test of what only root can do. `npm test` runs its file again by sudo where that asks for no password, and says
+ * so with PTT_ROOT=later.
+ */
+export function needRoot(t: TestContext, what: string): boolean {
+  if (process.getuid?.() === 0) return true
+  const reason = `only root can ${what}`
+  if (process.env.CI === 'true' && process.env.PTT_ROOT !== 'later')
+    throw new Error(`${t.name}: ${reason} (CI=true: nothing may be skipped)`)
+  console.error(`SKIPPED: ${t.name}: ${reason}`)
+  t.skip(`SKIPPED: ${reason}`)
+  return false
+}
+
 function baseName(program: string): string {
   return program.slice(program.lastIndexOf('/') + 1)
 }
