@@ -145,6 +145,13 @@ export class AcmeOrder {
       }
       return authorizations.every(({ status }) => status === 'valid') ? true : null
     })
+    // RFC 8555 §7.1.6: the order becomes ready after its authorizations have become valid.
+    await this.#poll('to make the order ready', async () => {
+      this.#order = await this.#client.getOrder(this.#order)
+      const { status, error } = this.#order
+      if (status === 'invalid') throw problem(error, `${this.#host} gives the order up`)
+      return status === 'pending' ? null : true
+    })
   }
 
   /**

@@ -124,7 +124,12 @@ class Attempt {
     this.#tell('ordered', { names, to_prove: challenges.map(({ name }) => name) })
 
     this.step = 'dns'
-    for (const challenge of challenges) await this.#publish(challenge)
+    const places: Published[] = []
+    for (const challenge of challenges) places.push(await this.#publish(challenge))
+    const missing = (await Promise.all(places.map(place => this.#see(place)))).filter(
+      reason => reason !== null,
+    )
+    if (missing.length > 0) throw new Refusal(missing.join('; '))
 
     this.step = 'proof'
     for (const challenge of challenges) await challenge.ready()
@@ -137,18 +142,25 @@ class Attempt {
     return { kind: 'issued', certificate, key }
   }
 
-  async #publish({ recordName, value }: Challenge): Promise<void> {
+  async #publish({ recordName, value }: Challenge): Promise<Published> {
     const { door } = this.#options
     const place = await locate(recordName, door)
     if (place.kind === 'trouble') throw new Refusal(place.reason)
     const { name, zone, primary } = place
-    this.#keep([...this.#published, { name, zone, primary, value }])
-    const added = await addValue(place, value, door)
+    const record = { name, zone, primary, value }
+    this.#keep([...this.#published, record])
+    const added = await addValue(record, value, door)
     if (added.kind === 'trouble') throw new Refusal(added.reason)
     this.#tell('published', { record: name })
-    const seen = await seenEverywhere(place, value, door)
-    if (seen.kind === 'trouble') throw new Refusal(seen.reason)
-    this.#tell('seen', { record: name })
+    return record
+  }
+
+  /** `null`, or why not every server has it. All are waited for, so that none goes on after the end. */
+  async #see(record: Published): Promise<string | null> {
+    const seen = await seenEverywhere(record, record.value, this.#options.door)
+    if (seen.kind === 'trouble') return seen.reason
+    this.#tell('seen', { record: record.name })
+    return null
   }
 
   /** What cannot be removed now is kept in mind for the next attempt. */

@@ -27,7 +27,7 @@ test('the first certificate: proved, in place, and nothing left in the zone', as
     'wanted',
     'account',
     'ordered',
-    ...['published', 'seen', 'published', 'seen'],
+    ...['published', 'published', 'seen', 'seen'],
     'proved',
     ...['removed', 'removed'],
     'issued',
@@ -123,6 +123,15 @@ test('_acme-challenge may be a CNAME into a zone of its own', async t => {
   const published = world.events.find(({ fields }) => fields.state === 'published')
   assert.equal(published?.fields.record, 'mail.acme.test')
   assert.deepEqual(await world.txt('mail.acme.test'), ['theirs'])
+})
+
+test('a CA that remembers the proof asks for no other', async t => {
+  if (!need(t, 'named', 'pebble')) return
+  const world = await startWorld(t, { pebble: { remembers: true } })
+  assert.equal((await world.keeper().look()).kind, 'issued', world.alarms().join('\n'))
+  world.events.length = 0
+  assert.equal((await world.keeper().look('now')).kind, 'issued', world.alarms().join('\n'))
+  assert.deepEqual(world.states(), ['wanted', 'account', 'ordered', 'proved', 'issued'])
 })
 
 test('an RSA key where old mail programs want it', async t => {

@@ -17,6 +17,8 @@ export interface PebbleOptions {
   readonly dnsPort: number
   /** The life of what it issues; five years when not given. */
   readonly validitySeconds?: number
+  /** It remembers for a while that a name was proved, as Let's Encrypt does. */
+  readonly remembers?: true
   /** The port it had before: it has forgotten everything but its address. */
   readonly port?: number
 }
@@ -58,8 +60,8 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
     }
     writeFileSync(at('config.json'), JSON.stringify({ pebble: config }))
     const args = ['-config', at('config.json'), '-dnsserver', `127.0.0.1:${options.dnsPort}`]
-    // Each order is to be proved, and no validation waits for its turn.
-    const env = { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: '0' }
+    // No validation waits for its turn.
+    const env = { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: options.remembers ? '100' : '0' }
     const server = start(which('pebble') ?? 'pebble', args, { cwd: folder.path, env })
     const stop = async (): Promise<void> => {
       await server.stop()
