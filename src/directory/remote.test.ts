@@ -19,6 +19,9 @@ const remotes: [repository: string, protocol: string | RegExp][] = [
   ['git://git.example.com/users.git', /git is not supported/],
   ['ext::sh -c touch% /tmp/x', /not a path or a file, https or ssh URL/],
   ['fd::17', /not a path or a file, https or ssh URL/],
+  // To git a host called "file", and a helper of that name.
+  ['file:/srv/users://users.git', /not a path or a file, https or ssh URL/],
+  ['file::ext://users.git', /not a path or a file, https or ssh URL/],
   ['git@git.example.com:users.git', /write ssh:\/\/git@git\.example\.com\/users\.git instead/],
   ['git.example.com:users.git', /not a path or a file, https or ssh URL/],
   ['https://git:secret@git.example.com/users.git', /holds no secret/],

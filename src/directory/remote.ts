@@ -22,7 +22,8 @@ export function parseRemote(repository: string): Remote {
     return { url: resolve(repository), protocol: 'file' }
   }
   const url = URL.parse(repository)
-  if (!url || !repository.includes('://'))
+  // Without the slashes it is a host and a path to git, whatever it is to others.
+  if (!url || !repository.startsWith('://', scheme.length))
     throw new Error(`"${repository}" is not a path or a file, https or ssh URL`)
   // In clear only where nobody else reads or writes it.
   const protocol = scheme === 'http' && !THIS_MACHINE.has(url.hostname) ? null : scheme
