@@ -51,6 +51,9 @@ interface Entry {
   readonly result: string
 }
 
+/** A quote that is not closed stands for itself. No text fits in two ways: with each quote they would double. */
+const ENTRY = /^((?:"[^"]*"|[^\s"]|"(?![^"]*"))+)\s*(.*)$/s
+
 /** A line that begins with white space goes on with the one before; # is a comment at the beginning of a line. */
 function entriesOf(text: string): Entry[] {
   const logical: { line: number; text: string }[] = []
@@ -61,7 +64,7 @@ function entriesOf(text: string): Entry[] {
     else logical.push({ line: index + 1, text: each.trim() })
   }
   return logical.map(({ line, text }) => {
-    const [, pattern = '', result = ''] = /^((?:"[^"]*"|\S)+)\s*(.*)$/.exec(text) ?? []
+    const [, pattern = '', result = ''] = ENTRY.exec(text) ?? []
     return { line, pattern, result }
   })
 }
