@@ -4,6 +4,7 @@ import type { Target } from '../target.ts'
 import { dkimTargets } from './dkim.ts'
 import { dnsTargets } from './dns.ts'
 import { messageTargets } from './message.ts'
+import { networkTargets } from './network.ts'
 import { sasl } from './sasl.ts'
 import { settingsTargets } from './settings.ts'
 import { codecTargets } from './smtp-codecs.ts'
@@ -22,6 +23,7 @@ export const TARGETS: ReadonlyMap<string, Target> = new Map(
     ...messageTargets,
     ...dkimTargets,
     ...dnsTargets,
+    ...networkTargets,
     ...settingsTargets,
   ].map(target => [target.name, target]),
 )

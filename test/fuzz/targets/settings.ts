@@ -2,7 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { ConfigError, parseConfig } from '../../../src/config/load.ts'
+import { EditError } from '../../../src/directory/edit.ts'
+import { readPostfixVirtual } from '../../../src/directory/import/postfix-virtual.ts'
 import { formatVerifier, parseVerifier, VerifierError } from '../../../src/directory/password.ts'
+import { isBranch, parseRemote } from '../../../src/directory/remote.ts'
 import { type Parsed, Schema } from '../../../src/directory/schema.ts'
 import { EndpointError, formatEndpoint, parseEndpoint } from '../../../src/net/endpoint.ts'
 import { attempt, shape, type Target } from '../target.ts'
@@ -197,4 +200,58 @@ export const endpoint: Target = {
   },
 }
 
-export const settingsTargets: readonly Target[] = [users, config, verifier, endpoint]
+/** virtual(5) of Postfix, which `ptt user import` reads. */
+export const virtual: Target = {
+  name: 'postfix-virtual',
+  words: [
+    'alice@example.com ',
+    'bob, carol@example.org',
+    'example.com anything',
+    '@example.com ',
+    '#',
+    '\n ',
+    '\n',
+  ].concat(['"first last"@example.com', ' |program', ' :include:/etc/list', '"', ',', '\t']),
+  maxOctets: 3000,
+  run(input) {
+    const text = input.toString()
+    const { value: read, error } = attempt(
+      () => readPostfixVirtual('virtual', text, 'example.com'),
+      EditError,
+    )
+    if (read === null) return error
+    for (const { mailbox, targets } of read.aliases) {
+      assert.ok(read.domains.includes(mailbox.domain) && targets.length > 0)
+      for (const target of targets) assert.doesNotMatch(target, /[\0\r\n]/)
+    }
+    return `${read.aliases.length} ${read.domains.length}`
+  },
+}
+
+/** What `[directory] repository` says; what comes of it is an argument of git. */
+export const remote: Target = {
+  name: 'git-remote',
+  words: [
+    'https://',
+    'ssh://',
+    'file:///',
+    'http://localhost/',
+    'git@',
+    'example.com:',
+    '/srv/users',
+    '-oProxyCommand=',
+    'ext::',
+  ].concat([':secret@', '%00', '\n', '..', 'main', '.lock', '@{', 'refs/heads/']),
+  run(input) {
+    const text = input.toString()
+    if (isBranch(text)) assert.doesNotMatch(text, /^-|[\s:*]|\.\./)
+    const { value: read, error } = attempt(() => parseRemote(text), Error)
+    if (read === null) return shape(`${error}`)
+    assert.doesNotMatch(read.url, /^-|[\0\r\n]/)
+    if (read.protocol === 'file') assert.match(read.url, /^\/|^file:\/\//i)
+    else assert.equal(new URL(read.url).password, '')
+    return `${read.protocol} ${isBranch(text)} ${URL.canParse(text)}`
+  },
+}
+
+export const settingsTargets: readonly Target[] = [users, config, verifier, endpoint, virtual, remote]

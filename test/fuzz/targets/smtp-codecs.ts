@@ -212,6 +212,8 @@ export const ehlo: Target = {
     'AUTH=PLAIN LOGIN',
     'SIZE 0',
     'LIMITS RCPTMAX=10',
+    'MAILMAX=1 RCPTDOMAINMAX=999999',
+    'DELIVERBY 240,',
     ' ',
   ]),
   run(input) {
@@ -221,8 +223,12 @@ export const ehlo: Target = {
     const { size } = extensions
     assert.ok(size === undefined || size > 0, `SIZE ${size}`)
     for (const mechanism of extensions.auth) assert.doesNotMatch(mechanism, /[ \0-\x1f]/)
+    for (const limit of Object.values(extensions.limits))
+      assert.ok(limit > 0 && limit <= 999_999, `LIMITS ${limit}`)
+    const { leastDeliverBy } = extensions
+    assert.ok(leastDeliverBy >= 0 && leastDeliverBy <= 999_999_999, `DELIVERBY ${leastDeliverBy}`)
     const table = parameterTable(extensions)
-    return `${table.mail.size} ${table.rcpt.size} ${size === undefined} ${extensions.auth.length}`
+    return `${table.mail.size} ${table.rcpt.size} ${size === undefined} ${extensions.auth.length} ${Object.keys(extensions.limits)} ${leastDeliverBy > 0}`
   },
 }
 
