@@ -6,6 +6,7 @@
  * REACHES     the Git remote, the signer; where tokens are taken, the issuer's keys at an HTTPS URL.
  * NEVER       DKIM and TSIG keys, DNS, the Internet's MXs.
  * BUGS        a message over 256 KiB is passed on as it comes: should a hop break meanwhile, the client is told 451.
+ *             counts of limits a day whose pages a bad disk has changed may end the process (LMDB): move the file away.
  */
 
 import { readPem, readSecret } from '../config/file.ts'

@@ -3,7 +3,9 @@
  * make one after the other, durable when they resolve. What may be spent is decided within one, so that two messages
  * never take the same last place.
  *
- * What is wrong with the folder is an error of each use; the next use tries again.
+ * What is wrong with the folder is an error of each use; the next use tries again. A file that is something else or was
+ * cut off is found out before the library sees it; octets that a bad disk has changed within its pages are not, and it
+ * may end the process.
  */
 
 import { randomBytes } from 'node:crypto'
