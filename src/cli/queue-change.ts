@@ -162,6 +162,7 @@ export function holdsCommand(): Command {
     .description('list what is held')
     .option('--json', 'a JSON object per hold and line')
     .addOption(configOption())
+    .addHelpText('after', '\nExample:\n  ptt queue holds')
     .action(({ config, json }: ActOptions) =>
       withQueue(config, async queue => {
         const nowMs = Date.now()
