@@ -63,6 +63,8 @@ export interface SimulationOptions {
   /** To stand between the relay and its queue. */
   readonly around?: (queue: Queue) => Queue
   readonly content?: string
+  /** 0.5 each time when not given. */
+  readonly random?: () => number
   readonly language?: Language
   readonly timeouts?: typeof TIMEOUTS
   readonly sources?: readonly SourceRule[]
@@ -195,7 +197,7 @@ export function simulate(options: SimulationOptions): Simulation {
     expireMs: EXPIRE_MS,
     warnMs: 4 * HOUR_MS,
     now: () => simulation.nowMs,
-    random: () => 0.5,
+    random: options.random ?? (() => 0.5),
     wake: () => {},
     log,
   }
