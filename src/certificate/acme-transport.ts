@@ -86,7 +86,7 @@ export function problem(document: unknown, where: string, retryAfterMs?: number,
 /** What the operator can do about it, where that is not plain from what CAs say. */
 const HINTS: Readonly<Record<string, string>> = {
   externalAccountRequired:
-    'it wants an account that is bound to a customer, which ptt does not do: use another CA',
+    'it knows its customers: write eab_kid and eab_key below [certificate], which it gives you',
   accountDoesNotExist: 'move the account key in the state folder away, and a new account is made',
   badNonce: 'it takes none of its own nonces: is a proxy in between that caches?',
   dns: 'it did not find the TXT record: can its resolvers reach the servers of the zone?',

@@ -12,6 +12,8 @@ export interface AcmeOptions extends TransportOptions {
   readonly directory: string
   /** PEM. */
   readonly accountKey: string
+  /** RFC 8555 §7.3.4: the customer whose account it becomes; the key is base64url. */
+  readonly externalAccount?: { readonly kid: string; readonly hmacKey: string } | undefined
 }
 
 /** What a CA says of itself, RFC 8555 §7.1.1. */
@@ -43,10 +45,11 @@ export class AcmeSession {
 
   constructor(options: AcmeOptions) {
     useTransport(options)
-    const { directory, accountKey } = options
+    const { directory, accountKey, externalAccount } = options
     this.#options = options
     this.#host = new URL(directory).host
-    this.#client = new acme.Client({ directoryUrl: directory, accountKey })
+    const binding = externalAccount === undefined ? {} : { externalAccountBinding: externalAccount }
+    this.#client = new acme.Client({ directoryUrl: directory, accountKey, ...binding })
   }
 
   /** @throws AcmeError */

@@ -24,6 +24,7 @@ export interface IssueOptions {
   readonly accountKey: string
   /** PEM of the CA of the ACME server itself. */
   readonly ca?: string | undefined
+  readonly externalAccount?: { readonly kid: string; readonly hmacKey: string } | undefined
   readonly contact?: string | undefined
   readonly termsAgreed: boolean
   /** What the CA is called in CAA records, where its directory does not say. */
@@ -95,8 +96,8 @@ class Attempt {
   }
 
   async run(): Promise<Outcome> {
-    const { directory, accountKey, ca, contact, termsAgreed, names, keyType, door, now } = this.#options
-    const acme = new AcmeSession({ directory, accountKey, ca, signal: door.signal, now })
+    const { contact, termsAgreed, names, keyType, door } = this.#options
+    const acme = new AcmeSession({ ...this.#options, signal: door.signal })
     const { termsOfService, caaIdentities } = await acme.meta()
     if (termsOfService !== null && !termsAgreed) {
       throw new Refusal(

@@ -75,6 +75,7 @@ export class Keeper {
     this.#store.checkWritable()
     this.#tsigKey()
     this.#ca()
+    this.#externalAccount()
     this.#store.accountKey(this.#table.directory)
     if (this.#store.recover()) this.#log.event('certificate', { state: 'completed' })
   }
@@ -150,6 +151,7 @@ export class Keeper {
         directory,
         accountKey: this.#store.accountKey(directory),
         ca: this.#ca(),
+        externalAccount: this.#externalAccount(),
         contact,
         termsAgreed,
         caaIdentities,
@@ -261,6 +263,14 @@ export class Keeper {
       if (error instanceof TsigKeyError) throw new FileError(`${path}: ${error.message}`)
       throw error
     }
+  }
+
+  #externalAccount(): { kid: string; hmacKey: string } | undefined {
+    const { eabKid: kid, eabKey: path } = this.#table
+    if (kid === undefined || path === undefined) return undefined
+    const hmacKey = readSecret(path).trim()
+    if (/^[A-Za-z0-9_-]{16,}={0,2}$/.test(hmacKey)) return { kid, hmacKey }
+    throw new FileError(`${path}: is not one line of base64url: put the key there as the CA shows it`)
   }
 
   #ca(): string | undefined {

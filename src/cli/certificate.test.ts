@@ -126,10 +126,11 @@ test('ptt config check: the files of [certificate], and none of submission while
     /^certificate\.terms_agreed: is not set: most CAs issue nothing/,
   )
   writeFileSync(join(folder, 'acme.key'), 'nonsense', { mode: 0o600 })
-  const wrong = await findings('terms_agreed = true\ntsig_key = "acme.key"\nca = "ca.pem"')
+  const lines = ['tsig_key = "acme.key"', 'ca = "ca.pem"', 'eab_kid = "kid"', 'eab_key = "eab.key"']
+  const wrong = await findings(['terms_agreed = true', ...lines].join('\n'))
   assert.deepEqual(
     wrong.map(line => line.replaceAll(folder, '').split(':', 2).join(':')),
-    ['certificate.tsig_key: /acme.key', 'certificate.ca: /ca.pem'],
+    ['certificate.tsig_key: /acme.key', 'certificate.eab_key: /eab.key', 'certificate.ca: /ca.pem'],
   )
   rmSync(config.submission.certificate)
   assert.equal((await findings('terms_agreed = true')).length, 1, 'half a pair is an error')

@@ -61,8 +61,9 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
   }
   const { certificate } = config
   if (certificate !== undefined && options.services === undefined) {
-    const { tsigKey, ca: trusted, termsAgreed } = certificate
+    const { tsigKey, ca: trusted, eabKey, termsAgreed } = certificate
     if (tsigKey !== undefined) check.tsig(['certificate', 'tsig_key'], tsigKey)
+    if (eabKey !== undefined) check.run(['certificate', 'eab_key'], () => readSecret(eabKey))
     if (trusted !== undefined) check.certificates(['certificate', 'ca'], trusted, REPLACE)
     if (!termsAgreed) {
       const todo = 'most CAs issue nothing without: read their terms of service, and write true'

@@ -134,6 +134,22 @@ test('a CA that remembers the proof asks for no other', async t => {
   assert.deepEqual(world.states(), ['wanted', 'account', 'ordered', 'proved', 'issued'])
 })
 
+test('a CA that knows its customers', async t => {
+  if (!need(t, 'named', 'pebble')) return
+  const key = Buffer.alloc(48, 5).toString('base64url')
+  const world = await startWorld(t, { pebble: { customer: { kid: 'kid-1', key } } })
+  assert.equal((await world.keeper().look()).kind, 'failed')
+  assert.match(world.alarms()[0] ?? '', /\(externalAccountRequired\): .*write eab_kid and eab_key/)
+  const path = join(world.folder, 'eab.key')
+  const config = world.configWith('eab_kid = "kid-1"', 'eab_key = "eab.key"')
+  writeFileSync(path, 'not a key', { mode: 0o600 })
+  assert.throws(() => world.keeper({ config }), { message: /eab\.key: is not one line of base64url/ })
+  writeFileSync(path, `${key}\n`)
+  assert.equal((await world.keeper({ config }).look('again')).kind, 'issued', world.alarms().join('\n'))
+  // The account is bound for good.
+  assert.equal((await world.keeper().look('now')).kind, 'issued', world.alarms().join('\n'))
+})
+
 test('an RSA key where old mail programs want it', async t => {
   if (!need(t, 'named', 'pebble')) return
   const world = await startWorld(t, { toml: ['key_type = "rsa-2048"'] })

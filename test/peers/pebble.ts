@@ -19,6 +19,8 @@ export interface PebbleOptions {
   readonly validitySeconds?: number
   /** It remembers for a while that a name was proved, as Let's Encrypt does. */
   readonly remembers?: true
+  /** It wants accounts bound to a customer: his id and key. */
+  readonly customer?: { readonly kid: string; readonly key: string }
   /** The port it had before: it has forgotten everything but its address. */
   readonly port?: number
 }
@@ -53,7 +55,9 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
       privateKey: at('key.pem'),
       httpPort: 5002,
       tlsPort: 5001,
-      externalAccountBindingRequired: false,
+      externalAccountBindingRequired: options.customer !== undefined,
+      externalAccountMACKeys:
+        options.customer === undefined ? {} : { [options.customer.kid]: options.customer.key },
       ...(options.validitySeconds === undefined
         ? {}
         : { certificateValidityPeriod: options.validitySeconds }),

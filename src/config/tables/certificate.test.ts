@@ -37,6 +37,7 @@ const wrong: [line: string, message: RegExp][] = [
   ['directory = "http://ca.example/acme"', /is not the URL of an ACME directory: write for example "https:/],
   ['key_type = "ed25519"', /write "ecdsa-p256" or "rsa-2048"/],
   ['names = ["*.example.com"]', /certificate\.names: "\*\.example\.com" is not a domain name/],
+  ['eab_kid = "kid-1"', /certificate\.eab_kid: eab_kid and eab_key are of no use without each other/],
   ['resolver = []', /certificate\.resolver: is empty/],
   [
     'staging = true\ndirectory = "https://ca.example/acme"',

@@ -45,6 +45,19 @@ export function certificateTable({ folder }: Base) {
           description: 'Where the CA writes to if something is wrong. Not set: it is told no address.',
           examples: ['postmaster@example.com'],
         }),
+      eabKid: text(kind.word)
+        .exactOptional()
+        .meta({
+          description:
+            'Who you are to a CA that knows its customers (external account binding, RFC 8555 §7.3.4).',
+          examples: ['kid-1'],
+        }),
+      eabKey: pathFrom(folder)
+        .exactOptional()
+        .meta({
+          description: 'The file with the key it gave you for that, base64url.',
+          examples: ['acme/eab.key'],
+        }),
       names: list(text(kind.domainName), 'a list of names', 'write for example ["smtp.example.com"]')
         .prefault([])
         .describe('Names the certificate has beside submission.hostname.'),
@@ -84,6 +97,11 @@ export function certificateTable({ folder }: Base) {
       when: ({ value }) => value !== undefined,
       path: ['staging'],
       error: "there is a directory as well: staging is Let's Encrypt's, write one of the two",
+    })
+    .refine(table => (table.eabKid === undefined) === (table.eabKey === undefined), {
+      when: ({ value }) => value !== undefined,
+      path: ['eabKid'],
+      error: 'eab_kid and eab_key are of no use without each other: write both',
     })
     .transform(({ directory, staging, termsAgreed = false, ...table }) => ({
       ...table,
