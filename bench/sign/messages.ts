@@ -70,7 +70,7 @@ interface Round {
 }
 
 /** Enough in flight that no core ever waits for the main thread, also where that has to wait for others. */
-const FLIGHT = 256 * availableParallelism()
+const FLIGHT = 128 * availableParallelism()
 
 async function round(count: number, one: () => Promise<void>): Promise<Round> {
   const cpu = process.threadCpuUsage()
@@ -92,8 +92,8 @@ async function round(count: number, one: () => Promise<void>): Promise<Round> {
 }
 
 export async function messages(quick: boolean): Promise<Figure[]> {
-  const rounds = quick ? 3 : 15
-  const count = quick ? 1000 : 3000
+  const rounds = quick ? 3 : 8
+  const count = quick ? 1000 : 2000
   const results: Record<'bare' | 'rsa' | 'both', Round[]> = { bare: [], rsa: [], both: [] }
   for (let i = -1; i < rounds; i++) {
     // In turn, so that what else the machine does is done to all of them. The first round warms up.
