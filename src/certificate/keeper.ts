@@ -9,7 +9,7 @@ import { Resolver } from '../net/resolver.ts'
 import type { Log } from '../observe/event.ts'
 import type { DnsDoor } from './challenge-record.ts'
 import { issueCertificate, type Outcome } from './issue.ts'
-import { type Plan, plan, renewalMs, retryMs } from './schedule.ts'
+import { isoOf, type Plan, plan, renewalMs, retryMs } from './schedule.ts'
 import { jitterOf, type Note, namesMissing, Store } from './store.ts'
 
 export interface KeeperOptions {
@@ -276,9 +276,4 @@ export class Keeper {
   #ca(): string | undefined {
     return this.#table.ca === undefined ? undefined : readPem(this.#table.ca)
   }
-}
-
-/** `2026-03-01T00:00:00Z`. */
-export function isoOf(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z')
 }

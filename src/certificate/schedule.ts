@@ -94,3 +94,8 @@ export function parseRetryAfter(value: unknown, nowMs: number): number | undefin
   const ms = Date.parse(text)
   return Number.isNaN(ms) ? undefined : ms
 }
+
+/** `2026-03-01T00:00:00Z`. */
+export function isoOf(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z')
+}

@@ -10,7 +10,8 @@
 import { FileError } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
 import type { Log } from '../observe/event.ts'
-import { isoOf, Keeper, type When } from './keeper.ts'
+import { Keeper, type When } from './keeper.ts'
+import { isoOf } from './schedule.ts'
 
 /** The files and the clock are looked at this often: somebody may have changed either. */
 const LOOK_MS = 3_600_000

@@ -1,7 +1,8 @@
 /** `ptt certificate`: looks after the certificate of submission; once, or as long as it runs. */
 
 import { Command } from 'commander'
-import { isoOf, Keeper, type Standing, type When } from '../certificate/keeper.ts'
+import type { Keeper, KeeperOptions, Standing, When } from '../certificate/keeper.ts'
+import { isoOf } from '../certificate/schedule.ts'
 import { loadConfig, nearPath } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { openLog } from '../observe/log.ts'
@@ -82,12 +83,18 @@ Example:
     .action(async (_: unknown, command: Command) => {
       const { config: file, json } = command.optsWithGlobals<ConfigOption & { json?: true }>()
       const config = loadConfig(file)
-      const keeper = new Keeper({ config, log: openLog({ service: 'certificate' }), signal: NEVER })
+      const keeper = await openKeeper({ config, log: openLog({ service: 'certificate' }), signal: NEVER })
       const standing = keeper.standing()
       const facts = factsOf(standing, config, Date.now())
       console.log(json ? JSON.stringify(facts, null, 2) : formatFacts(facts))
       process.exitCode = facts.usable && facts.last_error === null ? 0 : 1
     })
+}
+
+/** Loaded when it is wanted: ACME brings much with it, and `ptt --help` loads each command. */
+async function openKeeper(options: KeeperOptions): Promise<Keeper> {
+  const { Keeper } = await import('../certificate/keeper.ts')
+  return new Keeper(options)
 }
 
 const NEVER = new AbortController().signal
@@ -98,7 +105,7 @@ async function runOnce(file: string, when: When, verbose: boolean): Promise<numb
   const log = openLog({ service: 'certificate', level: verbose ? 'debug' : 'info' })
   const stopping = new AbortController()
   process.once('SIGTERM', () => stopping.abort()).once('SIGINT', () => stopping.abort())
-  const keeper = new Keeper({ config, log, signal: stopping.signal })
+  const keeper = await openKeeper({ config, log, signal: stopping.signal })
   try {
     keeper.prepare()
     const look = await keeper.look(when)
