@@ -81,13 +81,15 @@ export function keepKeys(config: Config, directory: () => Directory, log: Log) {
     resolver: new Resolver({ servers: [endpoint] }),
   }))
   const resolver = signer.resolver.length === 0 ? undefined : new Resolver({ servers: signer.resolver })
+  const ending = new AbortController()
   const keeper = new KeyKeeper({
     keyring,
     settings,
     folder: signer.state,
     bits: signer.bits,
     async look(key, target, onStale): Promise<Look> {
-      const place = await placeOf(key.domain, { ...signer, resolver })
+      const { signal } = ending
+      const place = await placeOf(key.domain, { ...signer, resolver, signal })
       if (!('zone' in place)) {
         const { code, reason } = place
         return { outcome: 'failure', code, observation: { kind: 'unknown', reason } }
@@ -95,7 +97,7 @@ export function keepKeys(config: Config, directory: () => Directory, log: Log) {
       const { ttlSeconds } = signer
       // Only of what is to sign must it be known how long others believe that it is not there.
       const stale = target === 'key' ? { onStale } : {}
-      return lookAt(key, target, { place, tsigKey, ttlSeconds, resolvers, ...stale })
+      return lookAt(key, target, { place, tsigKey, ttlSeconds, resolvers, signal, ...stale })
     },
     makeKey,
     log,
@@ -105,6 +107,8 @@ export function keepKeys(config: Config, directory: () => Directory, log: Log) {
     keyring,
     keeper,
     async close(): Promise<void> {
+      // Who stops does not wait for a server that is silent.
+      ending.abort()
       resolver?.close()
       for (const each of resolvers) each.resolver.close()
       await keeper.close()

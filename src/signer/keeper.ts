@@ -37,6 +37,7 @@ const WATCH_MS = 300_000
 const RETIRING_MS = 3_600_000
 const REQUESTS_MS = 1000
 const LOOKS_AT_A_TIME = 8
+const KEYS_AT_A_TIME = 8
 
 /** How long to wait after the `failures`th failure in a row. */
 export function pauseMs(failures: number, longestMs: number = LONGEST_PAUSE_MS): number {
@@ -99,7 +100,7 @@ export class KeyKeeper {
   async #pass(all: boolean): Promise<void> {
     const { keyring, now } = this.#options
     keyring.refresh()
-    await this.#makeWanted()
+    const more = await this.#makeWanted()
     keyring.apply({ kind: 'tick' })
     await Promise.all(
       keyring.keys
@@ -109,7 +110,7 @@ export class KeyKeeper {
     if (this.#closed) return
     for (const name of this.#watches.keys())
       if (!keyring.keys.some(key => nameOf(key) === name)) this.#watches.delete(name)
-    this.#wakeAt(this.#nextMs(now()))
+    this.#wakeAt(more ? now() : this.#nextMs(now()))
   }
 
   #isDue(key: Key): boolean {
@@ -173,16 +174,20 @@ export class KeyKeeper {
     return leftMs > 0 ? Math.min(leftMs, usualMs) : usualMs
   }
 
-  async #makeWanted(): Promise<void> {
+  /** Resolves with whether there are more to be made. */
+  async #makeWanted(): Promise<boolean> {
     const { keyring, bits, makeKey, now } = this.#options
-    if (now() < this.#generateDueMs) return
+    if (now() < this.#generateDueMs) return false
+    let made = 0
     for (const domain of keyring.domains()) {
       for (const algorithm of keyring.wanted(domain)) {
+        // Those that are there are published first: the keys of a thousand domains take minutes.
+        if (made++ === KEYS_AT_A_TIME) return true
         const isFirst = !keyring.keys.some(key => key.domain === domain && key.algorithm === algorithm)
         const reason = isFirst ? 'the domain had none' : 'to take the place of one'
         try {
           const privateKey = await makeKey(algorithm, bits)
-          if (this.#closed) return
+          if (this.#closed) return false
           keyring.add({ domain, ...keyring.newSelector(domain, algorithm) }, privateKey, reason)
         } catch (error) {
           this.#alarm({
@@ -193,10 +198,11 @@ export class KeyKeeper {
             reason: (error as Error).message,
           })
           this.#generateDueMs = now() + LONGEST_PAUSE_MS
-          return
+          return false
         }
       }
     }
+    return false
   }
 
   /** When there is something to do next: a look, or what time alone does to a key. */

@@ -37,6 +37,7 @@ export interface LookOptions {
   readonly ttlSeconds: number
   readonly resolvers: readonly NamedResolver[]
   readonly timeoutMs?: number
+  readonly signal?: AbortSignal
   readonly now?: () => number
   /** As in publish.ts. */
   readonly onStale?: (staleSeconds: number) => void
@@ -54,7 +55,11 @@ export interface Look {
 type Texts = Exclude<Interpretation<readonly Uint8Array[]>, { kind: 'failure' }>
 
 export async function lookAt(key: Key, target: Target, options: LookOptions): Promise<Look> {
-  const { place, tsigKey, ttlSeconds, timeoutMs, now, onStale } = options
+  const { place, tsigKey, ttlSeconds, timeoutMs, signal, now, onStale } = options
+  const asking = {
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(signal === undefined ? {} : { signal }),
+  }
   const name = nameOf(key)
   const outcome = await publishKey({
     ...place,
@@ -64,7 +69,7 @@ export async function lookAt(key: Key, target: Target, options: LookOptions): Pr
     target,
     ttlSeconds,
     replaces: key.replaces,
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...asking,
     ...(now === undefined ? {} : { now }),
     ...(onStale === undefined ? {} : { onStale }),
   })
@@ -87,12 +92,7 @@ export async function lookAt(key: Key, target: Target, options: LookOptions): Pr
   if (target === 'nothing') return { outcome: kind, observation: { kind: 'absent', staleSeconds: 0 } }
   if (target === 'revoked') return { outcome: kind, observation: { kind: 'served', objection: null } }
   const wanted = recordAt(target, key.record) ?? ''
-  const answers = await askAuthorities(
-    place.authorities,
-    name,
-    'TXT',
-    timeoutMs === undefined ? {} : { timeoutMs },
-  )
+  const answers = await askAuthorities(place.authorities, name, 'TXT', asking)
   const different = objections(answers, answer => differs(answer, wanted))
   if (different.length > 0) {
     const observation = observationOf(different, answers, wanted)

@@ -22,6 +22,7 @@ export interface PlaceOptions {
   /** Without one only the primary is asked. */
   readonly resolver: Resolver | undefined
   readonly timeoutMs?: number
+  readonly signal?: AbortSignal
 }
 
 export type FoundPlace = Place | { readonly kind: 'failure'; readonly code: string; readonly reason: string }
@@ -43,13 +44,13 @@ async function primaryOf(domain: string, options: PlaceOptions): Promise<Primary
   if (options.primaryFrom === 'soa') {
     if (resolver === undefined)
       return failure('NAME', 'primary_from = "soa" needs a resolver: write resolver below [signer]')
-    const found = await findPrimary(domain, resolver, timeout(options))
+    const found = await findPrimary(domain, resolver, asking(options))
     return found.kind === 'failure' ? found : { zone: found.zone, primary: found.primary }
   }
   if (isInZone(domain, zone)) return { zone, primary }
   // The nearest name above it that our primary has an SOA of.
   for (let name = domain; name !== ''; name = name.split('.').slice(1).join('.')) {
-    const answer = await askPrimary(primary, name, 'SOA', timeout(options))
+    const answer = await askPrimary(primary, name, 'SOA', asking(options))
     if (answer.kind === 'answer' && sameName(answer.name, name)) return { zone: name, primary }
     // What it is not authoritative for it refuses, or sends us elsewhere.
     const elsewhere =
@@ -61,7 +62,7 @@ async function primaryOf(domain: string, options: PlaceOptions): Promise<Primary
       'NAME',
       `the primary has no zone that ${domain} is in, and there is no resolver to find another`,
     )
-  const found = await findPrimary(domain, resolver, timeout(options))
+  const found = await findPrimary(domain, resolver, asking(options))
   return found.kind === 'failure' ? found : { zone: found.zone, primary: found.primary }
 }
 
@@ -88,6 +89,9 @@ function failure(code: string, reason: string): Failure {
   return { kind: 'failure', code, reason }
 }
 
-function timeout({ timeoutMs }: PlaceOptions): { timeoutMs?: number } {
-  return timeoutMs === undefined ? {} : { timeoutMs }
+function asking({ timeoutMs, signal }: PlaceOptions): { timeoutMs?: number; signal?: AbortSignal } {
+  return {
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(signal === undefined ? {} : { signal }),
+  }
 }
