@@ -6,6 +6,7 @@ import { parseTsigKey } from '../dns/tsig.ts'
 import { type Entry, inventory } from '../dns-plan/inventory.ts'
 import type { Settings } from '../dns-plan/plan.ts'
 import type { View } from '../dns-plan/view.ts'
+import type { Endpoint } from '../net/endpoint.ts'
 import { transferZone } from '../net/nsupdate-transfer.ts'
 import { formatColumns } from './repository.ts'
 
@@ -21,8 +22,13 @@ export interface ListOptions {
 export async function list(view: View, settings: Settings, options: ListOptions): Promise<void> {
   const tsigKey = parseTsigKey(readSecret(loadConfig(options.config).signer.tsigKey))
   const places = await Promise.all(settings.domains.map(domain => view.place(domain)))
-  const troubles = places.flatMap(place => ('reason' in place ? [place.reason] : []))
-  const zones = new Map(places.flatMap(place => ('reason' in place ? [] : [[place.zone, place.primary]])))
+  const troubles: string[] = []
+  const zones = new Map<string, Endpoint>()
+  for (const place of places) {
+    if ('kind' in place) troubles.push(place.reason)
+    else if ('kind' in place.primary) troubles.push(place.primary.reason)
+    else zones.set(place.zone, place.primary)
+  }
   const entries: Entry[] = []
   for (const [zone, primary] of zones) {
     const found = await transferZone(primary, zone, tsigKey)

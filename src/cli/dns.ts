@@ -11,7 +11,7 @@ import { parseTsigKey } from '../dns/tsig.ts'
 import type { Applied } from '../dns-plan/apply.ts'
 import type { Finding } from '../dns-plan/finding.ts'
 import { applyItem, items, type Settings } from '../dns-plan/plan.ts'
-import { formatChanges, formatFindings, formatTally, type Line } from '../dns-plan/report.ts'
+import { formatChanges, formatFindings, formatObstacles, formatTally, type Line } from '../dns-plan/report.ts'
 import type { View } from '../dns-plan/view.ts'
 import { Gate } from '../net/resolver-servers.ts'
 import { list } from './dns-list.ts'
@@ -130,6 +130,7 @@ function bare(name: string, description: string): Command {
     .argument('[domains...]', 'only these; all of [directory] and the domain of the configuration otherwise')
     .option('--json', 'a JSON object a line')
     .addOption(configOption())
+    .addHelpText('afterAll', `\nExamples:\n  ptt dns ${name}\n  ptt dns ${name} example.org`)
 }
 
 /** Any number of times: with a list, the domains after it would be names too. */
@@ -189,7 +190,7 @@ function print(lines: readonly Line[], { json }: Options, withWanted = false): v
   const left = lines.filter(({ applied }) => applied?.kind !== 'written').map(({ finding }) => finding)
   const written = lines.length - left.length
   const tally = [...(written === 0 ? [] : [`${written} written`]), formatTally(left)].filter(Boolean)
-  process.stdout.write(`${tally.join(', ')}\n`)
+  process.stdout.write(`${tally.join(', ')}\n${formatObstacles(left)}`)
 }
 
 function exitStatus(lines: readonly Line[]): number {
@@ -199,11 +200,13 @@ function exitStatus(lines: readonly Line[]): number {
 }
 
 function jsonOf(finding: Finding, applied: Applied | null): object {
-  const { domain, subject, name, type, verdict, reason, found, wanted, change, replacement } = finding
+  const { domain, subject, name, type, verdict, reason, found, wanted, change, replacement, obstacle } =
+    finding
   return {
     ...{ domain, subject, name, type, verdict, reason, found, wanted },
     applies: change !== null,
     replaceable: replacement !== null,
+    ...(obstacle === undefined ? {} : { obstacle }),
     ...(applied === null ? {} : { applied: applied.kind }),
     ...(applied?.kind === 'failed' ? { failure: applied.reason } : {}),
   }

@@ -30,6 +30,8 @@ export interface Finding {
   readonly change: Change | null
   /** What it does if it is told to replace what is foreign. */
   readonly replacement: Change | null
+  /** Why nothing can be written here, whatever is wrong: the primary does not answer. */
+  readonly obstacle?: string
 }
 
 /** The types that are written. */

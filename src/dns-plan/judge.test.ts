@@ -26,7 +26,7 @@ function seen(records: readonly Rr[], owned: readonly Rr[] = [], more: Partial<S
   return {
     ...{ kind: 'seen', zone: 'example.com', primary: { host: '192.0.2.53', port: 53 }, records },
     ttlSeconds: records.length === 0 ? null : 60,
-    ...{ alias: null, lagging: [], silent: [] },
+    ...{ alias: null, lagging: [], silent: [], obstacle: null },
     ownership: new Ownership(owned.map(rr => ownershipText(NAME, rr))),
     ...more,
   }
@@ -120,6 +120,19 @@ test('judge: nothing is wanted: ours goes, all else stays', async () => {
 test('judge: no answer is no verdict', async () => {
   const finding = await judge(wish, { kind: 'unseen', reason: 'SERVFAIL' })
   assert.deepEqual([finding?.verdict, finding?.reason, finding?.change], ['cannot know', 'SERVFAIL', null])
+})
+
+test('judge: without the primary there is a verdict, and nothing to be written', async () => {
+  const hosted = { primary: null, obstacle: 'the primary does not answer' }
+  const missing = await judge(wish, seen([], [], hosted))
+  assert.deepEqual(
+    [missing?.verdict, missing?.change, missing?.obstacle],
+    ['missing', null, 'the primary does not answer'],
+  )
+  const foreign = await judge(wish, seen([theirs], [], hosted))
+  assert.deepEqual([foreign?.verdict, foreign?.replacement], ['foreign', null])
+  const behind = await judge(wish, seen([wanted], [], { ...hosted, lagging: ['ns2 has nothing'] }))
+  assert.equal(behind?.reason, 'right at one server, not everywhere: ns2 has nothing')
 })
 
 test('an update says what was seen, names what goes, and keeps the list of ours', async () => {

@@ -28,12 +28,18 @@ export type Assessment =
 
 /** `null`: nothing is wanted, and nothing of ours is there. */
 export async function judge(wish: Wish, seen: Seen | Unseen): Promise<Finding | null> {
+  const finding = await judgeSeen(wish, seen)
+  if (finding === null || seen.kind === 'unseen' || seen.obstacle === null) return finding
+  return { ...finding, obstacle: seen.obstacle }
+}
+
+async function judgeSeen(wish: Wish, seen: Seen | Unseen): Promise<Finding | null> {
   if (seen.kind === 'unseen')
     return wish.wanted === null ? null : finding(wish, 'cannot know', seen.reason, [])
   const { wanted } = wish
   const found = seen.records.filter(wish.isOfKind)
   const owns = (rr: Rr): boolean => seen.ownership.owns(wish.name, rr)
-  const replace = (): Change => makeChange(wish, seen, found, wanted === null ? [] : [wanted])
+  const replace = (): Change | null => makeChange(wish, seen, found, wanted === null ? [] : [wanted])
   if (wanted === null) {
     const ours = found.filter(owns)
     if (ours.length === 0) return null
@@ -85,10 +91,11 @@ async function judgeAlias(
 /** The primary is right; the others may not be, or not yet. */
 function agreed(wish: Wish, seen: Seen, found: readonly Rr[], remark: string): Finding {
   const what = `${found.map(show).join(', ')}${remark === '' ? '' : `, ${remark}`}`
+  const where = rightAt(seen)
   if (seen.lagging.length > 0)
-    return finding(wish, 'differs', `right at the primary, not everywhere: ${seen.lagging.join('; ')}`, found)
+    return finding(wish, 'differs', `${where}, not everywhere: ${seen.lagging.join('; ')}`, found)
   if (seen.silent.length > 0)
-    return finding(wish, 'cannot know', `right at the primary, but ${seen.silent.join('; ')}`, found)
+    return finding(wish, 'cannot know', `${where}, but ${seen.silent.join('; ')}`, found)
   return finding(wish, 'ok', what, found)
 }
 
@@ -107,19 +114,25 @@ function finding(
   }
 }
 
-function makeChange(wish: Wish, seen: Seen, old: readonly Rr[], wanted: readonly Rr[]): Change {
+function makeChange(wish: Wish, seen: Seen, old: readonly Rr[], wanted: readonly Rr[]): Change | null {
   const { name, type } = wish
+  const { primary } = seen
+  if (primary === null) return null
   const isWanted = (rr: Rr): boolean => wanted.some(({ text }) => text === rr.text)
   const remove = old.filter(rr => !isWanted(rr))
   const add = wanted.filter(rr => !seen.records.some(({ text }) => text === rr.text))
   // What stays is only in the list if it was: a record of somebody else does not become ours.
   const kept = seen.records.filter(rr => !remove.includes(rr) && seen.ownership.owns(name, rr))
   return {
-    ...{ zone: seen.zone, primary: seen.primary, name, type, seen: seen.records, remove, add },
+    ...{ zone: seen.zone, primary, name, type, seen: seen.records, remove, add },
     ttlSeconds: seen.ttlSeconds ?? wish.ttlSeconds,
     disown: seen.ownership.stale(name, type, [...kept, ...add]),
     own: add.map(rr => ownershipText(name, rr)),
   }
+}
+
+export function rightAt({ primary }: Pick<Seen, 'primary'>): string {
+  return `right at ${primary === null ? 'one server' : 'the primary'}`
 }
 
 /** A TXT record to be written. */

@@ -85,6 +85,12 @@ export function formatTally(findings: readonly Finding[]): string {
   }).join(', ')
 }
 
+/** Why what is not right cannot be written, each reason once. */
+export function formatObstacles(findings: readonly Finding[]): string {
+  const reasons = findings.flatMap(({ verdict, obstacle }) => (verdict === 'ok' ? [] : (obstacle ?? [])))
+  return [...new Set(reasons)].map(reason => `ptt dns apply cannot write: ${reason}\n`).join('')
+}
+
 /** What an update would do, a record a line, as a master file has it. */
 export function formatChanges(changes: readonly Change[]): string {
   const servers = Map.groupBy(changes, ({ zone, primary }) => `zone ${zone} at ${formatEndpoint(primary)}`)

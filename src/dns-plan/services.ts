@@ -2,7 +2,7 @@
 
 import type { Resolver } from '../net/resolver.ts'
 import { type Finding, type Rr, show, srvRr, type Verdict } from './finding.ts'
-import type { Wish } from './judge.ts'
+import { rightAt, type Wish } from './judge.ts'
 import type { View } from './view.ts'
 
 export interface SubmissionDoors {
@@ -71,11 +71,11 @@ export async function judgeDkim(
     return finding('foreign', reason, records)
   }
   if (seen.lagging.length > 0) {
-    const reason = `right at the primary, not everywhere: ${seen.lagging.join('; ')}`
+    const reason = `${rightAt(seen)}, not everywhere: ${seen.lagging.join('; ')}`
     return finding('differs', reason, records)
   }
   if (seen.silent.length > 0)
-    return finding('cannot know', `right at the primary, but ${seen.silent.join('; ')}`, records)
+    return finding('cannot know', `${rightAt(seen)}, but ${seen.silent.join('; ')}`, records)
   return finding('ok', 'the key of the signer, at every server of the zone', records)
 }
 

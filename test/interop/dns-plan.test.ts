@@ -22,6 +22,7 @@ import type { DnsPeer, PrimaryPeerOptions } from '../peers/dns.ts'
 import { makeGitRepository } from '../peers/git-repository.ts'
 import { startKnot } from '../peers/knot.ts'
 import { need } from '../peers/need.ts'
+import { freePort } from '../peers/port.ts'
 import { startPowerDns } from '../peers/powerdns.ts'
 import { run, temporaryFolder } from '../peers/program.ts'
 
@@ -373,6 +374,16 @@ test('ptt dns: what the primary has and a secondary has not is not right yet', a
     finding?.reason,
     `right at the primary, not everywhere: 127.0.0.1:${secondary.port} has nothing`,
   )
+  // A zone whose primary nobody can reach, as where it is hosted: looked at all the same, and not to be written.
+  const nobody = { host: '127.0.0.1', port: await freePort() }
+  const hosted = new View({
+    resolver,
+    primary: { zone: 'example.com', endpoint: nobody },
+    authoritative: [behind],
+  })
+  const seen = await item(hosted)()
+  assert.deepEqual([seen?.verdict, seen?.change], ['missing', null])
+  assert.match(seen?.obstacle ?? '', /connection refused/)
   await secondary.stop()
   assert.equal((await item(both)())?.verdict, 'cannot know')
   assert.equal((await item(view([endpoint]))())?.verdict, 'ok')
