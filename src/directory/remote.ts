@@ -76,7 +76,7 @@ const ADVICE: [words: RegExp, advice: (remote: Remote) => string][] = [
         : 'look at the URL in [directory]',
   ],
   [
-    /match(es)? target host name/,
+    /match(es)? target host ?name/,
     () => "the host's certificate is for another host: write the name it is for into the URL in [directory]",
   ],
   [
