@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { canonicalName, isHostName, isInZone, sameName } from './name.ts'
+import fc from 'fast-check'
+import { canonicalName, formatLabels, isHostName, isInZone, labelsOf, sameName } from './name.ts'
+import { readName, writeName } from './wire.ts'
 
 const canonical: [name: string, expected: string][] = [
   ['Example.COM', 'example.com'],
@@ -17,6 +19,8 @@ const canonical: [name: string, expected: string][] = [
   ['co\\..', 'co\\.'],
   ['é.example', '\\195\\169.example'],
   ['a b.example', 'a\\032b.example'],
+  // What means something in zone files and in keys.
+  ['a\\058b\\;.example', 'a\\058b\\059.example'],
   [`${`${'a'.repeat(49)}.`.repeat(5)}abc`, `${`${'a'.repeat(49)}.`.repeat(5)}abc`], // 255 octets on the wire
 ]
 for (const [name, expected] of canonical) {
@@ -86,3 +90,36 @@ const hosts: [name: string, isHost: boolean][] = [
 for (const [name, isHost] of hosts) {
   test(`'${name}' is ${isHost ? 'a' : 'no'} host name`, () => assert.equal(isHostName(name), isHost))
 }
+
+test('any labels are a name that is read as they are, in text and on the wire', () => {
+  const label = fc
+    .uint8Array({ minLength: 1, maxLength: 63 })
+    .map(octets => Buffer.from(octets).toString('latin1'))
+  fc.assert(
+    fc.property(fc.array(label, { maxLength: 3 }), labels => {
+      const text = formatLabels(labels)
+      assert.match(text, /^[!-~]+$/)
+      assert.deepEqual(labelsOf(text), labels)
+      const octets = writeName(text)
+      assert.deepEqual(readName(octets, 0), { text, end: octets.length })
+    }),
+    { seed: 1035 },
+  )
+})
+
+test('any text is a name or a NameError', () => {
+  const piece = fc.constantFrom('a', 'B', '.', '\\', '0', '65', '255', '256', ' ', 'é', '\0', 'x'.repeat(62))
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), pieces => {
+      const text = pieces.join('')
+      try {
+        const name = canonicalName(text)
+        assert.equal(canonicalName(name), name)
+        assert.ok(sameName(name, text))
+      } catch (error) {
+        assert.equal((error as Error).name, 'NameError')
+      }
+    }),
+    { seed: 1035, numRuns: 2000 },
+  )
+})

@@ -71,9 +71,12 @@ export function labelsOf(name: string): string[] {
   return labels
 }
 
+/** What is not visible, and what means something in zone files (RFC 1035 §5.1) or in a key. */
+const SPECIAL = /[^!-~]|[.\\"():;@${}]/g
+
 /** The inverse of `labelsOf`. */
 export function formatLabels(labels: readonly string[]): string {
-  return labels.map(label => label.replace(/[^!-~]|[.\\]/g, escaped)).join('.') || '.'
+  return labels.map(label => label.replace(SPECIAL, escaped)).join('.') || '.'
 }
 
 function escaped(octet: string): string {

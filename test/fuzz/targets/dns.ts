@@ -117,7 +117,7 @@ export const tsig: Target = {
 
 export const tsigKey: Target = {
   name: 'dns-tsig-key',
-  words: [':', 'hmac-sha256', 'hmac-sha512.', 'x._update.example.com', 'c2VjcmV0', '=', '.', '..'],
+  words: [':', 'hmac-sha256', 'hmac-sha512.', 'x._update.example.com', 'c2VjcmV0', '=', '.', '..', '\\058'],
   run(input) {
     const { value: key, error } = attempt(() => parseTsigKey(input.toString()), TsigKeyError)
     if (key === null) return error
