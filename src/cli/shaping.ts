@@ -54,7 +54,7 @@ async function hostsOf(
   const resolver = new Resolver({ servers: relay.resolver })
   try {
     const lookup = { resolver, trusted: areTrusted(relay.resolver) }
-    const where = await route(destination, lookup, relay.hostname, () => 0.5)
+    const where = await route(destination, lookup, [relay.hostname], () => 0.5)
     if (where.kind === 'none') throw new Error(`${destination}: ${where.diagnostic} (${where.status})`)
     return where.hosts.map(({ name }) => name)
   } finally {

@@ -44,7 +44,7 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
   const through = smartHostFor(means.routes, job)
   const where =
     through === null
-      ? await route(domainOf(job.destination), means.lookup, means.hostname, means.random)
+      ? await route(domainOf(job.destination), means.lookup, means.sources.hostnames, means.random)
       : { kind: 'hosts' as const, hosts: [hostOf(through)] }
   const policy = policyFor(job.message, through === null ? OPPORTUNISTIC : SMART_HOST)
   if (where.kind === 'none') verdicts.conclude(noRoute(where))

@@ -59,12 +59,12 @@ export interface Lookup {
 
 /**
  * @param domain in lower case with A-labels, or an address literal
- * @param self our own name: an MX that is us, and all that are no better, would be a loop (RFC 5321 §5.1)
+ * @param self our own names: an MX that is us, and all that are no better, would be a loop (RFC 5321 §5.1)
  */
 export async function route(
   domain: string,
   { resolver, trusted }: Lookup,
-  self: string,
+  self: readonly string[],
   random: () => number,
 ): Promise<Route> {
   if (isAddressLiteral(domain)) {
@@ -90,8 +90,10 @@ export async function route(
     default:
       return found satisfies never
   }
-  const hosts = betterThanOwn(found.hosts, exchange => exchange.toLowerCase() === self.toLowerCase())
-  if (hosts.length === 0) return none('5.4.6', `mail for ${domain} loops back to us: ${self} is its MX`)
+  const hosts = betterThanOwn(found.hosts, exchange =>
+    self.some(name => name.toLowerCase() === exchange.toLowerCase()),
+  )
+  if (hosts.length === 0) return none('5.4.6', `mail for ${domain} loops back to us: ${self[0]} is its MX`)
   const byMx = found.authenticated && trusted ? 'authenticated' : 'unauthenticated'
   return {
     kind: 'hosts',

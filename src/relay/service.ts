@@ -162,12 +162,11 @@ export async function startRelay(config: Config, log: Log) {
       await follower.refresh()
       log.event('reloaded', { directory: follower.current().commit })
     },
+    /** Nothing new is begun; what is under way has `GRACE_MS` to end, and is attempted again after a restart where it does not. */
     async close() {
       log.event('stopping')
-      await hooks?.close()
-      await listener.close(GRACE_MS)
       settler.close()
-      await scheduler.close(GRACE_MS)
+      await Promise.all([hooks?.close(), listener.close(GRACE_MS), scheduler.close(GRACE_MS)])
       sites.close()
       signer.close()
       resolver.close()

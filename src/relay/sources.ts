@@ -64,6 +64,11 @@ export class Sources {
     this.#now = now
   }
 
+  /** Our own names, as others see us: an MX of such a name is ourselves. */
+  get hostnames(): readonly string[] {
+    return [this.#hostname, ...this.#rules().flatMap(({ hostname }) => hostname ?? [])]
+  }
+
   /** The pool of a sender's mail; '' for the one of everybody else. */
   poolFor(reversePath: ReversePath): string {
     return poolFor(this.#rules(), reversePath === null ? null : normalizeDomain(reversePath.domain))
