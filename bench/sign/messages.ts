@@ -4,7 +4,10 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import type { SigningKey } from '../../src/dkim/sign.ts'
 import { authorsFor, identityOf, signMessage } from '../../src/signer/sign-message.ts'
+import { signOnEachCore } from '../../src/signer/sign-message-threads.ts'
 import { type Figure, median } from '../smtp/report.ts'
+
+signOnEachCore()
 
 const rsa: SigningKey = {
   signingDomain: 'example.com',

@@ -13,6 +13,7 @@ import { type Config, tomlKey } from '../config/schema.ts'
 import type { Log } from '../observe/event.ts'
 import { openLog } from '../observe/log.ts'
 import type { SignerOverrides } from '../signer/keep-keys.ts'
+import { signOnEachCore } from '../signer/sign-message-threads.ts'
 import { type Adjusted, addKeyOptions, adjust, type KeyOptions } from './key-options.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
 
@@ -37,7 +38,11 @@ type Start = (config: Config, log: Log, overrides?: SignerOverrides) => Promise<
 
 const STARTERS: Record<ProcessName, () => Promise<Start>> = {
   submission: async () => (await import('../submission/service.ts')).startSubmission,
-  signer: async () => (await import('../signer/service.ts')).startSigner,
+  signer: async () => {
+    const { startSigner } = await import('../signer/service.ts')
+    signOnEachCore()
+    return startSigner
+  },
   relay: async () => (await import('../relay/service.ts')).startRelay,
   certificate: async () => (await import('../certificate/service.ts')).startCertificate,
 }
