@@ -14,8 +14,8 @@ export interface SelectorFacts {
 }
 
 const RANDOM_OCTETS = 5
-// No vowels: it is to be no word; no 0, 1 and l, which look alike.
-const LETTERS = 'bcdfghjkmnpqrstvwxz23456789'
+// Thirty-two, so that each is as likely; without i, l, o and u, which are taken for others.
+const LETTERS = '0123456789abcdefghjkmnpqrstvwxyz'
 
 export interface NewSelector {
   readonly selector: string
