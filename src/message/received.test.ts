@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { fieldBody, parseHeader } from './header.ts'
 import { formatReceived, readReceived, type Stamp } from './received.ts'
 
@@ -111,3 +112,25 @@ for (const [value, by, id] of read)
     assert.ok(field)
     assert.deepEqual(readReceived(field), { by, id })
   })
+
+test('who took the message, and its id, are read from what is written; any field has both or says nothing', () => {
+  const name = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,12}(?:\.[a-z]{2,8}){1,3}$/)
+  const id = fc.stringMatching(/^[0-9A-Z]{1,26}$/)
+  // What a client says of itself is in the same field.
+  const from = fc.oneof(name, fc.string({ maxLength: 40 }), fc.constantFrom('by evil.example id 1', '(', ';'))
+  fc.assert(
+    fc.property(name, id, from, (by, id, from) => {
+      const [received] = parseHeader(formatReceived({ ...stamp, by, id, from }))
+      assert.ok(received !== undefined)
+      assert.deepEqual(readReceived(received), { by, id })
+    }),
+    { seed: 5321, numRuns: 500 },
+  )
+  fc.assert(
+    fc.property(fc.string({ maxLength: 200, unit: 'binary' }), text => {
+      const { by, id } = readReceived({ name: 'Received', octets: Buffer.from(`Received: ${text}\r\n`) })
+      assert.doesNotMatch(by + id, /[\s;]/)
+    }),
+    { seed: 5321, numRuns: 1000 },
+  )
+})

@@ -5,7 +5,8 @@
  *   the end of a handshake. `C: command` is what it writes: with the parameters that the server has offered.
  * - `S: text` is a line of the server; `E: verb reply` is what the session makes of it.
  *
- * Each is replayed with what the server says line by line, and octet by octet. `UPDATE_TRANSCRIPTS=1` writes down what the
+ * Each is replayed with what the server says line by line; octet by octet; whole, as far as the client waits for nothing; and
+ * that cut at every position. `UPDATE_TRANSCRIPTS=1` writes down what the
  * session says: read the difference before it is committed.
  */
 
@@ -77,6 +78,21 @@ function play(hostname: string, lines: readonly string[], pieces: (octets: Buffe
   return log
 }
 
+/** Lines of the server that come with nothing said between them, as one. */
+function merged(lines: readonly string[]): string[] {
+  const whole: string[] = []
+  for (const line of lines) {
+    const last = whole.at(-1)
+    if (last?.startsWith('S') && line.startsWith('S'))
+      whole.splice(-1, 1, `${last}\r\n${line.slice('S: '.length)}`)
+    else whole.push(line)
+  }
+  return whole
+}
+
+/** What the session says and makes of it all, whenever it does. */
+const made = (log: readonly string[]): string[] => log.filter(line => /^[CE]/.test(line))
+
 const files = globSync(join(import.meta.dirname, 'client', '*.md')).sort()
 
 const DIALOGUE = /^```text\n(.*?)^```$/ms
@@ -103,6 +119,13 @@ for (const file of files) {
       lines,
       'octet by octet',
     )
+    // What the session makes of a line is left out: the next one comes before it then.
+    const whole = merged(lines.filter(line => /^[AS]/.test(line)))
+    const longest = Math.max(...whole.map(line => line.length))
+    for (let cut = 0; cut < longest; cut++) {
+      const twoPieces = (octets: Buffer) => [octets.subarray(0, cut), octets.subarray(cut)]
+      assert.deepEqual(made(play(hostname, whole, twoPieces)), made(lines), `cut at ${cut}`)
+    }
   })
 }
 
