@@ -9,7 +9,7 @@ import { loadConfig } from '../config/load.ts'
 import { canonicalName } from '../dns/name.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
 import type { Applied } from '../dns-plan/apply.ts'
-import type { Finding } from '../dns-plan/finding.ts'
+import { type Finding, show } from '../dns-plan/finding.ts'
 import { applyItem, items, type Settings } from '../dns-plan/plan.ts'
 import { formatChanges, formatFindings, formatObstacles, formatTally, type Line } from '../dns-plan/report.ts'
 import type { View } from '../dns-plan/view.ts'
@@ -204,7 +204,8 @@ function jsonOf(finding: Finding, applied: Applied | null): object {
     finding
   return {
     ...{ domain, subject, name, type, verdict, reason, found, wanted },
-    applies: change !== null,
+    // What `apply` does about it.
+    change: change === null ? null : { remove: change.remove.map(show), add: change.add.map(show) },
     replaceable: replacement !== null,
     ...(obstacle === undefined ? {} : { obstacle }),
     ...(applied === null ? {} : { applied: applied.kind }),

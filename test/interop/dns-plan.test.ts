@@ -13,6 +13,7 @@ import type { Change } from '../../src/dns/update.ts'
 import { judge } from '../../src/dns-plan/judge.ts'
 import { applyItem } from '../../src/dns-plan/plan.ts'
 import { dmarcWish } from '../../src/dns-plan/policies.ts'
+import { srvWishes } from '../../src/dns-plan/services.ts'
 import { View } from '../../src/dns-plan/view.ts'
 import { askPrimary, sendUpdate } from '../../src/net/nsupdate.ts'
 import { transferZone } from '../../src/net/nsupdate-transfer.ts'
@@ -65,6 +66,7 @@ interface Told {
   readonly reason: string
   readonly applied?: string
   readonly failure?: string
+  readonly change: { readonly remove: string[]; readonly add: string[] } | null
 }
 
 class Operator {
@@ -228,6 +230,11 @@ for (const { name, program, start } of primaries) {
       at.configure(`${ADDRESS}\ndmarc = "reject"\ntlsrpt_rua = ["tls@example.com"]`)
       const { wrong } = await at.told('check')
       assert.deepEqual(wrong, { DMARC: 'differs', TLSRPT: 'missing' })
+      const { told } = await at.told('plan')
+      assert.deepEqual(told.find(({ subject }) => subject === 'DMARC')?.change, {
+        remove: ['"v=DMARC1; p=none; rua=mailto:dmarc@example.com"'],
+        add: ['"v=DMARC1; p=reject"'],
+      })
       const plan = await at.ptt('plan')
       assert.equal(plan.code, 2)
       assert.match(
@@ -291,6 +298,34 @@ for (const { name, program, start } of primaries) {
       assert.equal(wrong['PTR 192.0.2.3'], 'missing')
       assert.ok(told.some(({ reason }) => reason.includes('add mail.example.com A 192.0.2.2')))
     })
+  })
+}
+
+for (const { name, program, start } of primaries) {
+  test(`ptt dns: ${name} does not let the key write SRV, and that is told`, async t => {
+    if (!need(t, program, 'named')) return
+    const primary = await start({ zones: ZONES, tsigKey, types: ['TXT'] })
+    t.after(() => primary.stop())
+    const peer = await startBindResolver({ forward: { 'example.com': primary.port } })
+    t.after(() => peer.stop())
+    const resolver = new Resolver({ servers: [{ host: '127.0.0.1', port: peer.port }] })
+    t.after(() => resolver.close())
+    const endpoint = { host: '127.0.0.1', port: primary.port }
+    const view = new View({
+      ...{ resolver, primary: { zone: 'example.com', endpoint }, authoritative: [endpoint] },
+    })
+    const look = view.look.bind(view)
+    const doors = { hostname: 'mail.example.com', port: 465, starttlsPort: null }
+    const [wish] = srvWishes('example.com', doors, 60)
+    assert.ok(wish)
+    const item = async () => judge(wish, await look(wish.name, wish.type))
+    const line = await applyItem(item, () => false, { tsigKey, look })
+    assert.equal(line?.applied?.kind, 'failed')
+    const reason = line?.applied?.kind === 'failed' ? line.applied.reason : ''
+    assert.match(reason, /_submissions\._tcp\.example\.com/)
+    assert.match(reason, /does not let|let it change|let the key/)
+    const seen = await look(wish.name, 'SRV')
+    assert.deepEqual(seen.kind === 'seen' && seen.records, [])
   })
 }
 
