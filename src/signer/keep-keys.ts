@@ -29,7 +29,7 @@ export interface SignerOverrides {
 
 /** @throws FileError for an x= that would end while messages are still queued */
 export function signatureOptions(config: Config, overrides: SignerOverrides): SignatureOptions {
-  const { fields, expirationMs } = config.signer
+  const { fields, canonicalization, expirationMs } = config.signer
   const queueAgeMs = queueAgeOf(config)
   if (expirationMs !== undefined && overrides.expirationSeconds === undefined && expirationMs <= queueAgeMs)
     throw new FileError(
@@ -37,11 +37,19 @@ export function signatureOptions(config: Config, overrides: SignerOverrides): Si
     )
   return {
     queueAgeMs,
+    canonicalization: HALVES[canonicalization],
     ...(fields === undefined ? {} : { fields }),
     ...(expirationMs === undefined ? {} : { expirationMs }),
     ...overrides,
   }
 }
+
+const HALVES = {
+  'relaxed/relaxed': ['relaxed', 'relaxed'],
+  'relaxed/simple': ['relaxed', 'simple'],
+  'simple/relaxed': ['simple', 'relaxed'],
+  'simple/simple': ['simple', 'simple'],
+} as const
 
 export function lifeSettings(config: Config): Settings {
   const { rotateMs, expirationMs = 0, revokedForMs } = config.signer

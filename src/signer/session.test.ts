@@ -143,12 +143,18 @@ test('a signature of each key, which DNS is to have for as long as the message m
   )
   const { session, passed } = begin('submission', {
     keys,
-    signatures: { queueAgeMs: 5 * DAY, expirationMs: 7 * DAY, fields: ['Subject'] },
+    signatures: {
+      queueAgeMs: 5 * DAY,
+      expirationMs: 7 * DAY,
+      fields: ['Subject'],
+      canonicalization: ['simple', 'relaxed'],
+    },
   })
   await send(session, { ...PLAIN, hold: { forSeconds: 3600 } })
   const content = passed[0]?.content ?? ''
   assert.deepEqual(content.match(/\bs=\w+/g), ['s=ptt', 's=other'])
   assert.match(content, /\bh=From:From:Subject:Subject;/)
+  assert.deepEqual(content.match(/\bc=\S+/g), ['c=simple/relaxed;', 'c=simple/relaxed;'])
   assert.deepEqual(signed, [[['ptt', 'other'], NOW + HOUR + 12 * DAY]])
 })
 

@@ -38,7 +38,7 @@ export interface Surroundings {
   readonly log: Log
 }
 
-export interface SignatureOptions extends Pick<SignerOptions, 'fields'> {
+export interface SignatureOptions extends Pick<SignerOptions, 'fields' | 'canonicalization'> {
   /** After how long a signature expires (x=); not at all when undefined. */
   readonly expirationMs?: number
   /** x= of every signature, instead. */
@@ -124,10 +124,15 @@ export class SignerSession extends HopSession {
     parameters: MailParameters,
     nowMs: number,
   ): { options: SignerOptions; neededUntilMs: number } {
-    const { fields, expirationMs, expirationSeconds, queueAgeMs, ...fixed } = this.#around.signatures
+    const { fields, canonicalization, expirationMs, expirationSeconds, queueAgeMs, ...fixed } =
+      this.#around.signatures
     const queuedUntilMs = releasedMs(parameters, nowMs) + queueAgeMs
     const timestampSeconds = fixed.timestampSeconds ?? Math.floor(nowMs / 1000)
-    const options = { timestampSeconds, ...(fields === undefined ? {} : { fields }) }
+    const options: SignerOptions = {
+      timestampSeconds,
+      ...(fields === undefined ? {} : { fields }),
+      ...(canonicalization === undefined ? {} : { canonicalization }),
+    }
     if (expirationSeconds !== undefined) {
       const expiresMs = expirationSeconds * 1000
       if (expiresMs < queuedUntilMs) {

@@ -74,6 +74,9 @@ export function signerTable(base: Base) {
             'The header fields that are signed; From is in any case. Not set: all that a reader is shown.',
           examples: [['From', 'To', 'Subject', 'Date']],
         }),
+      canonicalization: oneOf(['relaxed/relaxed', 'relaxed/simple', 'simple/relaxed', 'simple/simple'])
+        .prefault('relaxed/relaxed')
+        .describe('c= of signatures, header and body: "simple" bears no change of white space on the way.'),
       expirationMs: text(kind.duration)
         .exactOptional()
         .meta({
