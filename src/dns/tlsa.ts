@@ -1,0 +1,126 @@
+/**
+ * DANE for SMTP, RFC 7672 (with RFC 6698 and 7671): which TLSA records can be used, and whether the chain a server has shown
+ * matches one of them. No I/O: time is an argument.
+ */
+
+import { createHash, X509Certificate } from 'node:crypto'
+import type { Tlsa } from './rdata.ts'
+
+/** RFC 6698 §7.2, with the names of RFC 7218. */
+const DANE_TA = 2
+const DANE_EE = 3
+const FULL = 0
+const HASHES: Readonly<Record<number, { readonly name: string; readonly octets: number }>> = {
+  1: { name: 'sha256', octets: 32 },
+  2: { name: 'sha512', octets: 64 },
+}
+
+/**
+ * Those that say how to verify an SMTP server: usages 0 and 1 do not (RFC 7672 §3.1.3), nor what is malformed or unknown.
+ * Of each usage and selector only the strongest hash is left, and what is given in full (RFC 7671 §9).
+ */
+export function usableTlsa(records: readonly Tlsa[]): Tlsa[] {
+  const usable = records.filter(isUsable)
+  return usable.filter(
+    ({ usage, selector, matchingType }) =>
+      matchingType === FULL ||
+      !usable.some(
+        other => other.usage === usage && other.selector === selector && other.matchingType > matchingType,
+      ),
+  )
+}
+
+function isUsable({ usage, selector, matchingType, certificate }: Tlsa): boolean {
+  if ((usage !== DANE_TA && usage !== DANE_EE) || selector > 1) return false
+  if (matchingType === FULL) return certificate.length > 0 && (selector === 1 || parse(certificate) !== null)
+  return certificate.length === HASHES[matchingType]?.octets
+}
+
+export type ChainVerdict =
+  | { readonly kind: 'match'; readonly record: Tlsa }
+  | { readonly kind: 'mismatch'; readonly reason: string }
+
+/**
+ * @param records that are usable
+ * @param chain certificates in DER as the server has shown them, its own first
+ * @param names reference identifiers: the TLSA base domain and the next-hop domain (RFC 7672 §3.2.2)
+ */
+export function verifyChain(
+  records: readonly Tlsa[],
+  chain: readonly Uint8Array[],
+  names: readonly string[],
+  nowMs: number,
+): ChainVerdict {
+  const certificates = chain.flatMap(der => parse(der) ?? [])
+  const [leaf] = certificates
+  if (leaf === undefined) return { kind: 'mismatch', reason: 'the server has shown no certificate' }
+  // RFC 7672 §3.1.1: with DANE-EE neither names nor dates count: the record says it all.
+  const exact = records.find(record => record.usage === DANE_EE && matches(record, leaf))
+  if (exact !== undefined) return { kind: 'match', record: exact }
+  let reason = 'no TLSA record matches the certificate that the server has shown'
+  for (const record of records) {
+    if (record.usage !== DANE_TA) continue
+    const trouble = verifyTo(record, certificates, names, nowMs)
+    if (trouble === null) return { kind: 'match', record }
+    reason = trouble
+  }
+  return { kind: 'mismatch', reason }
+}
+
+/** RFC 7672 §3.1.2: a trust anchor that the record names, and below it a chain that is valid, to a name that is the host's. */
+function verifyTo(
+  record: Tlsa,
+  chain: readonly X509Certificate[],
+  names: readonly string[],
+  nowMs: number,
+): string | null {
+  // A full certificate in the record need not be shown by the server (RFC 7671 §5.2.1).
+  const given = record.matchingType === FULL && record.selector === 0 ? parse(record.certificate) : null
+  const shown = [...chain, ...(given === null ? [] : [given])]
+  const [leaf] = chain
+  if (leaf === undefined) return 'the server has shown no certificate'
+  const path = [leaf]
+  for (let current = leaf; ; ) {
+    const issuer = shown.find(
+      candidate => candidate !== current && candidate.ca && isIssuedBy(current, candidate),
+    )
+    if (issuer === undefined || path.includes(issuer))
+      return 'no TLSA record matches an issuer in the chain that the server has shown'
+    path.push(issuer)
+    if (matches(record, issuer)) break
+    current = issuer
+  }
+  const expired = path.find(({ validFromDate, validToDate }) => {
+    return nowMs < validFromDate.getTime() || nowMs > validToDate.getTime()
+  })
+  if (expired !== undefined)
+    return `a certificate of the chain is not valid at this time (until ${expired.validToDate.toISOString()})`
+  // RFC 9525 §6.3: never the CN.
+  if (names.some(name => leaf.checkHost(name, { subject: 'never' }) !== undefined)) return null
+  return `the certificate is for ${leaf.subjectAltName ?? 'nobody'}, not for ${names.join(' or ')}`
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+}
+
+function matches({ selector, matchingType, certificate }: Tlsa, shown: X509Certificate): boolean {
+  const selected = selector === 0 ? shown.raw : shown.publicKey.export({ type: 'spki', format: 'der' })
+  const hash = HASHES[matchingType]
+  const compared = hash === undefined ? selected : createHash(hash.name).update(selected).digest()
+  return Buffer.compare(compared, certificate) === 0
+}
+
+function parse(der: Uint8Array): X509Certificate | null {
+  try {
+    return new X509Certificate(der)
+  } catch {
+    return null
+  }
+}
+
+/** `3 1 1 ab12…`, as in a zone file. */
+export function formatTlsa({ usage, selector, matchingType, certificate }: Tlsa): string {
+  const hex = Buffer.from(certificate).toString('hex')
+  return `${usage} ${selector} ${matchingType} ${hex.length > 32 ? `${hex.slice(0, 32)}…` : hex}`
+}
