@@ -27,8 +27,7 @@ export function parseLimits(settings: readonly string[]): Record<string, string 
   return Object.fromEntries(
     settings.map(setting => {
       const [, key = '', value = ''] = /^([\w-]+)=(.+)$/.exec(setting) ?? []
-      if (key === '')
-        throw new Error(`"${setting}": write message_size=10MiB, or messages_per_day=none`)
+      if (key === '') throw new Error(`"${setting}": write message_size=10MiB, or messages_per_day=none`)
       return [key, value === 'none' ? null : /^\d+$/.test(value) ? Number(value) : value]
     }),
   )
