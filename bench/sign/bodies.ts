@@ -12,7 +12,8 @@ const CHUNK_OCTETS = 16 * 1024
 
 const TEXTS: Readonly<Record<string, string>> = {
   text: 'The telegraph office opens at eight. Whoever comes earlier may read the\r\nnotices at the door, which are changed on Mondays, and wait.\r\n\r\n',
-  'text, two spaces and trailing ones':
+  // After sentences, and some at the ends of lines.
+  'two spaces':
     'It opens at eight.  Whoever comes earlier may read the notices  \r\nat the door.  They are changed on Mondays. \r\n',
   HTML: '<table class="rates">\r\n    <tr>\r\n\t<td width="10" align="left">Words</td>\r\n        <td>Rate to the colonies</td>\r\n    </tr>\r\n',
   'quoted-printable':
