@@ -1,6 +1,6 @@
 /** One process of `bench/queue.ts`: `node queue-process.ts FOLDER WHAT COUNT FLIGHT`; its figures are a line of JSON. */
 
-import { readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { openEmbedded } from '../src/queue/embedded/embedded.ts'
 import type { Job, NewMessage, Queue, RecipientResult, Skip } from '../src/queue/queue.ts'
@@ -88,9 +88,15 @@ const WORK = {
   list: queue => queue.list({ limit: 100 }),
   filtered: queue => queue.list({ limit: 100, filter: { sender: '@nobody.example' } }),
   due: queue => queue.nextDue(),
+  sweep: queue => queue.sweep(Date.now()),
 } as const satisfies Record<string, (queue: Queue) => Promise<unknown>>
 
 export type Work = keyof typeof WORK
+
+function octetsOf(folder: string): number {
+  const names = readdirSync(folder).filter(name => name.endsWith('.mdb'))
+  return names.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)
+}
 
 if (import.meta.main) {
   const [folder = '', what = '', count = '', flight = ''] = process.argv.slice(2)
@@ -123,7 +129,7 @@ if (import.meta.main) {
     firstMs,
     rssMiB: kibibytes('VmRSS') / 1024,
     ownMiB: kibibytes('RssAnon') / 1024,
-    fileMiB: statSync(join(folder, 'queue.mdb')).size / 2 ** 20,
+    fileMiB: octetsOf(folder) / 2 ** 20,
   }
   await queue.close()
   console.log(JSON.stringify(figures))

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { all, deferred, newMessage, octets } from '../../src/queue/contract.ts'
 import { openEmbedded } from '../../src/queue/embedded/embedded.ts'
+import { onStep } from '../../src/queue/embedded/step.ts'
 import { openRemote } from './queue-remote.ts'
 
 function temporaryFolder(t: TestContext): string {
@@ -76,6 +77,49 @@ test('another process sees what is queued, and nothing less when it has grown mu
   ])
   assert.equal(await relay.count(), 0)
   assert.equal(await operator.count(), 0)
+})
+
+test('another process changes what it means to, though the database was written anew meanwhile', async t => {
+  const folder = temporaryFolder(t)
+  const relay = await openEmbedded({ folder, compactAboveOctets: 1024 * 1024, mostStories: 0 })
+  const operator = await openRemote(folder)
+  t.after(async () => {
+    onStep(null)
+    await relay.close()
+    await operator.close()
+  })
+  const ids = Array.from({ length: 100 }, (_, n) => `M${100 + n}`)
+  for (let turn = 0; turn < 2; turn++) {
+    const there = ids.map(id => `${id}-${turn}`)
+    await Promise.all(there.map(id => relay.put(newMessage(id, ['a@one.example']), [octets(50_000)])))
+    const [kept = '', removed = ''] = there
+    const jobs = await relay.lease(1000, 1000)
+    for (const job of jobs) {
+      const { id } = job.message
+      await relay.settle(job, id === kept || id === removed ? deferred(job, 9000) : all(job, 'delivered'))
+    }
+    // While it is copied: then it is copied another time.
+    const changes: Promise<unknown>[] = []
+    onStep(step => {
+      if (step === 'space copy' && changes.length === 0) changes.push(operator.retry(kept, 8000))
+    })
+    await relay.sweep(1000)
+    onStep(null)
+    await Promise.all(changes)
+    assert.equal(await relay.nextDue(), 8000)
+    await relay.sweep(1000)
+    assert.deepEqual(
+      readdirSync(folder).filter(name => name.endsWith('.mdb')),
+      [`queue-${turn + 2}.mdb`],
+    )
+    assert.equal(await operator.remove(removed), true)
+    assert.equal(await operator.retry(kept, 2000), true)
+    assert.equal(await relay.get(removed), null)
+    assert.equal(await relay.nextDue(), 2000)
+    assert.equal(await operator.count(), 1)
+    assert.equal(await operator.remove(kept), true)
+    assert.equal(await relay.count(), 0)
+  }
 })
 
 test('a process that dies does not keep others from writing', async t => {

@@ -5,13 +5,14 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { newMessage, octets } from '../../src/queue/contract.ts'
 import { openEmbedded } from '../../src/queue/embedded/embedded.ts'
-import { STEPS } from '../../src/queue/embedded/step.ts'
+import { SPACE_STEPS, STEPS } from '../../src/queue/embedded/step.ts'
 import type { Message, Queue } from '../../src/queue/queue.ts'
 import { killedAt } from './kill-at-step.ts'
 import { contentSeed, DEFERRED_MS, NOW_MS, randoms, sizeOf } from './queue-model.ts'
@@ -194,5 +195,31 @@ for (const step of STEPS) {
       }
     }
     assert.ok(said.put.size > 0)
+  })
+}
+
+for (const step of SPACE_STEPS) {
+  test(`killed at "${step}", while the database is written anew`, async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'ptt-crash-space-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const script = join(import.meta.dirname, 'queue-shrink.ts')
+    const [program = '', ...args] = [...killedAt(step, 0), process.execPath, script, folder]
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+    assert.deepEqual(await once(child, 'close'), [null, 'SIGKILL'])
+    const queue = await openEmbedded({ folder, compactAboveOctets: 1024 * 1024, mostStories: 0 })
+    t.after(() => queue.close())
+    const left = Array.from({ length: 5 }, (_, n) => `M${195 + n}`)
+    assert.deepEqual([...(await listAll(queue)).keys()], left)
+    assert.equal(await queue.put(newMessage('M100', ['a@one.example']), []), 'duplicate')
+    for (const id of left) assert.equal(Buffer.compare(await queue.content(id), octets(50_000)), 0)
+    assert.equal((await queue.lease(1000, 10)).length, 5)
+    await queue.sweep(1000)
+    assert.deepEqual(
+      readdirSync(folder)
+        .filter(name => name.includes('.mdb'))
+        .toSorted(),
+      ['queue-2.mdb', 'queue-2.mdb-lock'],
+    )
+    assert.ok(statSync(join(folder, 'queue-2.mdb')).size < 1024 * 1024)
   })
 }

@@ -1,13 +1,13 @@
 /**
  * The engine that needs nothing installed: LMDB, ordered keys and batched durable commits, in one folder.
  *
- *   queue.mdb, queue.mdb-lock    messages, recipients, what is due, and contents up to 64 KiB
+ *   queue.mdb, queue.mdb-lock    messages, recipients, what is due, and contents up to 64 KiB; or `queue-N.mdb`, once it was
+ *                                written anew (`generation.ts`)
  *   content/ID-nonce             larger contents
  *
  * A message is one record and a part per destination, so that an outcome rewrites what concerns its destination only.
  */
 
-import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type Log, silent } from '../../observe/event.ts'
 import { checkHold, checkNewMessage, checkTime } from '../check.ts'
@@ -33,12 +33,13 @@ import { firstDueAt } from './due.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
 import { checkFormat, isCurrent, writeFormat } from './format.ts'
+import { latestGeneration } from './generation.ts'
 import * as held from './held.ts'
 import { listMessages } from './list.ts'
 import * as stored from './message.ts'
 import { type RankedDue, Ranks } from './ranks.ts'
 import type { MessageRecord } from './record.ts'
-import { Store, spoolFile, type Tables } from './store.ts'
+import { Store, type Tables } from './store.ts'
 import { forgetStories, keepStory, loadStory } from './story.ts'
 import { idOf, partOf, unitOf } from './unit.ts'
 
@@ -48,6 +49,7 @@ const INLINE_OCTETS = 64 * 1024
 const FORGET_AT_ONCE = 1000
 /** Of each message that is gone some 1,200 octets: 120 MB of the spool. */
 const MOST_STORIES = 100_000
+const COMPACT_ABOVE_OCTETS = 64 * 1024 * 1024
 /** Messages found held in one look: all of a `lease` waits for them to be set aside. */
 const ASIDE_AT_ONCE = 500
 
@@ -57,13 +59,15 @@ export interface EmbeddedOptions {
   readonly retainIdsMs?: number
   readonly retainStoriesMs?: number
   readonly mostStories?: number
+  /** From which size on a database that is mostly free is written anew by `sweep`. */
+  readonly compactAboveOctets?: number
   readonly log?: Log
   readonly files?: Files
 }
 
 /** Whether there is a spool in the folder, for those who want to look at one and not make it. */
 export function hasSpool(folder: string): boolean {
-  return existsSync(spoolFile(folder))
+  return latestGeneration(folder) > 0
 }
 
 /** @throws QueueError when the spool cannot be made or opened. */
@@ -108,6 +112,7 @@ class EmbeddedQueue implements Queue {
   readonly #retainIdsMs: number
   readonly #retainStoriesMs: number
   readonly #mostStories: number
+  readonly #compactAboveOctets: number
   readonly #log: Log
   readonly #leases = new Ranks(destination => isDestinationHeld(this.#holds, destination))
   #changes = 0
@@ -125,6 +130,7 @@ class EmbeddedQueue implements Queue {
     this.#retainIdsMs = retainIdsMs
     this.#retainStoriesMs = retainStoriesMs
     this.#mostStories = mostStories
+    this.#compactAboveOctets = options.compactAboveOctets ?? COMPACT_ABOVE_OCTETS
     this.#log = log
   }
 
@@ -326,6 +332,8 @@ class EmbeddedQueue implements Queue {
         name => stored.loadRecord(this.#store.read(), idOfName(name))?.file === name,
       )
       if (orphans > 0) this.#log.event('spool', { orphans_removed: orphans })
+      const givenBack = await this.#store.compact(this.#compactAboveOctets)
+      if (givenBack > 0) this.#log.event('spool', { octets_given_back: givenBack })
     } catch (error) {
       throw await queueError(error, () => this.#files.freeOctets(this.#folder))
     }

@@ -10,6 +10,7 @@
  *   commit done     it is on the disk, and who asked for it does not know: he asks again, and it is known by its id, or he
  *                   delivers once more what was settled nowhere else
  *   content remove  the message is gone, its file is not: a sweep removes it
+ *   space …         there is one database, or two that are the same, of which the later one counts (`generation.ts`)
  */
 
 export const STEPS = [
@@ -24,7 +25,10 @@ export const STEPS = [
   'content remove',
 ] as const
 
-export type Step = (typeof STEPS)[number]
+/** Those of a sweep that gives space back, which is seldom. */
+export const SPACE_STEPS = ['space copy', 'space rename', 'space folder sync', 'space remove'] as const
+
+export type Step = (typeof STEPS)[number] | (typeof SPACE_STEPS)[number]
 
 let listener: ((step: Step) => void) | null = null
 

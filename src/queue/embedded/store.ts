@@ -9,14 +9,22 @@
  */
 
 import { chmod, open as openFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename } from 'node:path'
 import { type Database, type Key, open, type RootDatabase } from 'lmdb'
 import { QueueError } from '../queue.ts'
 import { queueError } from './failure.ts'
 import type { Files } from './files.ts'
+import {
+  copyToNext,
+  databaseFile,
+  isLatest,
+  isWorthCopying,
+  latestGeneration,
+  removeEarlier,
+  sizesOf,
+} from './generation.ts'
 import { step } from './step.ts'
 
-const FILE = 'queue.mdb'
 /** A page header of 24 octets, then the magic number of a meta page, in the machine's order. */
 const MAGIC_AT = 24
 const MAGIC = [0xbeefc0de, 0xdec0efbe]
@@ -27,6 +35,9 @@ const MAP_OCTETS = 2 ** 38
 
 /** Some more than there are, for those of later formats. */
 const MAX_TABLES = 24
+
+/** To read: whether another process has written the database anew is asked as often as this. */
+const LOOK_MS = 1000
 
 type Table = Database<Buffer, Key>
 
@@ -55,10 +66,6 @@ export interface Tables {
   readonly counters: Table
 }
 
-export function spoolFile(folder: string): string {
-  return join(folder, FILE)
-}
-
 /** One `commit`, until the transaction it goes into is on the disk. */
 interface Change {
   run(tables: Tables): void
@@ -67,32 +74,46 @@ interface Change {
   end(): void
 }
 
+/** Another process has written the database anew: what was to be changed is changed there. */
+class Outdated extends Error {}
+
 export class Store {
   readonly #folder: string
   readonly #files: Files
   readonly #waiting: Change[] = []
+  #generation: number
   #tables: Tables
+  #looked = 0
+  readonly #closing: Promise<unknown>[] = []
   #writing: Promise<void> | null = null
   #closed = false
 
-  private constructor(folder: string, files: Files) {
+  private constructor(folder: string, files: Files, generation: number) {
     this.#folder = folder
     this.#files = files
-    this.#tables = openTables(folder)
+    this.#generation = generation
+    this.#tables = openTables(databaseFile(folder, generation))
   }
 
   /** The folder is there. */
   static async open(folder: string, files: Files): Promise<Store> {
-    const file = spoolFile(folder)
+    const generation = Math.max(latestGeneration(folder), 1)
+    const file = databaseFile(folder, generation)
     await checkFile(file, () => files.freeOctets(folder))
-    const store = new Store(folder, files)
+    const store = new Store(folder, files, generation)
     await Promise.all([chmod(file, 0o600), chmod(`${file}-lock`, 0o600)])
+    removeEarlier(folder, generation)
     return store
   }
 
   /** To read: what this and other processes have committed until now, as one snapshot until the next turn of the loop. */
   read(): Tables {
     this.#check()
+    const now = performance.now()
+    if (now - this.#looked > LOOK_MS) {
+      this.#looked = now
+      if (this.#writing === null && !isLatest(this.#folder, this.#generation)) this.#openLatest()
+    }
     this.#tables.root.resetReadTxn()
     return this.#tables
   }
@@ -119,12 +140,54 @@ export class Store {
     return promise
   }
 
+  /**
+   * Gives space back to the disk where the file is larger than `aboveOctets` and mostly free. Changes wait for it, some
+   * seconds at most. Returns how many octets that were.
+   */
+  async compact(aboveOctets: number): Promise<number> {
+    this.#check()
+    while (this.#writing) await this.#writing
+    this.#check()
+    let given = 0
+    const copying = this.#copy(aboveOctets).then(octets => {
+      given = octets
+    })
+    this.#writing = copying.catch(() => {})
+    await this.#writing
+    removeEarlier(this.#folder, this.#generation)
+    this.#writing = this.#waiting.length > 0 ? this.#write() : null
+    try {
+      await copying
+    } catch (error) {
+      throw await this.#failure(error)
+    }
+    return given
+  }
+
+  async #copy(aboveOctets: number): Promise<number> {
+    const { root, ...tables } = this.#tables
+    root.resetReadTxn()
+    const sizes = sizesOf(root, Object.values(tables))
+    if (!isWorthCopying(sizes, aboveOctets)) return 0
+    if (!(await copyToNext(root, this.#folder, this.#generation))) return 0
+    this.#openLatest()
+    return sizes.fileOctets - sizesOf(this.#tables.root, []).fileOctets
+  }
+
+  /** What the one before is closed for is of no interest to anybody: nothing of it is under way. */
+  #openLatest(): void {
+    const { root } = this.#tables
+    this.#generation = Math.max(latestGeneration(this.#folder), 1)
+    this.#tables = openTables(databaseFile(this.#folder, this.#generation))
+    this.#closing.push(root.close())
+  }
+
   /** What was begun is committed first. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    await this.#writing
-    await this.#tables.root.close()
+    while (this.#writing) await this.#writing
+    await Promise.all([...this.#closing, this.#tables.root.close()])
   }
 
   #check(): void {
@@ -139,11 +202,17 @@ export class Store {
       try {
         step('commit begin')
         await tables.root.transaction(() => {
+          if (!isLatest(this.#folder, this.#generation)) throw new Outdated()
           changes.push(...this.#waiting.splice(0))
           runAll(tables, changes)
         })
         step('commit done')
       } catch (error) {
+        if (error instanceof Outdated) {
+          this.#openLatest()
+          this.#waiting.unshift(...changes)
+          continue
+        }
         const reason = await this.#failure(await causeOf(error))
         for (const change of changes) change.reject(reason)
         await this.#recover()
@@ -166,7 +235,7 @@ export class Store {
       this.#tables.root.transactionSync(() => {})
     } catch {
       await this.#tables.root.close()
-      this.#tables = openTables(this.#folder)
+      this.#tables = openTables(databaseFile(this.#folder, this.#generation))
     }
   }
 }
@@ -193,9 +262,9 @@ function runAll(tables: Tables, changes: readonly Change[]): void {
   }
 }
 
-function openTables(folder: string): Tables {
+function openTables(path: string): Tables {
   const root = open({
-    path: spoolFile(folder),
+    path,
     noSubdir: true,
     overlappingSync: false,
     mapSize: MAP_OCTETS,
@@ -242,7 +311,7 @@ async function checkFile(file: string, freeOctets: () => Promise<number>): Promi
   if (length > 0 && !MAGIC.includes(header.readUInt32LE(MAGIC_AT))) {
     throw new QueueError(
       'io',
-      `${FILE} is damaged, or not a spool: move it away, or restore it from a backup`,
+      `${basename(file)} is damaged, or not a spool: move it away, or restore it from a backup`,
     )
   }
 }
