@@ -19,6 +19,8 @@ export interface TlsFacts {
   readonly peerMailboxes: readonly string[]
   /** The name the peer, a client, asked for with SNI (RFC 6066 §3). */
   readonly servername: string | null
+  /** The certificates that were shown, DER, the peer's own first; read when asked for. */
+  readonly chain: () => readonly Uint8Array[]
 }
 
 /** They do not change, and reading the peer's certificate takes 60 µs (measured). */
@@ -38,7 +40,18 @@ export function factsOf(socket: TLSSocket): TlsFacts {
     peerNames: of('DNS:'),
     peerMailboxes: of('email:'),
     servername: typeof servername === 'string' ? servername : null,
+    chain: () => chainOf(socket),
   }
+}
+
+function chainOf(socket: TLSSocket): Uint8Array[] {
+  const chain: Uint8Array[] = []
+  // The last one is its own issuer, where it is a root; else there is none.
+  for (let one = socket.getPeerCertificate(true); one?.raw !== undefined; one = one.issuerCertificate) {
+    if (chain.some(known => Buffer.compare(known, one.raw) === 0)) break
+    chain.push(one.raw)
+  }
+  return chain
 }
 
 /**

@@ -91,7 +91,7 @@ async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
     const where = { ...from(visit), ...(remote === undefined ? {} : { remote }) }
     verdicts.conclude(inTheLightOfRules(verdict, host, visit, log), where)
   }
-  const reach = new Reach({ hosts, policy, source }, means, miss, log)
+  const reach = new Reach({ hosts, domain: domainOf(job.destination), policy, source }, means, miss, log)
   while (verdicts.left.length > 0) {
     const link = await reach.next(() => site.connecting(means.now()))
     if (link === null) break
@@ -121,7 +121,8 @@ function fits({ candidate, policy, source }: Link, hosts: readonly MailHost[], v
     ({ name, preference, route }) =>
       name === candidate.host.name && preference === best && route === candidate.host.route,
   )
-  return host !== undefined && objectionToHost(policy, host) === null
+  // What DANE says of a host hangs on how the destination's MX records are protected.
+  return host !== undefined && host.secure === candidate.host.secure && objectionToHost(policy, host) === null
 }
 
 /** Sends over the link and gives it back. Returns those whom the session had no transaction left for. */
@@ -132,9 +133,9 @@ async function over(
   log: Log,
 ): Promise<readonly number[]> {
   const { job, means, site, verdicts } = visit
-  const { remote, policy } = link
+  const { remote, candidate } = link
   const tls = protection(link)
-  log.event('attempt', { remote, tls, recipients: recipients.length, ...policyFields(policy) })
+  log.event('attempt', { remote, tls, recipients: recipients.length, ...policyFields(candidate.policy) })
   const where = { ...from(visit), remote, tls }
   const { content } = visit
   const most = site.shape.recipientsPerTransaction
@@ -157,10 +158,11 @@ function from({ site, source }: Visit): Where {
   return { site: site.key, ...(source.name === '' ? {} : { source: source.name }) }
 }
 
-/** For the log and `ptt queue why`: version, cipher, and whether it was verified who is there. */
-function protection({ connection: { tls } }: Link): string {
+/** For the log and `ptt queue why`: version, cipher, and how it was verified who is there. */
+function protection({ connection: { tls }, candidate }: Link): string {
   if (tls === null) return 'none'
-  return `${tls.version} ${tls.cipher} ${tls.authorized ? 'verified' : 'not verified'}`
+  const how = candidate.policy.dane !== undefined ? 'by DANE' : tls.authorized ? 'by its name' : null
+  return `${tls.version} ${tls.cipher} ${how === null ? 'not verified' : `verified ${how}`}`
 }
 
 /** What the rules know of a reply: of the recipient, and of the site, which may have asked us to wait. */

@@ -22,6 +22,8 @@ export interface MailHost {
    * host that the operator has named.
    */
   readonly found: 'authenticated' | 'unauthenticated' | 'domain' | 'literal' | 'configured'
+  /** DNSSEC says that the destination means it: the answer to the MX question was authenticated, and by whom we trust. */
+  readonly secure: boolean
   /** Of its MX record: the lower, the sooner (RFC 5321 §5.1). */
   readonly preference: number
   /** Known already for an address literal; else to be looked up. */
@@ -31,7 +33,14 @@ export interface MailHost {
 }
 
 export type Addresses =
-  | { readonly kind: 'addresses'; readonly addresses: readonly string[] }
+  | {
+      readonly kind: 'addresses'
+      readonly addresses: readonly string[]
+      /** The name that has them, where the host's is an alias. */
+      readonly name: string
+      /** Authenticated by DNSSEC, aliases too. */
+      readonly secure: boolean
+    }
   | { readonly kind: 'none'; readonly status: EnhancedStatusCode; readonly diagnostic: string }
 
 /** What recipients are queued under: their domain, and the pool of addresses that their sender's mail leaves from. */
@@ -52,7 +61,7 @@ export function poolOf(destination: string): string {
 
 /** The resolver, and whether what it says of DNSSEC can be believed. */
 export interface Lookup {
-  readonly resolver: Pick<Resolver, 'mx' | 'addresses'>
+  readonly resolver: Pick<Resolver, 'mx' | 'addresses' | 'query'>
   /** The AD bit is only as good as the way to the resolver (RFC 4035 §4.9.3): believed over loopback. */
   readonly trusted: boolean
 }
@@ -72,7 +81,7 @@ export async function route(
     if (address === null) return none('5.1.2', `${domain} is an address literal of no kind we can reach`)
     return {
       kind: 'hosts',
-      hosts: [{ name: domain, found: 'literal', preference: 0, addresses: [address] }],
+      hosts: [{ name: domain, found: 'literal', secure: false, preference: 0, addresses: [address] }],
     }
   }
   const found = mailHosts(domain, await resolver.mx(domain), random)
@@ -94,12 +103,14 @@ export async function route(
     self.some(name => name.toLowerCase() === exchange.toLowerCase()),
   )
   if (hosts.length === 0) return none('5.4.6', `mail for ${domain} loops back to us: ${self[0]} is its MX`)
-  const byMx = found.authenticated && trusted ? 'authenticated' : 'unauthenticated'
+  const secure = found.authenticated && trusted
+  const byMx = secure ? 'authenticated' : 'unauthenticated'
   return {
     kind: 'hosts',
     hosts: hosts.map(({ exchange, preference }) => ({
       name: exchange,
       preference,
+      secure,
       found: found.implicit ? 'domain' : byMx,
       addresses: null,
     })),
@@ -111,15 +122,18 @@ export function areTrusted(resolvers: readonly { readonly host: string }[]): boo
   return resolvers.every(({ host }) => /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/.test(host))
 }
 
-export async function addressesOf(
-  host: MailHost,
-  { resolver }: Pick<Lookup, 'resolver'>,
-): Promise<Addresses> {
-  if (host.addresses !== null) return { kind: 'addresses', addresses: host.addresses }
+export async function addressesOf(host: MailHost, { resolver, trusted }: Lookup): Promise<Addresses> {
+  if (host.addresses !== null)
+    return { kind: 'addresses', addresses: host.addresses, name: host.name, secure: false }
   const answer = await resolver.addresses(host.name)
   switch (answer.kind) {
     case 'answer':
-      return { kind: 'addresses', addresses: answer.records.map(record => record.address) }
+      return {
+        kind: 'addresses',
+        addresses: answer.records.map(record => record.address),
+        name: answer.name,
+        secure: answer.authenticated && trusted,
+      }
     case 'failure':
       return none('4.4.3', `Address of ${host.name}: ${answer.code}, ${answer.reason}`)
     case 'nodata':

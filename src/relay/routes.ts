@@ -23,5 +23,12 @@ export function smartHostFor(routes: readonly RouteRule[], job: Job): RouteRule 
 export function hostOf(route: RouteRule): MailHost {
   const { host } = route.host
   const literal = /^[\d.]+$|:/.test(host)
-  return { name: host, found: 'configured', preference: 0, addresses: literal ? [host] : null, route }
+  return {
+    name: host,
+    found: 'configured',
+    secure: false,
+    preference: 0,
+    addresses: literal ? [host] : null,
+    route,
+  }
 }

@@ -85,7 +85,7 @@ export async function startRelay(config: Config, log: Log) {
   })
   const means = {
     queue,
-    lookup: { resolver, trusted: areTrusted(relay.resolver) },
+    lookup: { resolver, trusted: relay.resolverValidates ?? areTrusted(relay.resolver) },
     settler,
     signer,
     suppressions,

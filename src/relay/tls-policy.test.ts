@@ -39,6 +39,7 @@ test('the policy of a message', () => {
 const host = (found: MailHost['found']): MailHost => ({
   name: 'mx.x.test',
   found,
+  secure: false,
   preference: 0,
   addresses: null,
 })
@@ -55,7 +56,7 @@ for (const [policy, found, status] of hosts)
   test(`${policy.level}: a host that is ${found}`, () =>
     assert.equal(objectionToHost(policy, host(found))?.status ?? null, status))
 
-const verified = { authorized: true, authorizationError: null }
+const verified = { authorized: true, authorizationError: null, chain: () => [] }
 const unverified = { ...verified, authorized: false, authorizationError: 'CERT_HAS_EXPIRED' }
 const peers: [policy: TlsPolicy, tls: Shown['tls'], ehlo: string[], status: string | null][] = [
   [OPPORTUNISTIC, null, [], null],
@@ -69,7 +70,10 @@ const peers: [policy: TlsPolicy, tls: Shown['tls'], ehlo: string[], status: stri
 ]
 for (const [policy, tls, ehlo, status] of peers)
   test(`${policy.level}: a peer with ${tls === null ? 'no TLS' : (tls.authorizationError ?? 'verified')}, ${ehlo}`, () =>
-    assert.equal(objectionToPeer(policy, { tls, extensions: new Extensions(ehlo) })?.status ?? null, status))
+    assert.equal(
+      objectionToPeer(policy, { tls, extensions: new Extensions(ehlo) }, ['mx.x.test'], 0)?.status ?? null,
+      status,
+    ))
 
 test('REQUIRETLS is said only where all of it holds: RFC 8689 §2', () => {
   const extensions = new Extensions(['REQUIRETLS'])

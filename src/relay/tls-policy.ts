@@ -3,25 +3,31 @@
  * to; what they say is in the log of each delivery and in notices.
  */
 
+import { verifyChain } from '../dns/tlsa.ts'
 import type { ConnectionError, TlsWish } from '../net/connection.ts'
 import { encryptedTls, verifiedTls } from '../net/mx-tls.ts'
 import { opportunisticTls } from '../net/tls.ts'
 import { type TlsFacts, WireError } from '../net/wire.ts'
 import type { Message } from '../queue/queue.ts'
 import type { Extensions } from '../smtp/extension.ts'
+import type { Dane } from './dane.ts'
 import type { MailHost } from './destination.ts'
 
 export interface TlsPolicy {
   /**
    * `opportunistic`: TLS where it is offered, whoever is there. `encrypted`: TLS, whoever is there. `named`: TLS with a
-   * certificate that verifies for the host's name. `verified`: the same for an MX that was found securely, and that offers
+   * certificate that verifies for the host's name. `dane`: TLS with a certificate as TLSA records say. `verified`: the same for an MX that was found securely, and that offers
    * REQUIRETLS.
    */
-  readonly level: 'opportunistic' | 'encrypted' | 'named' | 'verified'
+  readonly level: 'opportunistic' | 'encrypted' | 'named' | 'dane' | 'verified'
   /** In words, for the log. */
   readonly reason: string
   /** Whether clear text is allowed when TLS cannot be had. */
   readonly clearText: boolean
+  /** A failure is told to the sender at once (RFC 8689 §4.2.1); else the message waits for it to be put right (RFC 7672 §2.2). */
+  readonly final: boolean
+  /** What the certificate must match, instead of the CAs that everybody knows. */
+  readonly dane?: Dane
 }
 
 /** No policy of the destination is known: TLS where it is offered, whoever is there (RFC 7435). */
@@ -29,6 +35,7 @@ export const OPPORTUNISTIC: TlsPolicy = {
   level: 'opportunistic',
   reason: 'no policy of the destination is known',
   clearText: true,
+  final: false,
 }
 
 /** RFC 8689 §4.2.1. */
@@ -36,6 +43,7 @@ export const REQUIRETLS: TlsPolicy = {
   level: 'verified',
   reason: 'the sender asked for REQUIRETLS',
   clearText: false,
+  final: true,
 }
 
 /**
@@ -46,6 +54,7 @@ export const REQUIRETLS_NOTICE: TlsPolicy = {
   level: 'encrypted',
   reason: 'a notice about a message with REQUIRETLS',
   clearText: false,
+  final: true,
 }
 
 /** What mail goes through has our password: it must be who the operator has named. */
@@ -53,6 +62,7 @@ export const SMART_HOST: TlsPolicy = {
   level: 'named',
   reason: 'it is a smart host',
   clearText: false,
+  final: false,
 }
 
 /** @param usual of the destination, where the message asks for nothing of its own */
@@ -67,7 +77,7 @@ export function policyFor(
 
 /** Why a host, or a connection to it, will not do. */
 export interface Objection {
-  readonly about: 'MX lookup' | 'host name' | 'TLS' | 'REQUIRETLS'
+  readonly about: 'MX lookup' | 'host name' | 'TLSA' | 'TLS' | 'REQUIRETLS'
   /** RFC 8689 §4.2.1: 5.7.30 where REQUIRETLS is not supported, 5.7.10 for the rest. 4.x.x: it may be better later. */
   readonly status: string
   readonly diagnostic: string
@@ -99,24 +109,27 @@ export function objectionToHost(policy: TlsPolicy, { name, found }: MailHost): O
   }
 }
 
-export function wishFor(policy: TlsPolicy, { name, route }: MailHost): TlsWish {
+export function wishFor({ level, dane }: TlsPolicy, { name, route }: MailHost): TlsWish {
+  // RFC 7672 §8.1: SNI is the TLSA base domain; whether the certificate is the right one is seen afterwards.
+  if (dane !== undefined) return { mode: 'required', options: encryptedTls(dane.base) }
   // An address has no name to put into SNI (RFC 6066 §3).
   const servername = /^\[|^[\d.]+$|:/.test(name) ? '' : name
   const mode = route?.tls === 'implicit' ? 'implicit' : 'required'
   const ca = route?.ca === undefined ? {} : { ca: route.ca }
-  switch (policy.level) {
+  switch (level) {
     case 'opportunistic':
       return { mode: 'opportunistic', options: opportunisticTls(servername) }
     case 'encrypted':
       return { mode, options: encryptedTls(servername) }
     case 'named':
+    case 'dane':
     case 'verified':
       return {
         mode,
         options: { ...verifiedTls(servername), ...ca, ...(servername === '' ? { host: name } : {}) },
       }
     default:
-      return policy.level satisfies never
+      return level satisfies never
   }
 }
 
@@ -125,7 +138,7 @@ export function objectionToFailure(policy: TlsPolicy, error: ConnectionError): O
   if (policy.clearText || error.code !== 'tls') return null
   const passing = (error.reply?.code ?? 500) < 500 || isInterrupted(error.cause)
   const diagnostic = `TLS is required (${policy.reason}): ${error.message}`
-  return { about: 'TLS', status: passing ? '4.7.10' : '5.7.10', diagnostic }
+  return { about: 'TLS', status: passing || !policy.final ? '4.7.10' : '5.7.10', diagnostic }
 }
 
 /** The network's doing, and not that of what was said over it. */
@@ -140,24 +153,32 @@ export function isInterrupted(cause: unknown): boolean {
 
 /** What a connection shows after EHLO. */
 export interface Shown {
-  readonly tls: Pick<TlsFacts, 'authorized' | 'authorizationError'> | null
+  readonly tls: Pick<TlsFacts, 'authorized' | 'authorizationError' | 'chain'> | null
   readonly extensions: Pick<Extensions, 'has'>
 }
 
-/** After EHLO: whether the peer is one the message may be given to. */
-export function objectionToPeer(policy: TlsPolicy, { tls, extensions }: Shown): Objection | null {
+/**
+ * After EHLO: whether the peer is one the message may be given to.
+ * @param names of the host, for DANE-TA: its own and the next-hop domain (RFC 7672 §3.2.2)
+ */
+export function objectionToPeer(
+  policy: TlsPolicy,
+  { tls, extensions }: Shown,
+  names: readonly string[],
+  nowMs: number,
+): Objection | null {
   if (!policy.clearText && tls === null)
-    return { about: 'TLS', status: '5.7.10', diagnostic: `TLS is required (${policy.reason})` }
-  if (policy.level !== 'verified' && policy.level !== 'named') return null
-  if (tls?.authorized !== true) {
-    const why = tls?.authorizationError ?? 'no TLS'
+    return { about: 'TLS', status: refusal(policy), diagnostic: `TLS is required (${policy.reason})` }
+  const { level, reason, dane } = policy
+  if (level === 'opportunistic' || level === 'encrypted') return null
+  const why = tls === null ? 'no TLS' : unverified(tls, dane, names, nowMs)
+  if (why !== null)
     return {
       about: 'TLS',
-      status: '5.7.10',
-      diagnostic: `TLS is required (${policy.reason}), and not verified: ${why}`,
+      status: refusal(policy),
+      diagnostic: `TLS is required (${reason}), and not verified: ${why}`,
     }
-  }
-  if (policy.level === 'named') return null
+  if (level !== 'verified') return null
   if (extensions.has('REQUIRETLS')) return null
   return {
     about: 'REQUIRETLS',
@@ -166,11 +187,29 @@ export function objectionToPeer(policy: TlsPolicy, { tls, extensions }: Shown): 
   }
 }
 
+function refusal({ final }: TlsPolicy): string {
+  return final ? '5.7.10' : '4.7.10'
+}
+
+/** Why the certificate is not one that may be believed. */
+function unverified(
+  tls: NonNullable<Shown['tls']>,
+  dane: Dane | undefined,
+  names: readonly string[],
+  nowMs: number,
+): string | null {
+  if (dane === undefined) return tls.authorized ? null : (tls.authorizationError ?? 'nobody knows why')
+  const verdict = verifyChain(dane.records, tls.chain(), [dane.base, ...names], nowMs)
+  return verdict.kind === 'match' ? null : verdict.reason
+}
+
 /**
  * RFC 8689 §2: REQUIRETLS is said only "in the context of an SMTP session meeting the security requirements", which a
  * notice may do without.
  */
 export function saysRequireTls(policy: TlsPolicy, host: MailHost, peer: Shown): boolean {
-  if (policy.level === 'opportunistic') return false
-  return objectionToHost(REQUIRETLS, host) === null && objectionToPeer(REQUIRETLS, peer) === null
+  if (policy.level === 'opportunistic' || objectionToHost(REQUIRETLS, host) !== null) return false
+  // What DANE wants has been seen already.
+  const verified = policy.dane !== undefined || peer.tls?.authorized === true
+  return peer.tls !== null && verified && peer.extensions.has('REQUIRETLS')
 }

@@ -73,6 +73,7 @@ const TLS: TlsFacts = {
   peerNames: [],
   peerMailboxes: [],
   servername: 'smtp.example.com',
+  chain: () => [],
 }
 const certificate = (...peerMailboxes: string[]): TlsFacts => ({ ...TLS, authorized: true, peerMailboxes })
 

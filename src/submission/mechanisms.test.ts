@@ -17,6 +17,7 @@ const TLS: TlsFacts = {
   peerNames: [],
   peerMailboxes: [],
   servername: null,
+  chain: () => [],
 }
 const shown = { ...TLS, authorized: true, peerMailboxes: ['alice@example.com'] }
 const all = { tokens: true, scram: true }

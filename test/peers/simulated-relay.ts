@@ -8,7 +8,7 @@ import type { RouteRule } from '../../src/config/routes.ts'
 import type { SourceRule } from '../../src/config/sources.ts'
 import { scramCrypto } from '../../src/directory/scram.ts'
 import type { DnsAnswer } from '../../src/dns/answer.ts'
-import type { Mx } from '../../src/dns/rdata.ts'
+import type { Mx, Tlsa } from '../../src/dns/rdata.ts'
 import type { Language } from '../../src/message/language/words.ts'
 import { Networks, UNREACHABLE } from '../../src/net/networks.ts'
 import type { Fields, Log } from '../../src/observe/event.ts'
@@ -60,6 +60,8 @@ export interface SimulationOptions {
   /** DNSSEC: whether MX answers have the AD bit, and whether that is believed. */
   readonly authenticated?: boolean
   readonly trusted?: boolean
+  /** `_25._tcp.<host>` → TLSA records, by the port of the simulation. */
+  readonly tlsa?: Readonly<Record<string, readonly Tlsa[] | 'bogus'>>
   /** To stand between the relay and its queue. */
   readonly around?: (queue: Queue) => Queue
   readonly content?: string
@@ -157,6 +159,12 @@ export function simulate(options: SimulationOptions): Simulation {
           if (exchanges.length === 0) return { kind: 'nodata', ttlSeconds: 60, authenticated }
           const records = exchanges.map((exchange, n) => ({ preference: n, exchange }))
           return { kind: 'answer', name: domain, records, ttlSeconds: 60, authenticated }
+        },
+        async query(name, type) {
+          const records = type === 'TLSA' ? (options.tlsa?.[name] ?? []) : []
+          if (records === 'bogus') return { kind: 'failure', code: 'SERVFAIL', reason: 'DNSSEC is bogus' }
+          if (records.length === 0) return { kind: 'nodata', ttlSeconds: 60, authenticated }
+          return { kind: 'answer', name, records: records as never, ttlSeconds: 60, authenticated }
         },
         async addresses(host) {
           const address = hosts[host]

@@ -27,6 +27,14 @@ export function relayTable(base: Base) {
       .refine(servers => servers.length > 0, 'is empty: write for example ["127.0.0.1:53"]')
       .prefault(['127.0.0.1:53'])
       .describe('The resolver the relay trusts. One that validates DNSSEC, on this machine, is best.'),
+    resolverValidates: z
+      .boolean({ error: 'write true or false' })
+      .exactOptional()
+      .meta({
+        description:
+          'Whether the resolver checks DNSSEC and the way to it can be trusted: DANE hangs on it. Not set: when it is on this machine.',
+        examples: [true],
+      }),
     smtpPort: integer(1, 65_535).prefault(25).describe('The port of other mail servers.'),
     concurrency: integer(1, 1000)
       .prefault(20)

@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MailHost } from '../destination.ts'
+import { OPPORTUNISTIC } from '../tls-policy.ts'
 import { candidatesOf } from './candidates.ts'
 import { HostMemory } from './host-memory.ts'
 import { type Source, usualSource } from './source.ts'
 
-const host = (name: string): MailHost => ({ name, found: 'unauthenticated', preference: 10, addresses: null })
+const host = (name: string): MailHost => ({
+  name,
+  found: 'unauthenticated',
+  secure: false,
+  preference: 10,
+  addresses: null,
+})
 const REACHABLE = [
-  { host: host('mx1.test'), addresses: ['192.0.2.1', '192.0.2.2', '2001:db8::1'] },
-  { host: host('mx2.test'), addresses: ['192.0.2.3'] },
+  { host: host('mx1.test'), policy: OPPORTUNISTIC, addresses: ['192.0.2.1', '192.0.2.2', '2001:db8::1'] },
+  { host: host('mx2.test'), policy: OPPORTUNISTIC, addresses: ['192.0.2.3'] },
 ]
 const USUAL = usualSource('mail.example.com')
 const order = (source: Source, isDead = (_: string) => false) =>

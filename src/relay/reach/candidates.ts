@@ -2,16 +2,20 @@
 
 import type { Target } from '../../net/race.ts'
 import type { MailHost } from '../destination.ts'
+import type { TlsPolicy } from '../tls-policy.ts'
 import type { Source } from './source.ts'
 
 export interface Candidate extends Target {
   readonly host: MailHost
+  /** Of the host: the message's, and what DNS says above it. */
+  readonly policy: TlsPolicy
   /** `host [address]` */
   readonly remote: string
 }
 
 export interface Reachable {
   readonly host: MailHost
+  readonly policy: TlsPolicy
   readonly addresses: readonly string[]
 }
 
@@ -26,13 +30,20 @@ export function candidatesOf(
   port: number,
   isDead: (address: string) => boolean,
 ): Candidate[] {
-  const all = reachable.flatMap(({ host, addresses }) =>
+  const all = reachable.flatMap(({ host, policy, addresses }) =>
     inTurn(addresses).flatMap((address): Candidate[] => {
       const localAddress = isIpv6(address) ? source.ipv6 : source.ipv4
       if (localAddress === null) return []
       const from = localAddress === undefined ? {} : { localAddress }
       return [
-        { host, address, port: host.route?.host.port ?? port, remote: `${host.name} [${address}]`, ...from },
+        {
+          host,
+          policy,
+          address,
+          port: host.route?.host.port ?? port,
+          remote: `${host.name} [${address}]`,
+          ...from,
+        },
       ]
     }),
   )

@@ -16,11 +16,11 @@ import {
   objectionToFailure,
   objectionToPeer,
   saysRequireTls,
-  type TlsPolicy,
   wishFor,
 } from '../tls-policy.ts'
 import type { Candidate } from './candidates.ts'
 import type { HostMemory } from './host-memory.ts'
+import type { Route } from './reach.ts'
 import type { Source } from './source.ts'
 
 export interface Dialling {
@@ -42,21 +42,21 @@ export interface Refusal {
 export async function greet(
   candidate: Candidate,
   wire: Wire,
-  { policy, source }: { readonly policy: TlsPolicy; readonly source: Source },
+  { domain, policy, source }: Pick<Route, 'domain' | 'policy' | 'source'>,
   dialling: Dialling & { readonly memory: HostMemory },
   log: Log,
 ): Promise<Link | Refusal> {
-  const { host, remote } = candidate
+  const { host, remote, policy: ofHost } = candidate
   try {
-    const connection = await connect(candidate, wire, policy, source, dialling, log)
+    const connection = await connect(candidate, wire, source, dialling, log)
     await authenticate(connection, host, dialling.scram)
-    const objection = objectionToPeer(policy, connection)
+    const objection = objectionToPeer(ofHost, connection, [host.name, domain], dialling.now())
     if (objection !== null) {
       // RFC 8689 §4.2.1: "the client MUST issue a QUIT", and go on to the next host.
       connection.quit()
       return { verdict: fromObjection(objection), silent: false }
     }
-    const requireTls = saysRequireTls(policy, host, connection)
+    const requireTls = saysRequireTls(ofHost, host, connection)
     return {
       connection,
       candidate,
@@ -69,7 +69,7 @@ export async function greet(
     }
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error
-    const objection = objectionToFailure(policy, error)
+    const objection = objectionToFailure(ofHost, error)
     return objection === null
       ? { verdict: fromConnectionError(error), silent: true }
       : { verdict: fromObjection(objection), silent: false }
@@ -100,12 +100,11 @@ async function authenticate(
 async function connect(
   candidate: Candidate,
   wire: Wire,
-  policy: TlsPolicy,
   source: Source,
   dialling: Dialling & { readonly memory: HostMemory },
   log: Log,
 ): Promise<Connection> {
-  const { host, remote } = candidate
+  const { host, remote, policy } = candidate
   const { timeouts, memory } = dialling
   const options: GreetOptions = { hostname: source.hostname, timeouts, tls: wishFor(policy, host) }
   const inClear: GreetOptions = { ...options, tls: { mode: 'none' } }

@@ -7,6 +7,7 @@ import type { Networks } from '../../net/networks.ts'
 import { race } from '../../net/race.ts'
 import type { WireError } from '../../net/wire.ts'
 import type { Log } from '../../observe/event.ts'
+import { daneOf, withDane } from '../dane.ts'
 import { addressesOf, type Lookup, type MailHost } from '../destination.ts'
 import { fromWireError, type Verdict } from '../outcome.ts'
 import type { Link } from '../site/links.ts'
@@ -36,6 +37,8 @@ export interface Miss {
 
 export interface Route {
   readonly hosts: readonly MailHost[]
+  /** The next-hop domain. */
+  readonly domain: string
   readonly policy: TlsPolicy
   readonly source: Source
 }
@@ -113,8 +116,13 @@ export class Reach {
       const addresses = found.addresses.filter(
         address => host.route !== undefined || this.#isAllowed(address),
       )
-      if (addresses.length > 0) reachable.push({ host, addresses })
-      else refuse(onlyPrivate(host, found.addresses))
+      if (addresses.length === 0) {
+        refuse(onlyPrivate(host, found.addresses))
+        continue
+      }
+      const ofHost = withDane(policy, await daneOf(host, found, lookup, smtpPort))
+      if ('about' in ofHost) refuse(fromObjection(ofHost))
+      else reachable.push({ host, policy: ofHost, addresses })
     }
     const candidates = candidatesOf(reachable, source, smtpPort, address => memory.isDead(address))
     if (candidates.length === 0)

@@ -1,0 +1,159 @@
+/** DANE from DNS to the verdict: RFC 7672. Each row says what DNS and the host have, and what becomes of the message. */
+
+import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import { type SmtpScript, startScriptedSmtp } from '../../test/peers/scripted-smtp.ts'
+import { type SimulationOptions, START, simulate } from '../../test/peers/simulated-relay.ts'
+import { issue, makeAuthority } from '../cli/authority.ts'
+import type { Tlsa } from '../dns/rdata.ts'
+
+const authority = await makeAuthority('x.test', START)
+const MX = await issue(authority, { names: ['mx.x.test'] }, START)
+const OTHER = await issue(authority, { names: ['other.test'] }, START)
+const withCa = (pair: typeof MX) => ({
+  ...pair,
+  certificate: `${pair.certificate}\n${authority.certificate}`,
+})
+
+const digest = (pem: string) => createHash('sha256').update(new X509Certificate(pem).raw).digest()
+const record = (usage: number, pem: string): Tlsa => ({
+  usage,
+  selector: 0,
+  matchingType: 1,
+  certificate: digest(pem),
+})
+const EE = record(3, MX.certificate)
+const TA = record(2, authority.certificate)
+
+const GOOD: SmtpScript = { ehlo: ['STARTTLS'], tls: withCa(MX) }
+const SECURE = { authenticated: true }
+
+type Row = [
+  what: string,
+  section: string,
+  tlsa: readonly Tlsa[] | 'bogus',
+  script: SmtpScript,
+  options: Partial<SimulationOptions>,
+  /** The status of the recipient, and how it was protected. */
+  outcome: string,
+]
+const rows: Row[] = [
+  ['DANE-EE that matches', 'RFC 7672 §3.1.1', [EE], GOOD, SECURE, 'delivered by DANE'],
+  [
+    'DANE-EE, a certificate for another name',
+    'RFC 7672 §3.1.1',
+    [record(3, OTHER.certificate)],
+    { ...GOOD, tls: OTHER },
+    SECURE,
+    'delivered by DANE',
+  ],
+  ['DANE-EE that does not match', 'RFC 7672 §2.2', [record(3, OTHER.certificate)], GOOD, SECURE, '4.7.10'],
+  ['DANE-TA that matches', 'RFC 7672 §3.1.2', [TA], GOOD, SECURE, 'delivered by DANE'],
+  [
+    'DANE-TA, a certificate for another name',
+    'RFC 7672 §3.2.2',
+    [TA],
+    { ...GOOD, tls: withCa(OTHER) },
+    SECURE,
+    '4.7.10',
+  ],
+  ['DANE-TA, the chain is not shown', 'RFC 7672 §3.1.2', [TA], { ...GOOD, tls: MX }, SECURE, '4.7.10'],
+  [
+    'one of two matches (key rollover)',
+    'RFC 7671 §8.1',
+    [record(3, OTHER.certificate), EE],
+    GOOD,
+    SECURE,
+    'delivered by DANE',
+  ],
+  ['usable records and no STARTTLS', 'RFC 7672 §2.2', [EE], { ehlo: [] }, SECURE, '4.7.10'],
+  [
+    'usable records and STARTTLS refused',
+    'RFC 7672 §2.2',
+    [EE],
+    { ...GOOD, reply: line => (line === 'STARTTLS' ? '454 4.7.0 later' : undefined) },
+    SECURE,
+    '4.7.10',
+  ],
+  [
+    'PKIX-EE alone is not usable: TLS, whoever is there',
+    'RFC 7672 §3.1.3',
+    [{ ...EE, usage: 1 }],
+    { ...GOOD, tls: OTHER },
+    SECURE,
+    'delivered not verified',
+  ],
+  [
+    'not usable, and no STARTTLS: never in clear text',
+    'RFC 7672 §2.2',
+    [{ ...EE, usage: 1 }],
+    { ehlo: [] },
+    SECURE,
+    '4.7.10',
+  ],
+  [
+    'no records: opportunistic',
+    'RFC 7672 §2.2',
+    [],
+    { ...GOOD, tls: OTHER },
+    SECURE,
+    'delivered not verified',
+  ],
+  ['no records, no STARTTLS: clear text', 'RFC 7435', [], { ehlo: [] }, SECURE, 'delivered none'],
+  ['the TLSA lookup is bogus', 'RFC 7672 §2.1.3', 'bogus', GOOD, SECURE, '4.7.5'],
+  [
+    'MX answers without DNSSEC: records do not count',
+    'RFC 7672 §2.2.1',
+    [record(3, OTHER.certificate)],
+    GOOD,
+    { authenticated: false },
+    'delivered not verified',
+  ],
+  [
+    'AD of a resolver that is not trusted',
+    'RFC 7672 §2.1',
+    [record(3, OTHER.certificate)],
+    GOOD,
+    { authenticated: true, trusted: false },
+    'delivered not verified',
+  ],
+]
+
+for (const [what, section, tlsa, script, options, outcome] of rows) {
+  test(`DANE: ${what} (${section}): ${outcome}`, async t => {
+    const { relay } = await world(t, tlsa, script, options)
+    const id = await relay.put(['bob@x.test'])
+    await relay.run(START)
+    const delivered = relay.events.find(({ name }) => name === 'delivered')
+    const last = (await relay.queue.get(id))?.recipients[0]?.last
+    const bounced = relay.events.find(({ name }) => name === 'bounced')
+    const how = String(delivered?.fields.tls ?? '').replace(/^TLSv1\S+ \S+ (?:verified )?/, '')
+    assert.equal(
+      delivered === undefined ? String(bounced?.fields.status ?? last?.status) : `delivered ${how}`,
+      outcome,
+      String(bounced?.fields.reply ?? last?.diagnostic),
+    )
+  })
+}
+
+async function world(
+  t: TestContext,
+  tlsa: readonly Tlsa[] | 'bogus',
+  script: SmtpScript,
+  options: Partial<SimulationOptions>,
+) {
+  const server = await startScriptedSmtp(script)
+  const relay = simulate({
+    smtpPort: server.port,
+    hosts: { 'mx.x.test': '127.0.0.1' },
+    domains: { 'x.test': ['mx.x.test'] },
+    tlsa: { [`_${server.port}._tcp.mx.x.test`]: tlsa },
+    ...options,
+  })
+  t.after(async () => {
+    relay.close()
+    await server.stop()
+  })
+  return { relay, server }
+}
