@@ -188,7 +188,7 @@ export class Keyring {
       if (there.forbidden)
         this.#unreadable.set(nameOf(id), 'its key was revoked by command: put another one in ptt.toml')
       else this.#private.set(nameOf(id), key.privateKey)
-      if (there.forbidden || (there.stage !== 'removed' && there.stage !== 'revoked')) return
+      if (there.forbidden || isLive(there)) return
     }
     const before = there === undefined ? [] : [there.record, ...there.replaces, revokedRecordOf(there.record)]
     const replaces = [...new Set([...before, ...(id.domain === domain ? earlier : [])])]
@@ -199,7 +199,7 @@ export class Keyring {
     this.apply({ kind: 'added', key: added, reason: 'ptt.toml names it' })
   }
 
-  /** A key that had been taken out of ptt.toml, and is named again. */
+  /** A key that had been taken out of ptt.toml and is named again: its life begins anew. */
   #drop(key: Key): void {
     this.#set(this.#keys.filter(other => other !== key))
   }

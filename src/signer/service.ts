@@ -119,12 +119,14 @@ export async function startSigner(config: Config, log: Log, overrides: SignerOve
 }
 
 /** Submission may know a commit that we do not know yet. */
-function catchUp(follower: Follower): (commit: string | undefined) => Promise<void> {
+function catchUp(follower: Follower): (commit: string | undefined) => Promise<boolean> {
   let fetchedMs = Number.NEGATIVE_INFINITY
   return async commit => {
-    if (commit === undefined || commit === follower.current().commit) return
-    if (Date.now() < fetchedMs + FETCH_PAUSE_MS) return
-    fetchedMs = Date.now()
-    await follower.refresh()
+    const isKnown = (): boolean => commit === undefined || commit === follower.current().commit
+    if (!isKnown() && Date.now() >= fetchedMs + FETCH_PAUSE_MS) {
+      fetchedMs = Date.now()
+      await follower.refresh()
+    }
+    return isKnown()
   }
 }

@@ -37,7 +37,7 @@ function begin(role: Role, around: Partial<Surroundings> = {}): { session: Signe
     domain: 'example.test',
     keys: keysWith({ kind: 'sign', keys: [KEY] }),
     signatures: { queueAgeMs: 5 * DAY },
-    catchUp: async () => {},
+    catchUp: async () => true,
     relay: {
       async deliver(envelope, content) {
         passed.push({ envelope, content: Buffer.concat(content).toString() })
@@ -178,11 +178,38 @@ test('a domain of a commit that is not known yet: it is fetched before anything 
     catchUp: async commit => {
       asked.push(commit)
       domains.add('example.test')
+      return true
     },
   })
   const answer = await send(session, { ...PLAIN, xptt: { id: 'ID', commit: 'c0ffee' } })
   assert.equal(answer.code, 250)
   assert.deepEqual(asked, ['c0ffee'])
+})
+
+test('a domain that is in no commit is refused; while the commit is not known it may be, and waits', async () => {
+  for (const [known, expected] of [
+    [true, [550, '5.7.1']],
+    [false, [451, '4.7.1']],
+  ] as const) {
+    const { session, passed } = begin('submission', {
+      keys: keysWith({ kind: 'sign', keys: [KEY] }, { signingDomains: () => new Set(['elsewhere.test']) }),
+      catchUp: async () => known,
+    })
+    const answer = await send(session, { ...PLAIN, xptt: { id: 'ID', commit: 'c0ffee' } })
+    assert.deepEqual([answer.code, answer.status], expected)
+    assert.deepEqual(passed, [])
+  }
+})
+
+test('i= is the user who has signed in, where he is the author', async () => {
+  for (const [authenticatedAs, identity] of [
+    ['alice@example.test', 'i=alice@example.test;'],
+    ['bob@example.test', undefined],
+  ] as const) {
+    const { session, passed } = begin('submission')
+    await send(session, { ...PLAIN, authenticatedAs })
+    assert.equal(/\bi=[^;]+;/.exec(passed[0]?.content ?? '')?.[0], identity)
+  }
 })
 
 test('what cannot be signed is refused, with nothing passed on', async () => {

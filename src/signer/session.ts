@@ -24,8 +24,8 @@ export interface Surroundings {
   readonly domain: string
   readonly keys: Pick<Keyring, 'isReady' | 'reason' | 'signingDomains' | 'decide' | 'signed'>
   readonly signatures: SignatureOptions
-  /** Learn of this commit, by which submission has decided. Resolves whatever came of it. */
-  readonly catchUp: (commit: string | undefined) => Promise<void>
+  /** Learn of this commit, by which submission has decided. Resolves with whether it is the one in force. */
+  readonly catchUp: (commit: string | undefined) => Promise<boolean>
   readonly relay: Pick<Peer, 'deliver'>
   /** The one reverse-path, beside the null one, that the relay may use. */
   readonly postmaster: string
@@ -114,8 +114,16 @@ export class SignerSession extends HopSession {
       return authorsFor(keys.signingDomains(), content)
     } catch (error) {
       if (!(error instanceof SmtpError) || error.reply.status !== '5.7.1') throw error
-      await catchUp(xptt.commit)
-      return authorsFor(keys.signingDomains(), content)
+      const isKnown = await catchUp(xptt.commit)
+      const domains = keys.signingDomains()
+      if (isKnown) return authorsFor(domains, content)
+      try {
+        return authorsFor(domains, content)
+      } catch {
+        const commit = xptt.commit?.slice(0, 12)
+        const text = `The signer does not know commit ${commit}, which may have this domain, try again later`
+        throw new SmtpError(451, '4.7.1', text)
+      }
     }
   }
 

@@ -12,7 +12,7 @@ import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { need } from '../peers/need.ts'
 import { nodemailer } from '../peers/nodemailer.ts'
-import { run } from '../peers/program.ts'
+import { run, start } from '../peers/program.ts'
 import { MAIN } from '../peers/sandbox.ts'
 import { type SmtpSink, startSmtpSink } from '../peers/smtp-sink.ts'
 import { sinkPart } from './arrival.ts'
@@ -274,4 +274,50 @@ test('keys of ptt.toml: RSA and Ed25519 from a seed; only the operator replaces 
   await deployment.stop('signer')
   await deployment.start('signer')
   assert.deepEqual((await send(deployment, sink)).toSorted(), [`${DOMAIN} extra pass`, `${DOMAIN} ptt pass`])
+})
+
+test("the original's options of the signer stand above ptt.toml", async t => {
+  if (!need(t, 'smtp-sink')) return
+  const sink = await startSmtpSink()
+  t.after(() => sink.stop())
+  const deployment = await deploy(t, { smtpPort: sink.port, services: ['relay', 'submission'] })
+  const seed = Buffer.alloc(32, 9).toString('base64')
+  const expiration = Math.floor(Date.now() / 1000) + 30 * 86_400
+  const command = [
+    MAIN,
+    'signer',
+    '--config',
+    deployment.config.file,
+    '--seed',
+    seed,
+    '--algorithm',
+    'rsa',
+    '--bits',
+    '3072',
+  ]
+  const options = [
+    '--selector',
+    'orig',
+    '--fields',
+    'Subject',
+    '--timestamp',
+    '1000000000',
+    '--expiration',
+    String(expiration),
+  ]
+  const signer = start(process.execPath, [...command, ...options])
+  t.after(() => signer.stop())
+  await signer.said(/"state":"active"/)
+  assert.match(signer.output(), /--seed: a secret on the command line is seen by every user of this machine/)
+  assert.ok(!signer.output().includes(seed))
+  assert.deepEqual(await send(deployment, sink), [`${DOMAIN} orig pass`])
+  const [dump = ''] = sink.messages()
+  assert.match(
+    dump.replaceAll(/\n\s+/g, ' '),
+    new RegExp(`s=orig; .*t=1000000000; x=${expiration}; h=From:From:Subject:Subject;`),
+  )
+  // The configuration has not changed: what is above it is still above it.
+  signer.process.kill('SIGHUP')
+  await signer.said(/"event":"reloaded"/)
+  assert.doesNotMatch(signer.output(), /the configuration has changed/)
 })
