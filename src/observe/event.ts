@@ -30,6 +30,7 @@ export type EventName =
   | 'directory'
   | 'key'
   | 'certificate'
+  | 'policy'
   | 'peer'
   | 'spool'
   | 'site'
