@@ -53,9 +53,10 @@ export function latestGeneration(folder: string): number {
   return Math.max(0, ...generations(folder))
 }
 
-/** Whether there is no later one, nor has been. */
+/** Whether there is no later one. Where this one is gone too, somebody has moved the spool away: then it is the last. */
 export function isLatest(folder: string, generation: number): boolean {
-  return existsSync(databaseFile(folder, generation)) && !existsSync(databaseFile(folder, generation + 1))
+  if (existsSync(databaseFile(folder, generation + 1))) return false
+  return existsSync(databaseFile(folder, generation)) || latestGeneration(folder) < generation
 }
 
 /** Those before, which nobody needs. One that cannot be removed stays until the next time. */
@@ -113,7 +114,7 @@ export async function copyToNext(root: RootDatabase, folder: string, generation:
     let failure: unknown = null
     root.transactionSync(() => {
       try {
-        if (changes() !== before || !isLatest(folder, generation)) return
+        if (changes() !== before || !existsSync(databaseFile(folder, generation))) return
         step('space rename')
         renameSync(part, next)
         try {

@@ -57,7 +57,7 @@ async function everything(queue: Queue) {
 
 suite('a sweep', () => {
   test('gives back the space of what is gone', async t => {
-    const { queue, leased, open, files, size } = await emptied(t)
+    const { folder, queue, leased, open, files, size } = await emptied(t)
     const before = await everything(queue)
     assert.deepEqual(
       before.messages.map(({ id }) => id),
@@ -71,6 +71,7 @@ suite('a sweep', () => {
     assert.equal(put, 'queued')
     assert.ok(size() < was / 4, `${size()} of ${was}`)
     assert.deepEqual(files().toSorted(), ['queue-2.mdb', 'queue-2.mdb-lock'])
+    for (const name of files()) assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name)
     assert.equal(await queue.remove('N'), true)
     assert.deepEqual(await everything(queue), before)
     // A lease is one still, and its job can be settled.
@@ -97,6 +98,17 @@ suite('a sweep', () => {
     await queue.sweep(1000)
     assert.equal(size(), was)
     assert.deepEqual(files().toSorted(), ['queue.mdb', 'queue.mdb-lock'])
+  })
+
+  test('of a spool whose files somebody has moved away makes no other one', async t => {
+    const { folder, queue, files } = await emptied(t)
+    const before = await everything(queue)
+    for (const name of files()) rmSync(join(folder, name))
+    assert.equal(await queue.put(newMessage('N', ['x@x.example']), []), 'queued')
+    await queue.sweep(1000)
+    assert.equal(await queue.remove('N'), true)
+    assert.deepEqual(await everything(queue), before)
+    assert.deepEqual(files(), [])
   })
 
   for (const failing of SPACE_STEPS) {

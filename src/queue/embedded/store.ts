@@ -8,6 +8,7 @@
  * What is queued while one commit waits for the disk goes into the next together: that is where the throughput is from.
  */
 
+import { chmodSync } from 'node:fs'
 import { chmod, open as openFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { type Database, type Key, open, type RootDatabase } from 'lmdb'
@@ -178,7 +179,9 @@ export class Store {
   #openLatest(): void {
     const { root } = this.#tables
     this.#generation = Math.max(latestGeneration(this.#folder), 1)
-    this.#tables = openTables(databaseFile(this.#folder, this.#generation))
+    const file = databaseFile(this.#folder, this.#generation)
+    this.#tables = openTables(file)
+    chmodSync(`${file}-lock`, 0o600)
     this.#closing.push(root.close())
   }
 
