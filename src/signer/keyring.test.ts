@@ -63,6 +63,16 @@ test('a key of ptt.toml is as it was at the next start', () => {
   assert.equal(again.keys.length, 1)
 })
 
+test('a crash right after the record was published: it is known still that there was nothing before', () => {
+  const folder = newFolder()
+  const observation = { kind: 'absent', staleSeconds: 300 } as const
+  start(folder, [named(one)]).apply({ kind: 'found', id: ID, target: 'key', observation }, { durable: true })
+  // The next life finds the record there, and nothing of the one before but the disk.
+  assert.equal(see(start(folder, [named(one)])).stage, 'published')
+  assert.equal(see(start(folder, [named(one)], { now: () => 299_999 })).stage, 'published')
+  assert.equal(see(start(folder, [named(one)], { now: () => 300_000 })).stage, 'active')
+})
+
 test('one that is taken out of ptt.toml retires; named again its life begins anew', () => {
   const folder = newFolder()
   see(start(folder, [named(one)]))
