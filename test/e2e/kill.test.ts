@@ -166,20 +166,24 @@ async function siegeOfRelay(t: TestContext, siege: (lives: Lives) => Promise<voi
   await last.stop()
 
   const { messages, notices } = arrivals(sink)
-  for (const [n, { id }] of acknowledged) {
+  for (const [n, { id, failures }] of acknowledged) {
     const copies = (recipientOf(n) === BOB ? messages : notices).get(n) ?? []
     assert.ok(copies.length > 0, `message ${n} was acknowledged as ${id} and is lost`)
-    assert.equal(new Set(copies).size, 1, `message ${n}: one id, whatever was repeated between the services`)
+    // One that was told 451 may be there all the same, where only the answer was lost, for longer than the hops wait.
+    assert.ok(
+      new Set(copies).size <= 1 + failures.length,
+      `message ${n}: one id, whatever was repeated between the services`,
+    )
   }
   assert.equal(messages.size + notices.size, acknowledged.size)
 
   const onTheirWay = begunAgain(lives)
-  const copies = [...messages.values(), ...notices.values()]
-  for (const ids of copies) {
-    const [id = ''] = ids
-    assert.ok(ids.length <= 1 + (onTheirWay.get(id) ?? 0), `${ids.length} copies of ${id}`)
+  const copies = Map.groupBy([...messages.values(), ...notices.values()].flat(), id => id)
+  let duplicates = 0
+  for (const [id, { length }] of copies) {
+    assert.ok(length <= 1 + (onTheirWay.get(id) ?? 0), `${length} copies of ${id}`)
+    duplicates += length - 1
   }
-  const duplicates = copies.flat().length - copies.length
   const most = [...onTheirWay.values()].reduce((sum, kills) => sum + kills, 0)
   assert.ok(duplicates <= most)
   t.diagnostic(
