@@ -26,8 +26,8 @@ import type { RootDatabase } from 'lmdb'
 import { step } from './step.ts'
 
 const NAME = /^queue(?:-([1-9]\d{0,14}))?\.mdb$/
-/** What a copy may take: all wait for it, at some hundred megabytes a second. */
-const MOST_COPIED_OCTETS = 256 * 1024 * 1024
+/** What a copy may take: changes wait for it, at some hundred megabytes a second. */
+const MOST_COPIED_OCTETS = 512 * 1024 * 1024
 /** Of a file the part that must be free for it to be copied. */
 const WORTH = 0.75
 
