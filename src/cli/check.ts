@@ -6,9 +6,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import { FileError, readPem, readSecret } from '../config/file.ts'
-import type { Problem } from '../config/load.ts'
+import { ConfigError, type Problem } from '../config/load.ts'
 import { locate } from '../config/locate.ts'
+import { readReplies } from '../config/replies.ts'
+import { readRoutes } from '../config/routes.ts'
 import { type Config, tomlKey } from '../config/schema.ts'
+import { readShaping } from '../config/shaping.ts'
+import { readSources } from '../config/sources.ts'
 import { isRemote } from '../config/value.ts'
 import { GitError, git } from '../directory/git.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
@@ -74,7 +78,10 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
   if (hooks !== undefined && services.some(name => hooks[name] !== undefined))
     check.run(['hooks', 'secret'], () => readHookSecret(hooks.secret))
   await check.addresses(config, services)
-  if (services.includes('relay')) check.spool(config.relay.spool)
+  if (services.includes('relay')) {
+    check.spool(config.relay.spool)
+    check.rules(config)
+  }
   if (config.send && options.services === undefined) {
     const { passwordFile, ca: trusted } = config.send
     check.run(['send', 'password_file'], () => readSecret(passwordFile))
@@ -83,6 +90,13 @@ export async function checkFiles(config: Config, options: CheckOptions): Promise
   await check.repository(config.directory)
   return check
 }
+
+const RULE_FILES: readonly (readonly [key: string, read: (relay: Config['relay']) => unknown])[] = [
+  ['shaping', relay => readShaping(relay.shaping)],
+  ['replies', relay => readReplies(relay.replies)],
+  ['sources', relay => readSources(relay.sources)],
+  ['routes', relay => readRoutes(relay.routes)],
+]
 
 class Check implements Findings {
   readonly errors: Problem[] = []
@@ -105,6 +119,19 @@ class Check implements Findings {
 
   #problem(keys: readonly string[], message: string): Problem {
     return { file: this.#file, line: locate(this.#options.toml, keys), key: keys.join('.'), message }
+  }
+
+  /** The files of rules have lines of their own. */
+  rules({ relay }: Config): void {
+    for (const [key, read] of RULE_FILES) {
+      try {
+        read(relay)
+      } catch (error) {
+        if (error instanceof ConfigError) this.errors.push(...error.problems)
+        else if (error instanceof FileError) this.error(['relay', key], error.message)
+        else throw error
+      }
+    }
   }
 
   /** Where services listen, and look for each other. */

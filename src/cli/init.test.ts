@@ -279,6 +279,17 @@ test('keys that ptt.toml names are made, and looked at', async t => {
   assert.match((await findings(deployment)).join('\n'), /^signer\.key: one\.pem: is not a private key in PEM/)
 })
 
+test('the rules of the relay are looked at too, each with its own line', async t => {
+  if (!need(t, 'git')) return
+  const deployment = await make({ settings: { relay: { shaping: 'shaping.toml', routes: 'routes.toml' } } })
+  const at = (name: string) => join(deployment.config.file, '..', name)
+  writeFileSync(at('shaping.toml'), '[[shaping]]\nname = "A"\n\n[[shaping]]\nname = "B"\nidle = "soon"\n')
+  writeFileSync(at('routes.toml'), '[[route]]\nname = "A"\nhost = "mx.test"\nca = "nowhere.pem"\n')
+  const told = (await findings(deployment)).join('\n')
+  assert.match(told, /^shaping\.idle: "soon" is not a duration/m)
+  assert.match(told, /^relay\.routes: .*nowhere\.pem: /m)
+})
+
 test('signatures must not expire while a message may be queued', async t => {
   if (!need(t, 'git')) return
   const deployment = await make({ settings: { signer: { expiration: '3d' } } })
