@@ -76,7 +76,8 @@ function document(): string {
 
 Made of \`src/smtp/limits.ts\`, which is the only place that has them; a test compares. A key of ptt.toml changes the value for
 the services of that deployment. What is over a limit is refused with the reply in the last column; a client that waits in vain
-for longer than a time-out gives the connection up.
+for longer than a time-out gives the connection up. What has no key is what every server on a message's way holds to: more than
+that is refused by the next one, less than RFC 5321 §4.5.3.1 allows by none.
 
 ## Limits
 
