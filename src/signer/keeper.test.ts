@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
@@ -12,6 +12,7 @@ import { KeyFolder } from './key-folder.ts'
 import { type DomainRules, Keyring } from './keyring.ts'
 import { type Key, nameOf, type Settings, type Target } from './life-cycle.ts'
 import type { Look } from './look.ts'
+import { openRequests, requestPath } from './request.ts'
 
 const DAY = 86_400_000
 const SETTINGS: Settings = { rotateMs: 90 * DAY, lifetimeMs: 5 * DAY, revokedMs: 30 * DAY }
@@ -37,6 +38,7 @@ class Scene {
   saves = 0
   readonly events: (Fields & { event: EventName })[] = []
   readonly looks: string[] = []
+  readonly folder: string
   readonly keyring: Keyring
   readonly keeper: KeyKeeper
 
@@ -51,6 +53,7 @@ class Scene {
       this.saves++
       real.save(keys)
     }
+    this.folder = real.path
     let made = 0
     this.keyring = new Keyring({
       folder: {
@@ -251,6 +254,27 @@ test('how long a key is needed is written now and then, never too early', async 
   keyring.signed(decision.keys, 9 * DAY)
   assert.match(scene.alarms().join(), /no space left/)
   assert.equal(keyring.decide(['example.com']).kind, 'sign')
+})
+
+test('a request is done once, also where it cannot be taken away', async t => {
+  const scene = new Scene(t)
+  await scene.keeper.check()
+  openRequests(scene.folder)
+  const path = requestPath(scene.folder, '1')
+  // A folder that is not empty: it can be read as little as it can be removed.
+  mkdirSync(join(path, 'full'), { recursive: true })
+  await scene.keeper.check()
+  await scene.keeper.check()
+  const told = scene.events.filter(({ request }) => request !== undefined)
+  assert.deepEqual(
+    told.map(({ request, ok }) => [request, ok]),
+    [['unknown', false]],
+  )
+  assert.equal(scene.looks.length, 3, 'the keys are looked after all the same')
+  rmSync(path, { recursive: true })
+  writeFileSync(requestPath(scene.folder, '2'), '{"kind": "generate", "domain": "example.com"}')
+  await scene.keeper.check()
+  assert.deepEqual(Object.keys(scene.stages()), ['s1-ed25519 example.com', 's2-ed25519 example.com'])
 })
 
 test('a key that is old: the new one first, then the old one goes', async t => {

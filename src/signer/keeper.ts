@@ -58,6 +58,7 @@ export class KeyKeeper {
   #work: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
   #requests: NodeJS.Timeout | undefined
+  readonly #done = new Set<string>()
   #generateDueMs = 0
   #closed = false
 
@@ -237,14 +238,20 @@ export class KeyKeeper {
   /** Resolves with whether there was any. */
   async #doRequests(): Promise<boolean> {
     const { folder, keyring, makeKey, bits, log } = this.#options
-    const ids = waitingRequests(folder)
+    const ids = waitingRequests(folder).filter(id => !this.#done.has(id))
     for (const id of ids) {
+      // One that cannot be taken away is done once all the same.
+      this.#done.add(id)
       const request = readRequest(folder, id)
       // What is asked about DNS is answered when it has been looked at.
       if (request?.kind === 'check') await this.#pass(true)
       const answer = await perform(request, { keyring, makeKey, bits })
       log.event('key', { request: request?.kind ?? 'unknown', ok: answer.ok, reason: answer.text })
-      answerRequest(folder, id, answer)
+      try {
+        answerRequest(folder, id, answer)
+      } catch (error) {
+        this.#alarm({ outcome: 'failure', code: 'STATE', reason: (error as Error).message })
+      }
     }
     return ids.length > 0
   }

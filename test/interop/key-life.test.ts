@@ -1,5 +1,5 @@
 /**
- * The whole life of keys in real zones: BIND and Knot as primaries, Unbound as the relay's resolver. Two signers of one domain, each with a state folder of its own: neither touches what is the other's.
+ * The whole life of keys in real zones: BIND and Knot as primaries and secondaries, Unbound as the relay's resolver. Two signers of one domain, each with a state folder of its own: neither touches what is the other's.
  */
 
 import assert from 'node:assert/strict'
@@ -17,9 +17,9 @@ import type { EventName, Fields, Log } from '../../src/observe/event.ts'
 import { keepKeys } from '../../src/signer/keep-keys.ts'
 import type { Key } from '../../src/signer/life-cycle.ts'
 import { askSigner, type KeyAnswer, type KeyRequest } from '../../src/signer/request.ts'
-import { startBind } from '../peers/bind.ts'
-import type { DnsPeer, PrimaryPeerOptions } from '../peers/dns.ts'
-import { startKnot } from '../peers/knot.ts'
+import { startBind, startBindSecondary } from '../peers/bind.ts'
+import { type DnsPeer, notify, type PrimaryPeerOptions } from '../peers/dns.ts'
+import { startKnot, startKnotSecondary } from '../peers/knot.ts'
 import { need } from '../peers/need.ts'
 import { temporaryFolder } from '../peers/program.ts'
 import { startUnbound } from '../peers/unbound.ts'
@@ -175,6 +175,50 @@ for (const [name, program, start] of primaries)
     )
     assert.ok(saved.includes('"version": 1'))
   })
+
+test('a hidden primary, and secondaries that follow one after the other: the key waits for the last', async t => {
+  if (!need(t, 'named', 'knotd')) return
+  const primary = await startBind({ zones: { [ZONE]: MASTER_FILE }, tsigKey })
+  t.after(() => primary.stop())
+  const options = { zone: ZONE, primary: primary.port, tsigKey }
+  const bind = await startBindSecondary(options)
+  t.after(() => bind.stop())
+  const knot = await startKnotSecondary(options)
+  t.after(() => knot.stop())
+  const [first, last] = [bind, knot].map(({ port }) => ({ host: '127.0.0.1', port }))
+  assert.ok(first !== undefined && last !== undefined)
+  const signer = startKeeping(t, primary, [
+    'algorithms = ["ed25519"]',
+    `authoritative = ["127.0.0.1:${bind.port}", "127.0.0.1:${knot.port}"]`,
+  ])
+  const { selector } = await signer.heard({ state: 'published' })
+  assert.equal((await served(primary, String(selector))).length, 1)
+  assert.match(
+    signer.keys()[0]?.reason ?? '',
+    new RegExp(`:${bind.port} still has .*; 127\\.0\\.0\\.1:${knot.port} still has`),
+  )
+
+  await notify(first, ZONE)
+  await until(async () => (await served(bind, String(selector))).length === 1)
+  await signer.ask({ kind: 'check' })
+  const [waiting] = signer.keys()
+  assert.equal(waiting?.stage, 'published')
+  assert.match(waiting?.reason ?? '', new RegExp(`^127\\.0\\.0\\.1:${knot.port} still has no such name`))
+
+  await notify(last, ZONE)
+  await until(async () => (await served(knot, String(selector))).length === 1)
+  await signer.ask({ kind: 'check' })
+  assert.equal(signer.keys()[0]?.stage, 'active')
+})
+
+/** A server follows in its own time: its answer is the news. */
+async function until(check: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt++) {
+    if (await check()) return
+    await pause(50)
+  }
+  assert.fail('the secondary does not follow')
+}
 
 test('a name that somebody may have asked for waits for as long as the zone says', async t => {
   if (!need(t, 'named')) return
