@@ -30,7 +30,7 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
   ],
   net: [
     ['smtp', 'dns', 'observe'],
-    ['net', 'tls', 'dgram'],
+    ['net', 'tls', 'dgram', 'https'],
   ],
   'dns-plan': [['dns', 'net'], ['crypto']],
   hooks: [
