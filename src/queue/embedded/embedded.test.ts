@@ -88,3 +88,20 @@ test('no spool is made where there is no space', async t => {
   // Once it is there, opening it needs none.
   await openSpool(t, { folder, files })
 })
+
+test('of messages that are gone the latest stories are kept', async t => {
+  const queue = await openSpool(t, { folder: temporaryFolder(t), mostStories: 2 })
+  const kept = async () => {
+    const stories = await Promise.all(['A', 'B', 'C', 'D'].map(id => queue.story(id)))
+    return stories.map(story => story?.message.id ?? '-').join('')
+  }
+  for (const id of ['A', 'B', 'C', 'D']) await queue.put(newMessage(id, ['a@one.example']), [])
+  assert.equal(await queue.remove('B', 2000), true)
+  assert.equal(await queue.remove('A', 3000), true)
+  assert.equal(await kept(), 'ABCD')
+  assert.equal(await queue.remove('C', 4000), true)
+  assert.equal(await kept(), 'A-CD')
+  // Several at once.
+  await Promise.all([queue.remove('D', 5000), queue.put(newMessage('E', ['a@one.example']), [])])
+  assert.equal(await kept(), '--CD')
+})

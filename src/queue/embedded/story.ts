@@ -29,7 +29,11 @@ export function keepStory(
 ): void {
   const { stories, storiesAt } = tables
   if (most <= 0) return
-  for (const key of storiesAt.getKeys({ limit: countOf(tables) - most + 1 })) forget(tables, key as StoryKey)
+  const excess = countOf(tables) + 1 - most
+  if (excess > 0) {
+    const oldest = Array.from(storiesAt.getKeys({ limit: excess })) as StoryKey[]
+    for (const key of oldest) forget(tables, key)
+  }
   const slots = parts.flatMap(({ slots }) => slots)
   const recipients = slots.length
   const first = slots.toSorted((one, other) => one.index - other.index).slice(0, STORY_RECIPIENTS)
