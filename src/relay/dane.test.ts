@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
-import { type TestContext, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
 import { type SmtpScript, startScriptedSmtp } from '../../test/peers/scripted-smtp.ts'
 import { type SimulationOptions, START, simulate } from '../../test/peers/simulated-relay.ts'
 import { issue, makeAuthority } from '../cli/authority.ts'
+import type { DnsAnswer } from '../dns/answer.ts'
 import type { Tlsa } from '../dns/rdata.ts'
+import { daneOf } from './dane.ts'
 
 const authority = await makeAuthority('x.test', START)
 const MX = await issue(authority, { names: ['mx.x.test'] }, START)
@@ -137,6 +139,29 @@ for (const [what, section, tlsa, script, options, outcome] of rows) {
   })
 }
 
+test('TLS-Required: No: delivered where DANE would not, and its connection is for nobody else (RFC 8689 §3)', async t => {
+  const script = { ...GOOD, tls: OTHER }
+  const content = 'From: alice@example.org\r\nTLS-Required: No\r\n\r\nx\r\n'
+  const { relay } = await world(t, [EE], script, { ...SECURE, content })
+  await relay.put(['bob@x.test'])
+  await relay.run(START)
+  assert.deepEqual(
+    relay.events.flatMap(({ name, fields }) =>
+      name === 'delivered' ? String(fields.tls).split(' ').slice(2).join(' ') : [],
+    ),
+    ['not verified'],
+  )
+})
+
+test('TLS-Required: No does not weaken REQUIRETLS (RFC 8689 §4.1)', async t => {
+  const content = 'From: alice@example.org\r\nTLS-Required: No\r\n\r\nx\r\n'
+  const script = { ...GOOD, ehloSecured: ['REQUIRETLS'], tls: OTHER }
+  const { relay } = await world(t, [EE], script, { ...SECURE, content })
+  await relay.put(['bob@x.test'], { requireTls: true })
+  await relay.run(START)
+  assert.equal(relay.events.find(({ name }) => name === 'bounced')?.fields.status, '5.7.10')
+})
+
 async function world(
   t: TestContext,
   tlsa: readonly Tlsa[] | 'bogus',
@@ -157,3 +182,123 @@ async function world(
   })
   return { relay, server }
 }
+
+suite('where the records are looked for', () => {
+  const MX_HOST = 'mx.x.test'
+  const ALIAS = 'mx.provider.test'
+  const answer = <T>(records: T[], authenticated = true): DnsAnswer<T> => ({
+    kind: 'answer',
+    records,
+    ttlSeconds: 60,
+    authenticated,
+    name: 'where.test',
+  })
+  const absent = (authenticated = true): DnsAnswer<never> => ({
+    kind: 'nxdomain',
+    ttlSeconds: 60,
+    authenticated,
+  })
+  const failure: DnsAnswer<never> = { kind: 'failure', code: 'SERVFAIL', reason: 'bogus' }
+  const AT_ALIAS = `_25._tcp.${ALIAS} TLSA`
+  const AT_HOST = `_25._tcp.${MX_HOST} TLSA`
+  const INITIAL = `${MX_HOST} CNAME`
+
+  const rows: [
+    what: string,
+    section: string,
+    /** Whether the addresses, at the end of the aliases, are secure. */
+    secure: boolean,
+    dns: Readonly<Record<string, DnsAnswer<unknown>>>,
+    /** The kind of answer, and the TLSA base domain. */
+    outcome: string,
+    asked: readonly string[],
+  ][] = [
+    [
+      'at the end of the aliases first',
+      '§2.2.3',
+      true,
+      { [AT_ALIAS]: answer([EE]) },
+      `usable ${ALIAS}`,
+      [AT_ALIAS],
+    ],
+    [
+      'then at the name itself',
+      '§2.2.3',
+      true,
+      { [AT_HOST]: answer([EE]) },
+      `usable ${MX_HOST}`,
+      [AT_ALIAS, AT_HOST],
+    ],
+    ['nowhere else', '§2.2.3', true, {}, 'none', [AT_ALIAS, AT_HOST]],
+    [
+      'an insecure answer at the end does not keep from the name itself',
+      '§2.2.3',
+      true,
+      { [AT_ALIAS]: answer([TA], false), [AT_HOST]: answer([EE]) },
+      `usable ${MX_HOST}`,
+      [AT_ALIAS, AT_HOST],
+    ],
+    [
+      'insecure answers at both: no records',
+      '§2.2.3',
+      true,
+      { [AT_ALIAS]: answer([TA], false), [AT_HOST]: answer([EE], false) },
+      'none',
+      [AT_ALIAS, AT_HOST],
+    ],
+    [
+      'records that cannot be used are the answer, all the same',
+      '§2.2.3',
+      true,
+      { [AT_ALIAS]: answer([{ ...EE, usage: 1 }]), [AT_HOST]: answer([EE]) },
+      'unusable',
+      [AT_ALIAS],
+    ],
+    [
+      'a lookup that fails ends it',
+      '§2.1.2',
+      true,
+      { [AT_ALIAS]: failure, [AT_HOST]: answer([EE]) },
+      'failure',
+      [AT_ALIAS],
+    ],
+    ['the second lookup fails', '§2.1.2', true, { [AT_HOST]: failure }, 'failure', [AT_ALIAS, AT_HOST]],
+    [
+      'the alias is secure, and what it leads to is not: at the name itself',
+      '§2.2.2',
+      false,
+      { [INITIAL]: answer([ALIAS]), [AT_HOST]: answer([EE]), [AT_ALIAS]: answer([TA]) },
+      `usable ${MX_HOST}`,
+      [INITIAL, AT_HOST],
+    ],
+    ['the alias is not secure', '§2.2.2', false, { [INITIAL]: answer([ALIAS], false) }, 'none', [INITIAL]],
+    [
+      'whether the alias is secure cannot be known',
+      '§2.1.2',
+      false,
+      { [INITIAL]: failure },
+      'failure',
+      [INITIAL],
+    ],
+  ]
+  for (const [what, section, secure, dns, outcome, asked] of rows)
+    test(`${what} (RFC 7672 ${section}): ${outcome}`, async () => {
+      const questions: string[] = []
+      const resolver = {
+        async query(name: string, type: string) {
+          questions.push(`${name} ${type}`)
+          return (dns[`${name} ${type}`] ?? absent()) as DnsAnswer<never>
+        },
+        mx: async () => absent(),
+        addresses: async () => absent(),
+      }
+      const found = await daneOf(
+        { name: MX_HOST, found: 'authenticated', secure: true, preference: 0, addresses: null },
+        { kind: 'addresses', addresses: ['127.0.0.1'], name: ALIAS, secure },
+        { resolver, trusted: true },
+        25,
+      )
+      assert.equal(found.kind === 'usable' ? `usable ${found.base}` : found.kind, outcome, found.reason)
+      assert.deepEqual(questions, asked)
+    })
+})

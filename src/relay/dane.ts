@@ -1,5 +1,6 @@
 /** What DNS says of the certificate of a mail host: RFC 7672 §2 and §3. An answer, never a guess: what cannot be known defers. */
 
+import type { DnsFailure } from '../dns/answer.ts'
 import type { Tlsa } from '../dns/rdata.ts'
 import { usableTlsa } from '../dns/tlsa.ts'
 import type { Addresses, Lookup, MailHost } from './destination.ts'
@@ -8,8 +9,8 @@ import type { Objection, TlsPolicy } from './tls-policy.ts'
 /** How the host must be verified. */
 export interface Dane {
   readonly records: readonly Tlsa[]
-  /** The TLSA base domain: for SNI, and the first of the names that DANE-TA wants in the certificate. */
-  readonly base: string
+  /** The TLSA base domain: for SNI, and the first of the names that DANE-TA wants in the certificate; null: the host's name. */
+  readonly base: string | null
 }
 
 export type DaneAnswer =
@@ -17,7 +18,7 @@ export type DaneAnswer =
   | ({ readonly kind: 'usable'; readonly reason: string } & Dane)
   /** There are records, and none that says how to verify: TLS without authentication (§2.2). */
   | { readonly kind: 'unusable'; readonly reason: string }
-  /** Bogus, or no answer: the host must be left alone for now (§2.1.3). */
+  /** Bogus, or no answer: the host must be left alone for now (§2.1.2). */
   | { readonly kind: 'failure'; readonly reason: string }
 
 /** @param found the addresses of the host */
@@ -27,19 +28,23 @@ export async function daneOf(
   { resolver }: Lookup,
   port: number,
 ): Promise<DaneAnswer> {
-  // §2.2.1 and §2.2.2: where an attacker could have named the host, or its address, what is said of it proves nothing.
+  // §2.2.1: where an attacker could have named the host, what is said of it proves nothing.
   if (!host.secure) return none(`that ${host.name} is the mail host is not protected by DNSSEC`)
-  if (!found.secure) return none(`the addresses of ${host.name} are not protected by DNSSEC`)
-  // §2.2.3: where the name is an alias that is secure, first the name it stands for, then the name itself.
-  const bases = [...new Set([found.name.toLowerCase(), host.name.toLowerCase()])]
+  const bases = await basesOf(host, found, resolver)
+  if ('kind' in bases) return bases
+  let reason = `there are no TLSA records for ${host.name}`
   for (const base of bases) {
     const name = `_${port}._tcp.${base}`
     const answer = await resolver.query(name, 'TLSA')
     switch (answer.kind) {
       case 'failure':
-        return { kind: 'failure', reason: `TLSA of ${name}: ${answer.code}, ${answer.reason}` }
+        return lookupFailed(`TLSA of ${name}`, answer)
       case 'answer': {
-        if (!answer.authenticated) return none(`the TLSA records of ${name} are not protected by DNSSEC`)
+        // §2.2.3: "If any insecure records are encountered …, the next candidate TLSA base domain is tried instead."
+        if (!answer.authenticated) {
+          reason = `the TLSA records of ${name} are not protected by DNSSEC`
+          break
+        }
         const records = usableTlsa(answer.records)
         return records.length > 0
           ? { kind: 'usable', records, base, reason: `DANE: ${name} has TLSA records` }
@@ -52,11 +57,39 @@ export async function daneOf(
         return answer satisfies never
     }
   }
-  return none(`there are no TLSA records for ${host.name}`)
+  return none(reason)
+}
+
+/**
+ * The candidates for the TLSA base domain, the best first (§2.2.2): what a secure alias stands for, and then the name itself;
+ * the name itself alone where the alias is secure and what it stands for is not, since whoever published it may vouch for the
+ * host of a provider who has no DNSSEC.
+ */
+async function basesOf(
+  host: MailHost,
+  found: Extract<Addresses, { kind: 'addresses' }>,
+  resolver: Lookup['resolver'],
+): Promise<readonly string[] | DaneAnswer> {
+  const name = host.name.toLowerCase()
+  const end = found.name.toLowerCase()
+  if (found.secure) return [...new Set([end, name])]
+  if (end !== name) {
+    // §2.1.3: that the whole is insecure does not say where it became so; only a question of its own does.
+    const alias = await resolver.query(name, 'CNAME')
+    if (alias.kind === 'failure') return lookupFailed(`CNAME of ${name}`, alias)
+    if (alias.kind === 'answer' && alias.authenticated) return [name]
+  }
+  return none(`the addresses of ${host.name} are not protected by DNSSEC`)
+}
+
+function lookupFailed(what: string, { code, reason }: DnsFailure): DaneAnswer {
+  return { kind: 'failure', reason: `${what}: ${code}, ${reason}` }
 }
 
 /** The policy for a host: what the destination or the message wants, and DANE above it (RFC 8461 §2: it wins). */
 export function withDane(policy: TlsPolicy, answer: DaneAnswer): TlsPolicy | Objection {
+  // Whom the operator has named, or pinned, is known better than by DNS.
+  if (policy.level === 'named' || policy.level === 'pinned') return policy
   switch (answer.kind) {
     case 'none':
       return policy
