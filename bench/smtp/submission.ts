@@ -9,6 +9,7 @@ import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import type { KeyPair } from '../../src/net/tls.ts'
 import { makeGitRepository } from '../../test/peers/git-repository.ts'
 import { temporaryFolder } from '../../test/peers/program.ts'
+import type { Parts } from './submission-process.ts'
 
 const DOMAIN = 'example.test'
 export const USERNAME = `alice@${DOMAIN}`
@@ -19,6 +20,8 @@ export interface SubmissionProcess {
   /** PEM. */
   readonly ca: string
   readonly memory: Memory
+  /** `forget`, `parts`: what each part of its memory has grown by since `forget`. */
+  ask(word: 'forget' | 'parts'): Promise<Parts>
   stop(): Promise<void>
 }
 
@@ -57,6 +60,11 @@ export async function startSubmissionProcess(
     port,
     ca: authority.certificate,
     memory: new Memory(child.pid ?? 0),
+    async ask(word) {
+      child.send(word)
+      const [parts] = (await once(child, 'message')) as [Parts]
+      return parts
+    },
     async stop() {
       child.kill()
       await once(child, 'exit')
