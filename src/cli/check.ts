@@ -13,6 +13,7 @@ import { readRoutes } from '../config/routes.ts'
 import { type Config, tomlKey } from '../config/schema.ts'
 import { readShaping } from '../config/shaping.ts'
 import { readSources } from '../config/sources.ts'
+import { readTlsLevels } from '../config/tls-levels.ts'
 import { isRemote } from '../config/value.ts'
 import { GitError, git } from '../directory/git.ts'
 import { parseTsigKey } from '../dns/tsig.ts'
@@ -96,6 +97,7 @@ const RULE_FILES: readonly (readonly [key: string, read: (relay: Config['relay']
   ['replies', relay => readReplies(relay.replies)],
   ['sources', relay => readSources(relay.sources)],
   ['routes', relay => readRoutes(relay.routes)],
+  ['tls', relay => readTlsLevels(relay.tls)],
 ]
 
 class Check implements Findings {

@@ -17,7 +17,7 @@ test('the template says what the defaults are', () => {
     .replace(/^# (?=\w+ = )/gm, '')
     .replace(/^(?:client_ca|interval|seed|expiration|listen_starttls|max_recipient_domains) = .*\n/gm, '')
     .replace(
-      /^(?:allowed_signers|keyring|mta_sts|budget_per_hour|queue_age|fields|shaping|replies|sources|routes|resolver_validates) = .*\n/gm,
+      /^(?:allowed_signers|keyring|mta_sts|budget_per_hour|queue_age|fields|shaping|replies|sources|routes|resolver_validates|tls) = .*\n/gm,
       '',
     )
     .replace(/^key = "dkim.*\n/m, '')

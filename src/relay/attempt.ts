@@ -5,6 +5,8 @@
 
 import type { ReplyRule } from '../config/replies.ts'
 import type { RouteRule } from '../config/routes.ts'
+import type { TlsRule } from '../config/tls-levels.ts'
+import { saysTlsNotRequired } from '../message/tls-required.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import { domainOf, type MailHost, route } from './destination.ts'
@@ -18,7 +20,8 @@ import type { Link } from './site/links.ts'
 import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
 import type { Sources } from './sources.ts'
-import { OPPORTUNISTIC, objectionToHost, policyFor, SMART_HOST, type TlsPolicy } from './tls-policy.ts'
+import { tlsLevelFor } from './tls-level.ts'
+import { objectionToHost, policyFor, SMART_HOST, type TlsPolicy } from './tls-policy.ts'
 import { transact } from './transaction.ts'
 import { type Judgement, Verdicts } from './verdicts.ts'
 
@@ -28,6 +31,8 @@ export interface Means extends Reaching {
   readonly hostname: string
   /** Where messages leave from. */
   readonly sources: Sources
+  /** How some destinations must be protected. */
+  readonly tlsLevels: readonly TlsRule[]
   /** Smart hosts, and what goes through them. */
   readonly routes: readonly RouteRule[]
   /** Whether what we send can be verified; nobody asks when it is not there. */
@@ -46,7 +51,8 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
     through === null
       ? await route(domainOf(job.destination), means.lookup, means.sources.hostnames, means.random)
       : { kind: 'hosts' as const, hosts: [hostOf(through)] }
-  const policy = policyFor(job.message, through === null ? OPPORTUNISTIC : SMART_HOST)
+  const usual = through === null ? tlsLevelFor(means.tlsLevels, domainOf(job.destination)) : SMART_HOST
+  const policy = policyFor(job.message, usual)
   if (where.kind === 'none') verdicts.conclude(noRoute(where))
   else {
     const source = means.sources.sourceOf(job.message, job.destination)
@@ -91,7 +97,10 @@ async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
     const where = { ...from(visit), ...(remote === undefined ? {} : { remote }) }
     verdicts.conclude(inTheLightOfRules(verdict, host, visit, log), where)
   }
-  const reach = new Reach({ hosts, domain: domainOf(job.destination), policy, source }, means, miss, log)
+  const domain = domainOf(job.destination)
+  // What the operator wants, or REQUIRETLS, is not the sender's to waive.
+  const waives = () => policy.level === 'opportunistic' && saysTlsNotRequired([visit.content])
+  const reach = new Reach({ hosts, domain, policy, waives, source }, means, miss, log)
   while (verdicts.left.length > 0) {
     const link = await reach.next(() => site.connecting(means.now()))
     if (link === null) break
@@ -115,7 +124,12 @@ async function session(link: Link, reach: Reach, visit: Visit, log: Log): Promis
 
 /** Whether an open connection is one that these hosts, this policy and this source would lead to, and no lesser one. */
 function fits({ candidate, policy, source }: Link, hosts: readonly MailHost[], visit: Visit): boolean {
-  if (policy.level !== visit.policy.level || source.name !== visit.source.name) return false
+  if (
+    policy.level !== visit.policy.level ||
+    policy.reason !== visit.policy.reason ||
+    source.name !== visit.source.name
+  )
+    return false
   const best = hosts[0]?.preference
   const host = hosts.find(
     ({ name, preference, route }) =>
@@ -161,7 +175,15 @@ function from({ site, source }: Visit): Where {
 /** For the log and `ptt queue why`: version, cipher, and how it was verified who is there. */
 function protection({ connection: { tls }, candidate }: Link): string {
   if (tls === null) return 'none'
-  const how = candidate.policy.dane !== undefined ? 'by DANE' : tls.authorized ? 'by its name' : null
+  const { level, dane } = candidate.policy
+  const how =
+    level === 'pinned'
+      ? 'by its fingerprint'
+      : dane !== undefined
+        ? 'by DANE'
+        : tls.authorized
+          ? 'by its name'
+          : null
   return `${tls.version} ${tls.cipher} ${how === null ? 'not verified' : `verified ${how}`}`
 }
 

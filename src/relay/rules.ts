@@ -5,6 +5,7 @@ import { type RouteRule, readRoutes } from '../config/routes.ts'
 import type { Config } from '../config/schema.ts'
 import { readShaping } from '../config/shaping.ts'
 import { readSources, type SourceRule } from '../config/sources.ts'
+import { readTlsLevels, type TlsRule } from '../config/tls-levels.ts'
 import { shaper, usualShape } from './shaping.ts'
 import type { Shape } from './site/shape.ts'
 
@@ -13,6 +14,7 @@ export interface Rules {
   readonly replies: readonly ReplyRule[]
   readonly sources: readonly SourceRule[]
   readonly routes: readonly RouteRule[]
+  readonly tlsLevels: readonly TlsRule[]
 }
 
 /** @throws ConfigError, FileError with what is wrong, and where */
@@ -22,5 +24,6 @@ export function readRules({ relay }: Pick<Config, 'relay'>): Rules {
     replies: readReplies(relay.replies),
     sources: readSources(relay.sources),
     routes: readRoutes(relay.routes),
+    tlsLevels: readTlsLevels(relay.tls),
   }
 }

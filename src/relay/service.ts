@@ -94,6 +94,9 @@ export async function startRelay(config: Config, log: Log) {
     get replies() {
       return rules.replies
     },
+    get tlsLevels() {
+      return rules.tlsLevels
+    },
     get routes() {
       return rules.routes
     },

@@ -16,10 +16,11 @@ import type { MailHost } from './destination.ts'
 export interface TlsPolicy {
   /**
    * `opportunistic`: TLS where it is offered, whoever is there. `encrypted`: TLS, whoever is there. `named`: TLS with a
-   * certificate that verifies for the host's name. `dane`: TLS with a certificate as TLSA records say. `verified`: the same for an MX that was found securely, and that offers
+   * certificate that verifies for the host's name. `dane`: TLS with a certificate as TLSA records say; `pinned`: as
+   * the operator says. `verified`: the same for an MX that was found securely, and that offers
    * REQUIRETLS.
    */
-  readonly level: 'opportunistic' | 'encrypted' | 'named' | 'dane' | 'verified'
+  readonly level: 'opportunistic' | 'encrypted' | 'named' | 'dane' | 'pinned' | 'verified'
   /** In words, for the log. */
   readonly reason: string
   /** Whether clear text is allowed when TLS cannot be had. */
@@ -111,7 +112,8 @@ export function objectionToHost(policy: TlsPolicy, { name, found }: MailHost): O
 
 export function wishFor({ level, dane }: TlsPolicy, { name, route }: MailHost): TlsWish {
   // RFC 7672 §8.1: SNI is the TLSA base domain; whether the certificate is the right one is seen afterwards.
-  if (dane !== undefined) return { mode: 'required', options: encryptedTls(dane.base) }
+  if (dane !== undefined)
+    return { mode: 'required', options: encryptedTls(dane.base ?? (name.startsWith('[') ? '' : name)) }
   // An address has no name to put into SNI (RFC 6066 §3).
   const servername = /^\[|^[\d.]+$|:/.test(name) ? '' : name
   const mode = route?.tls === 'implicit' ? 'implicit' : 'required'
@@ -123,6 +125,7 @@ export function wishFor({ level, dane }: TlsPolicy, { name, route }: MailHost): 
       return { mode, options: encryptedTls(servername) }
     case 'named':
     case 'dane':
+    case 'pinned':
     case 'verified':
       return {
         mode,
@@ -199,7 +202,12 @@ function unverified(
   nowMs: number,
 ): string | null {
   if (dane === undefined) return tls.authorized ? null : (tls.authorizationError ?? 'nobody knows why')
-  const verdict = verifyChain(dane.records, tls.chain(), [dane.base, ...names], nowMs)
+  const verdict = verifyChain(
+    dane.records,
+    tls.chain(),
+    dane.base === null ? names : [dane.base, ...names],
+    nowMs,
+  )
   return verdict.kind === 'match' ? null : verdict.reason
 }
 

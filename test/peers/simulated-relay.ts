@@ -6,6 +6,7 @@
 import { readReplies } from '../../src/config/replies.ts'
 import type { RouteRule } from '../../src/config/routes.ts'
 import type { SourceRule } from '../../src/config/sources.ts'
+import type { TlsRule } from '../../src/config/tls-levels.ts'
 import { scramCrypto } from '../../src/directory/scram.ts'
 import type { DnsAnswer } from '../../src/dns/answer.ts'
 import type { Mx, Tlsa } from '../../src/dns/rdata.ts'
@@ -71,6 +72,7 @@ export interface SimulationOptions {
   readonly timeouts?: typeof TIMEOUTS
   readonly sources?: readonly SourceRule[]
   readonly routes?: readonly RouteRule[]
+  readonly tlsLevels?: readonly TlsRule[]
   /** 127.0.0.0/8 when not given. */
   readonly privateNetworks?: readonly string[]
 }
@@ -191,6 +193,7 @@ export function simulate(options: SimulationOptions): Simulation {
       () => simulation.nowMs,
     ),
     routes: options.routes ?? [],
+    tlsLevels: options.tlsLevels ?? [],
     scram: scramCrypto,
     memory: new HostMemory(() => simulation.nowMs),
     unreachable: UNREACHABLE,

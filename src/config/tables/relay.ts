@@ -70,6 +70,12 @@ export function relayTable(base: Base) {
         description: 'Smart hosts, and what mail goes through them: docs/routes.md.',
         examples: ['routes.toml'],
       }),
+    tls: pathFrom(base.folder)
+      .exactOptional()
+      .meta({
+        description: 'How mail to some domains must be protected, whatever they announce: docs/tls.md.',
+        examples: ['tls.toml'],
+      }),
     privateNetworks: list(text(kind.network), 'a list of networks', 'write for example ["10.0.0.0/8"]')
       .prefault([])
       .describe(

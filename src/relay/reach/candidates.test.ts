@@ -14,8 +14,13 @@ const host = (name: string): MailHost => ({
   addresses: null,
 })
 const REACHABLE = [
-  { host: host('mx1.test'), policy: OPPORTUNISTIC, addresses: ['192.0.2.1', '192.0.2.2', '2001:db8::1'] },
-  { host: host('mx2.test'), policy: OPPORTUNISTIC, addresses: ['192.0.2.3'] },
+  {
+    host: host('mx1.test'),
+    policy: OPPORTUNISTIC,
+    waived: false,
+    addresses: ['192.0.2.1', '192.0.2.2', '2001:db8::1'],
+  },
+  { host: host('mx2.test'), policy: OPPORTUNISTIC, waived: false, addresses: ['192.0.2.3'] },
 ]
 const USUAL = usualSource('mail.example.com')
 const order = (source: Source, isDead = (_: string) => false) =>

@@ -9,6 +9,8 @@ export interface Candidate extends Target {
   readonly host: MailHost
   /** Of the host: the message's, and what DNS says above it. */
   readonly policy: TlsPolicy
+  /** The message did without what the destination asks of TLS: the connection is for nobody else. */
+  readonly waived: boolean
   /** `host [address]` */
   readonly remote: string
 }
@@ -16,6 +18,7 @@ export interface Candidate extends Target {
 export interface Reachable {
   readonly host: MailHost
   readonly policy: TlsPolicy
+  readonly waived: boolean
   readonly addresses: readonly string[]
 }
 
@@ -30,7 +33,7 @@ export function candidatesOf(
   port: number,
   isDead: (address: string) => boolean,
 ): Candidate[] {
-  const all = reachable.flatMap(({ host, policy, addresses }) =>
+  const all = reachable.flatMap(({ host, policy, waived, addresses }) =>
     inTurn(addresses).flatMap((address): Candidate[] => {
       const localAddress = isIpv6(address) ? source.ipv6 : source.ipv4
       if (localAddress === null) return []
@@ -39,6 +42,7 @@ export function candidatesOf(
         {
           host,
           policy,
+          waived,
           address,
           port: host.route?.host.port ?? port,
           remote: `${host.name} [${address}]`,

@@ -40,6 +40,8 @@ export interface Route {
   /** The next-hop domain. */
   readonly domain: string
   readonly policy: TlsPolicy
+  /** The sender does without what the destination asks of TLS (RFC 8689 §3). */
+  readonly waives: () => boolean
   readonly source: Source
 }
 
@@ -120,9 +122,11 @@ export class Reach {
         refuse(onlyPrivate(host, found.addresses))
         continue
       }
-      const ofHost = withDane(policy, await daneOf(host, found, lookup, smtpPort))
+      const dane = await daneOf(host, found, lookup, smtpPort)
+      const waived = dane.kind !== 'none' && this.#route.waives()
+      const ofHost = waived ? policy : withDane(policy, dane)
       if ('about' in ofHost) refuse(fromObjection(ofHost))
-      else reachable.push({ host, policy: ofHost, addresses })
+      else reachable.push({ host, policy: ofHost, waived, addresses })
     }
     const candidates = candidatesOf(reachable, source, smtpPort, address => memory.isDead(address))
     if (candidates.length === 0)
