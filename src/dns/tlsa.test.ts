@@ -13,6 +13,9 @@ const der = (pem: string) => new X509Certificate(pem).raw
 const spki = (pem: string) => new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' })
 const leafPem = (await issue(authority, { names: ['mx.example.net'] })).certificate
 const otherName = (await issue(authority, { names: ['mx.elsewhere.test'] })).certificate
+const issuedFor = async (...names: [string]) => der((await issue(authority, { names })).certificate)
+const WILDCARD = await issuedFor('*.example.net')
+const PARTIAL_WILDCARD = await issuedFor('m*.example.net')
 const LEAF = der(leafPem)
 const CA = der(authority.certificate)
 const STRANGER = der(stranger.certificate)
@@ -112,6 +115,9 @@ suite('whether a chain matches', () => {
       NOW,
       /issuer in the chain/,
     ],
+    ['DANE-TA: a wildcard is a whole label', [TA], [WILDCARD, CA], NAMES, NOW, null],
+    ['… never a part of one (RFC 7672 §3.2.3)', [TA], [PARTIAL_WILDCARD, CA], NAMES, NOW, /is for DNS:m\*/],
+    ['… and never several', [TA], [WILDCARD, CA], ['a.mx.example.net'], NOW, /is for DNS:\*/],
     ['no certificate', [EE], [], NAMES, NOW, /shown no certificate/],
     ['rubbish', [EE], [Buffer.from('x')], NAMES, NOW, /shown no certificate/],
   ]

@@ -4,6 +4,7 @@
  */
 
 import { createHash, X509Certificate } from 'node:crypto'
+import { parseAddress } from './address.ts'
 import type { Tlsa } from './rdata.ts'
 
 /** RFC 6698 §7.2, with the names of RFC 7218. */
@@ -95,9 +96,25 @@ function verifyTo(
   })
   if (expired !== undefined)
     return `a certificate of the chain is not valid at this time (until ${expired.validToDate.toISOString()})`
-  // RFC 9525 §6.3: never the CN.
-  if (names.some(name => leaf.checkHost(name, { subject: 'never' }) !== undefined)) return null
-  return `the certificate is for ${leaf.subjectAltName ?? 'nobody'}, not for ${names.join(' or ')}`
+  return objectionToNames(leaf.raw, names)
+}
+
+/**
+ * Why a certificate is for none of these hosts; null: it is for one of them. RFC 9525 §6.3: never the CN, and a wildcard is a
+ * whole label (RFC 7672 §3.2.3).
+ * @param names host names, or IP addresses
+ * @throws Error it is no certificate
+ */
+export function objectionToNames(der: Uint8Array, names: readonly string[]): string | null {
+  const certificate = new X509Certificate(der)
+  const wanted = names.join(' or ')
+  const shown = certificate.subjectAltName
+  if (shown === undefined) return `the certificate names no host (it has no SAN), so it is not for ${wanted}`
+  const how = { subject: 'never', partialWildcards: false } as const
+  const found = names.some(name =>
+    parseAddress(name) === null ? certificate.checkHost(name, how) : certificate.checkIP(name),
+  )
+  return found ? null : `the certificate is for ${shown}, not for ${wanted}`
 }
 
 function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {

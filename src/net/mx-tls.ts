@@ -1,6 +1,7 @@
 /** TLS to an MX that must be the one it says it is: RFC 8689 §4.2.1, RFC 9525, RFC 9325. */
 
-import { type ConnectionOptions, checkServerIdentity } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
+import { objectionToNames } from '../dns/tlsa.ts'
 
 /** TLS 1.2 and up (RFC 9325 §3.1.1), whoever the other side is. */
 export function encryptedTls(servername: string): ConnectionOptions {
@@ -15,11 +16,10 @@ export function verifiedTls(servername: string): ConnectionOptions {
   return {
     ...encryptedTls(servername),
     rejectUnauthorized: true,
-    checkServerIdentity(hostname, certificate) {
-      // RFC 9525 §6.3: never the CN, which Node would take where there is no SAN.
-      if (certificate.subjectaltname === undefined)
-        return new Error(`the certificate names no host (it has no SAN), so it is not for ${hostname}`)
-      return checkServerIdentity(hostname, certificate)
+    checkServerIdentity(hostname, { raw }) {
+      // Node would take the CN where there is no SAN, and a wildcard that is a part of a label.
+      const why = objectionToNames(raw, [hostname])
+      return why === null ? undefined : new Error(why)
     },
   }
 }
