@@ -1,8 +1,8 @@
 /**
  * A small file of a web server that must be the one it says it is: HTTPS GET (RFC 9110, RFC 9112) for what is published
- * about mail. The name is looked up by our resolver and never by the system's, addresses that are not of the Internet are
- * not spoken to, redirects are not followed, nothing is cached, nothing is decompressed, and time and size have limits: whoever
- * has a domain can say what name we ask for.
+ * about mail, and POST for reports. The name is looked up by our resolver and never by the system's, addresses that are not
+ * of the Internet are not spoken to, redirects are not followed, nothing is cached, nothing is decompressed, and time and size
+ * have limits: whoever has a domain can say what name we ask for.
  */
 
 import { request } from 'node:https'
@@ -47,6 +47,12 @@ export interface HttpsFailure {
   readonly reason: string
 }
 
+/** What is POSTed. */
+export interface HttpsContent {
+  readonly type: string
+  readonly octets: Uint8Array
+}
+
 /** Of one address, TCP and TLS: the others should have their turn within the whole. */
 const CONNECT_MS = 10_000
 const MAX_ADDRESSES = 6
@@ -57,11 +63,39 @@ const MAX_ADDRESSES = 6
  * @param host a domain name in ASCII
  * @param path with a slash before it
  */
-export async function httpsGet(
+export function httpsGet(
   host: string,
   path: string,
   options: HttpsOptions,
 ): Promise<HttpsResponse | HttpsFailure> {
+  return ask({ host, authority: host, path }, options)
+}
+
+/**
+ * As `httpsGet`, but to an `https:` URL, whose port counts. Whatever the answer says beyond its header is not read.
+ * @throws RangeError when the URL is of another scheme
+ */
+export async function httpsPost(
+  url: URL,
+  content: HttpsContent,
+  options: Omit<HttpsOptions, 'port' | 'maxOctets'>,
+): Promise<HttpsResponse | HttpsFailure> {
+  if (url.protocol !== 'https:') throw new RangeError(`not an https: URL: ${url.protocol}`)
+  const port = url.port === '' ? 443 : Number(url.port)
+  const { hostname: host, host: authority, pathname, search } = url
+  return ask({ host, authority, path: `${pathname}${search}`, content }, { ...options, port, maxOctets: 0 })
+}
+
+interface Asked {
+  readonly host: string
+  /** With the port (RFC 9110 §7.2). */
+  readonly authority: string
+  readonly path: string
+  readonly content?: HttpsContent
+}
+
+async function ask(asked: Asked, options: HttpsOptions): Promise<HttpsResponse | HttpsFailure> {
+  const { host } = asked
   const { resolver, privateNetworks, timeoutMs } = options
   const given = options.signal === undefined ? [] : [options.signal]
   const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...given])
@@ -78,7 +112,7 @@ export async function httpsGet(
   }
   const failures: HttpsFailure[] = []
   for (const address of reachable.slice(0, MAX_ADDRESSES)) {
-    const answer = await exchange(address, host, path, options, signal)
+    const answer = await exchange(address, asked, options, signal)
     if (answer.kind === 'response' || !ANOTHER_MAY.has(answer.code)) return answer
     failures.push(answer)
   }
@@ -92,16 +126,18 @@ const ANOTHER_MAY: ReadonlySet<HttpsFailure['code']> = new Set(['connect', 'tls'
 
 function exchange(
   address: string,
-  host: string,
-  path: string,
+  { host, authority, path, content }: Asked,
   { ca, port = 443, timeoutMs, maxOctets }: HttpsOptions,
   signal: AbortSignal,
 ): Promise<HttpsResponse | HttpsFailure> {
   return new Promise(resolve => {
     let stage: 'connect' | 'tls' | 'response' = 'connect'
     const asking = request({
-      ...{ method: 'GET', host: address, port, path, agent: false, signal },
-      headers: { host, accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'ptt' },
+      ...{ method: content === undefined ? 'GET' : 'POST', host: address, port, path, agent: false, signal },
+      headers: {
+        ...{ host: authority, accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'ptt' },
+        ...(content && { 'content-type': content.type, 'content-length': content.octets.length }),
+      },
       ...verifiedTls(host),
       ...(ca === undefined ? {} : { ca }),
     })
@@ -133,7 +169,8 @@ function exchange(
     asking.on('response', response => {
       const { statusCode: status = 0, headers } = response
       response.on('error', broken)
-      if (status !== 200) return end({ kind: 'response', status, headers, body: Buffer.alloc(0) })
+      if (status !== 200 || content !== undefined)
+        return end({ kind: 'response', status, headers, body: Buffer.alloc(0) })
       const objection = objectionToFraming(headers)
       if (objection !== null) return fail('response', objection)
       const tooLarge = `its answer is larger than ${maxOctets} octets`
@@ -147,7 +184,7 @@ function exchange(
       })
       response.on('end', () => end({ kind: 'response', status, headers, body: Buffer.concat(chunks) }))
     })
-    asking.end()
+    asking.end(content?.octets)
   })
 }
 
