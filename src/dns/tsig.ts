@@ -6,7 +6,7 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { TYPE_TSIG } from './message.ts'
-import { canonicalName, sameName } from './name.ts'
+import { canonicalName, formatLabels, sameName } from './name.ts'
 import type { TsigKey } from './tsig-key.ts'
 import { ARCOUNT_OFFSET, FormatError, readFrame, writeName, writeRecord } from './wire.ts'
 
@@ -213,7 +213,7 @@ function decodeTsig(name: string, octets: Buffer, start: number, end: number): T
   if (at !== data.length) throw new FormatError('TSIG has octets left over')
   return {
     name,
-    algorithm: labels.join('.') || '.',
+    algorithm: formatLabels(labels),
     timeSeconds,
     fudgeSeconds,
     mac,
@@ -223,7 +223,7 @@ function decodeTsig(name: string, octets: Buffer, start: number, end: number): T
   }
 }
 
-/** A name with a dot inside a label reads as another one: it is nobody's key, and could not be answered. */
+/** A name over 255 octets, which only an algorithm can have here: it is nobody's, and could not be answered. */
 function isWritable(name: string): boolean {
   try {
     canonicalName(name)

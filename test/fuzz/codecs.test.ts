@@ -12,6 +12,7 @@ import type { ResourceRecord } from '../../src/dns/message.ts'
 import { txtStrings } from '../../src/dns/rdata.ts'
 import { parseSpf, SpfError } from '../../src/dns/spf.ts'
 import {
+  appendTsigError,
   formatTsigKey,
   parseTsigKey,
   signMessage,
@@ -93,6 +94,19 @@ test('a TSIG is read as it was written, and not when a bit is turned (RFC 8945 Â
     }),
     { seed },
   )
+})
+
+test('a TSIG of an algorithm with odd labels is answered with the same one', () => {
+  const message = encodeUpdate(7, { zone: 'example.com', prerequisites: [], changes: [] })
+  const { octets } = signMessage(message, parseTsigKey('x.example.com:hmac-sha256:c2VjcmV0'), {
+    timeSeconds: 1e9,
+  })
+  const tsig = splitTsig(octets)?.tsig
+  assert.ok(tsig !== undefined)
+  for (const algorithm of ['a\\.b', 'hmac\\\\-sha256', '\\255.example']) {
+    const answer = appendTsigError(message, { ...tsig, algorithm }, 'BADKEY')
+    assert.equal(splitTsig(answer)?.tsig.algorithm, algorithm)
+  }
 })
 
 test('a TSIG key is read as it was written; any text is one or a TsigKeyError', () => {
