@@ -107,7 +107,7 @@ function verifyTo(
  */
 export function objectionToNames(der: Uint8Array, names: readonly string[]): string | null {
   const certificate = new X509Certificate(der)
-  const wanted = names.join(' or ')
+  const wanted = [...new Set(names)].join(' or ')
   const shown = certificate.subjectAltName
   if (shown === undefined) return `the certificate names no host (it has no SAN), so it is not for ${wanted}`
   const how = { subject: 'never', partialWildcards: false } as const

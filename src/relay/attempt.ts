@@ -21,7 +21,7 @@ import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
 import type { Sources } from './sources.ts'
 import { tlsLevelFor } from './tls-level.ts'
-import { objectionToHost, policyFor, SMART_HOST, type TlsPolicy } from './tls-policy.ts'
+import { objectionToHost, objectionToPeer, policyFor, SMART_HOST, type TlsPolicy } from './tls-policy.ts'
 import { transact } from './transaction.ts'
 import { type Judgement, Verdicts } from './verdicts.ts'
 
@@ -123,7 +123,8 @@ async function session(link: Link, reach: Reach, visit: Visit, log: Log): Promis
 }
 
 /** Whether an open connection is one that these hosts, this policy and this source would lead to, and no lesser one. */
-function fits({ candidate, policy, source }: Link, hosts: readonly MailHost[], visit: Visit): boolean {
+function fits(link: Link, hosts: readonly MailHost[], visit: Visit): boolean {
+  const { candidate, connection, policy, source } = link
   if (
     policy.level !== visit.policy.level ||
     policy.reason !== visit.policy.reason ||
@@ -136,7 +137,11 @@ function fits({ candidate, policy, source }: Link, hosts: readonly MailHost[], v
       name === candidate.host.name && preference === best && route === candidate.host.route,
   )
   // What DANE says of a host hangs on how the destination's MX records are protected.
-  return host !== undefined && host.secure === candidate.host.secure && objectionToHost(policy, host) === null
+  if (host === undefined || host.secure !== candidate.host.secure || objectionToHost(policy, host) !== null)
+    return false
+  // With DANE-TA the certificate may be for the domain that the connection was opened for, and not for this one.
+  const names = [host.name, domainOf(visit.job.destination)]
+  return objectionToPeer(candidate.policy, connection, names, visit.means.now()) === null
 }
 
 /** Sends over the link and gives it back. Returns those whom the session had no transaction left for. */

@@ -183,6 +183,21 @@ async function world(
   return { relay, server }
 }
 
+test('a connection verified by the name of one domain is not for another (RFC 7672 §3.2.2)', async t => {
+  const domains = { 'x.test': ['mx.x.test'], 'y.test': ['mx.x.test'] }
+  const forX = withCa(await issue(authority, { names: ['x.test'] }, START))
+  const { relay, server } = await world(t, [TA], { ...GOOD, tls: forX }, { ...SECURE, domains })
+  await relay.put(['bob@x.test'])
+  const toY = await relay.put(['bob@y.test'])
+  await relay.put(['ann@x.test'])
+  await relay.run(START)
+  const last = (await relay.queue.get(toY))?.recipients[0]?.last
+  assert.equal(last?.status, '4.7.10', last?.diagnostic)
+  assert.match(last?.diagnostic ?? '', /is for DNS:x\.test, not for mx\.x\.test or y\.test/)
+  assert.equal(server.messages.length, 2)
+  assert.equal(server.sessions.length, 2, 'the messages for x.test share a connection')
+})
+
 suite('where the records are looked for', () => {
   const MX_HOST = 'mx.x.test'
   const ALIAS = 'mx.provider.test'
