@@ -152,7 +152,7 @@ function exchange(
       const { socket } = asking
       if (signal.aborted) return fail('timeout', `${UNTIL[stage]} in ${timeoutMs} ms`)
       if (socket instanceof TLSSocket && socket.authorizationError != null)
-        return fail('certificate', `its certificate is not valid for ${host}: ${reasonOf(error)}`)
+        return fail('certificate', `its certificate is not valid: ${reasonOf(error)}`)
       fail(stage, stage === 'response' ? `its answer broke off: ${reasonOf(error)}` : reasonOf(error))
     }
     const timer = setTimeout(() => fail(stage, `${UNTIL[stage]} in ${CONNECT_MS} ms`), CONNECT_MS)

@@ -19,6 +19,8 @@ export interface HttpsPeer {
   readonly port: number
   /** `GET mta-sts.example.com /path` of each request that came. */
   readonly requests: string[]
+  /** How many there were, with and without TLS. */
+  readonly connections: number
   /** What every client said it wants in TLS: the name, `false` where it said none. */
   readonly names: (string | false)[]
   answer(script: HttpsScript): void
@@ -41,6 +43,7 @@ export async function startHttpsServer(pair: KeyPair, options: HttpsPeerOptions)
   const requests: string[] = []
   const names: (string | false)[] = []
   const sockets = new Set<Socket>()
+  let connections = 0
   const old = maxVersion === 'TLSv1.1'
   const server: Server = createServer(
     {
@@ -59,6 +62,7 @@ export async function startHttpsServer(pair: KeyPair, options: HttpsPeerOptions)
     },
   )
   server.on('connection', (socket: Socket) => {
+    connections++
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   })
@@ -69,6 +73,9 @@ export async function startHttpsServer(pair: KeyPair, options: HttpsPeerOptions)
     port: (server.address() as AddressInfo).port,
     requests,
     names,
+    get connections() {
+      return connections
+    },
     answer(next) {
       script = next
     },
@@ -78,7 +85,7 @@ export async function startHttpsServer(pair: KeyPair, options: HttpsPeerOptions)
     async stop() {
       for (const socket of sockets) socket.destroy()
       server.close()
-      if (server.listening) await once(server, 'close')
+      await once(server, 'close')
     },
   }
 }
