@@ -70,6 +70,16 @@ export function relayTable(base: Base) {
         description: 'Smart hosts, and what mail goes through them: docs/routes.md.',
         examples: ['routes.toml'],
       }),
+    mtaSts: z
+      .boolean({ error: 'write true or false' })
+      .prefault(true)
+      .describe('Whether the MTA-STS policies of destinations are looked for, and kept to (RFC 8461).'),
+    tlsReports: z
+      .boolean({ error: 'write true or false' })
+      .prefault(true)
+      .describe(
+        'Whether domains that ask for it are told once a day how TLS with their servers went (RFC 8460).',
+      ),
     tls: pathFrom(base.folder)
       .exactOptional()
       .meta({
