@@ -5,10 +5,10 @@
 
 import type { ReplyRule } from '../config/replies.ts'
 import type { RouteRule } from '../config/routes.ts'
-import type { TlsRule } from '../config/tls-levels.ts'
 import { saysTlsNotRequired } from '../message/tls-required.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
+import { type Announcements, announcedBy } from './announced.ts'
 import { domainOf, type MailHost, route } from './destination.ts'
 import { inThisLight, type Verdict, type Where } from './outcome.ts'
 import { type Miss, Reach, type Reaching } from './reach/reach.ts'
@@ -20,19 +20,23 @@ import type { Link } from './site/links.ts'
 import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
 import type { Sources } from './sources.ts'
-import { tlsLevelFor } from './tls-level.ts'
-import { objectionToHost, objectionToPeer, policyFor, SMART_HOST, type TlsPolicy } from './tls-policy.ts'
+import {
+  OPPORTUNISTIC,
+  objectionToHost,
+  objectionToPeer,
+  policyFor,
+  SMART_HOST,
+  type TlsPolicy,
+} from './tls-policy.ts'
 import { transact } from './transaction.ts'
 import { type Judgement, Verdicts } from './verdicts.ts'
 
-export interface Means extends Reaching {
+export interface Means extends Reaching, Announcements {
   readonly queue: Queue
   /** Our own name: that of the relay, and in EHLO where the source has none of its own. */
   readonly hostname: string
   /** Where messages leave from. */
   readonly sources: Sources
-  /** How some destinations must be protected. */
-  readonly tlsLevels: readonly TlsRule[]
   /** Smart hosts, and what goes through them. */
   readonly routes: readonly RouteRule[]
   /** Whether what we send can be verified; nobody asks when it is not there. */
@@ -51,8 +55,6 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
     through === null
       ? await route(domainOf(job.destination), means.lookup, means.sources.hostnames, means.random)
       : { kind: 'hosts' as const, hosts: [hostOf(through)] }
-  const usual = through === null ? tlsLevelFor(means.tlsLevels, domainOf(job.destination)) : SMART_HOST
-  const policy = policyFor(job.message, usual)
   if (where.kind === 'none') verdicts.conclude(noRoute(where))
   else {
     const source = means.sources.sourceOf(job.message, job.destination)
@@ -64,6 +66,11 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
       )
       if (site === null) return null
       const content = await means.queue.content(job.message.id)
+      const announced =
+        through === null ? await announcedBy(domainOf(job.destination), means) : { policy: SMART_HOST }
+      // What the destination wants a sender may do without (RFC 8689 §3), not what the operator wants.
+      const waived = announced.policy.level === 'sts' && saysTlsNotRequired([content])
+      const policy = policyFor(job.message, waived ? OPPORTUNISTIC : announced.policy)
       await visit(where.hosts, { job, content, means, site, policy, source, verdicts })
     }
   }

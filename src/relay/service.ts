@@ -26,6 +26,8 @@ import { openMemoryShelf } from '../queue/memory/shelf.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
 import { deliver } from './deliver.ts'
 import { areTrusted } from './destination.ts'
+import { policyFetcher } from './mta-sts/fetch.ts'
+import { MtaSts } from './mta-sts/mta-sts.ts'
 import { HostMemory } from './reach/host-memory.ts'
 import { readRules } from './rules.ts'
 import { Scheduler } from './scheduler.ts'
@@ -54,6 +56,15 @@ export async function startRelay(config: Config, log: Log) {
   const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
   const shelf = relay.engine === 'memory' ? openMemoryShelf() : await openEmbeddedShelf(relay.spool)
   const resolver = new Resolver({ servers: relay.resolver })
+  const privateNetworks = new Networks(relay.privateNetworks)
+  const mtaSts = new MtaSts({
+    resolver,
+    shelf,
+    fetch: policyFetcher({ resolver, privateNetworks }),
+    now: Date.now,
+    random: Math.random,
+    log,
+  })
   const suppressions = new Suppressions(shelf, Date.now)
   const counts = await DayCounts.open(shelf, Date.now())
   const sources = new Sources(() => rules.sources, relay.hostname, counts, Date.now)
@@ -78,7 +89,7 @@ export async function startRelay(config: Config, log: Log) {
     queue,
     sites,
     work: (job, place) => deliver(job, means, place),
-    sweep: nowMs => Promise.all([queue.sweep(nowMs), shelf.sweep(nowMs)]),
+    sweep: nowMs => Promise.all([queue.sweep(nowMs), shelf.sweep(nowMs), mtaSts.refresh(nowMs)]),
     paused: () => settler.failing,
     now: Date.now,
     log,
@@ -104,7 +115,8 @@ export async function startRelay(config: Config, log: Log) {
     scram: scramCrypto,
     memory: new HostMemory(Date.now),
     unreachable: UNREACHABLE,
-    privateNetworks: new Networks(relay.privateNetworks),
+    privateNetworks,
+    ...(relay.mtaSts ? { mtaSts } : {}),
     hostname: relay.hostname,
     postmaster: config.postmaster,
     language: relay.language,
@@ -169,6 +181,7 @@ export async function startRelay(config: Config, log: Log) {
     async close() {
       log.event('stopping')
       settler.close()
+      mtaSts.close()
       await Promise.all([hooks?.close(), listener.close(GRACE_MS), scheduler.close(GRACE_MS)])
       sites.close()
       signer.close()

@@ -12,21 +12,24 @@ import type { Message } from '../queue/queue.ts'
 import type { Extensions } from '../smtp/extension.ts'
 import type { Dane } from './dane.ts'
 import type { MailHost } from './destination.ts'
+import { mxMatches } from './mta-sts/policy.ts'
 
 export interface TlsPolicy {
   /**
    * `opportunistic`: TLS where it is offered, whoever is there. `encrypted`: TLS, whoever is there. `named`: TLS with a
    * certificate that verifies for the host's name. `dane`: TLS with a certificate as TLSA records say; `pinned`: as
-   * the operator says. `verified`: the same for an MX that was found securely, and that offers
+   * the operator says. `sts`: as `named`, for a host that the destination's MTA-STS policy names. `verified`: the same for an MX that was found securely, and that offers
    * REQUIRETLS.
    */
-  readonly level: 'opportunistic' | 'encrypted' | 'named' | 'dane' | 'pinned' | 'verified'
+  readonly level: 'opportunistic' | 'encrypted' | 'named' | 'dane' | 'pinned' | 'sts' | 'verified'
   /** In words, for the log. */
   readonly reason: string
   /** Whether clear text is allowed when TLS cannot be had. */
   readonly clearText: boolean
   /** A failure is told to the sender at once (RFC 8689 §4.2.1); else the message waits for it to be put right (RFC 7672 §2.2). */
   readonly final: boolean
+  /** Of `sts`: patterns of the hosts that the destination names (RFC 8461 §4.1). */
+  readonly mx?: readonly string[]
   /** What the certificate must match, instead of the CAs that everybody knows. */
   readonly dane?: Dane
 }
@@ -72,7 +75,7 @@ export function policyFor(
   usual: TlsPolicy,
 ): TlsPolicy {
   if (envelope.requireTls !== true) return usual
-  if (reversePath !== null) return REQUIRETLS
+  if (reversePath !== null) return usual.mx === undefined ? REQUIRETLS : { ...REQUIRETLS, mx: usual.mx }
   return usual.level === 'named' ? usual : REQUIRETLS_NOTICE
 }
 
@@ -87,6 +90,8 @@ export interface Objection {
 /** Before connecting: whether the host is the one that the destination means. */
 export function objectionToHost(policy: TlsPolicy, { name, found }: MailHost): Objection | null {
   if (policy.level !== 'verified') return null
+  // RFC 8689 §4.2.1: that the destination means the host can be known by DNSSEC, or by its MTA-STS policy.
+  if (found === 'unauthenticated' && policy.mx !== undefined && mxMatches(policy.mx, name)) return null
   switch (found) {
     // Without an MX the host is the destination itself, and the certificate must say so.
     case 'authenticated':
@@ -97,7 +102,7 @@ export function objectionToHost(policy: TlsPolicy, { name, found }: MailHost): O
       return {
         about: 'MX lookup',
         status: '5.7.10',
-        diagnostic: `REQUIRETLS: that ${name} is the mail host is not protected by DNSSEC`,
+        diagnostic: `REQUIRETLS: that ${name} is the mail host is protected neither by DNSSEC nor by MTA-STS`,
       }
     case 'literal':
       return {
@@ -108,6 +113,13 @@ export function objectionToHost(policy: TlsPolicy, { name, found }: MailHost): O
     default:
       return found satisfies never
   }
+}
+
+/** RFC 8461 §4.1: a host that the policy does not name must not be given the message. */
+export function objectionToMx({ level, mx, reason }: TlsPolicy, { name }: MailHost): Objection | null {
+  if (level !== 'sts' || mxMatches(mx ?? [], name)) return null
+  const diagnostic = `${reason}, and that names ${(mx ?? []).join(', ')}, not ${name}`
+  return { about: 'MX lookup', status: '4.7.10', diagnostic }
 }
 
 export function wishFor({ level, dane }: TlsPolicy, { name, route }: MailHost): TlsWish {
@@ -126,6 +138,7 @@ export function wishFor({ level, dane }: TlsPolicy, { name, route }: MailHost): 
     case 'named':
     case 'dane':
     case 'pinned':
+    case 'sts':
     case 'verified':
       return {
         mode,
@@ -216,7 +229,8 @@ function unverified(
  * notice may do without.
  */
 export function saysRequireTls(policy: TlsPolicy, host: MailHost, peer: Shown): boolean {
-  if (policy.level === 'opportunistic' || objectionToHost(REQUIRETLS, host) !== null) return false
+  const asked = policy.mx === undefined ? REQUIRETLS : { ...REQUIRETLS, mx: policy.mx }
+  if (policy.level === 'opportunistic' || objectionToHost(asked, host) !== null) return false
   // What DANE wants has been seen already.
   const verified = policy.dane !== undefined || peer.tls?.authorized === true
   return peer.tls !== null && verified && peer.extensions.has('REQUIRETLS')

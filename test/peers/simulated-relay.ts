@@ -12,11 +12,13 @@ import type { DnsAnswer } from '../../src/dns/answer.ts'
 import type { Mx, Tlsa } from '../../src/dns/rdata.ts'
 import type { Language } from '../../src/message/language/words.ts'
 import { Networks, UNREACHABLE } from '../../src/net/networks.ts'
+import type { Resolver } from '../../src/net/resolver.ts'
 import type { Fields, Log } from '../../src/observe/event.ts'
 import { openMemory } from '../../src/queue/memory/memory.ts'
 import { openMemoryShelf } from '../../src/queue/memory/shelf.ts'
 import type { Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
 import { type Delivery, deliver } from '../../src/relay/deliver.ts'
+import type { StsAnswer } from '../../src/relay/mta-sts/mta-sts.ts'
 import { HostMemory } from '../../src/relay/reach/host-memory.ts'
 import { Settler } from '../../src/relay/settle.ts'
 import { SHAPE } from '../../src/relay/site/shape.ts'
@@ -63,6 +65,8 @@ export interface SimulationOptions {
   readonly trusted?: boolean
   /** `_25._tcp.<host>` → TLSA records, by the port of the simulation. */
   readonly tlsa?: Readonly<Record<string, readonly Tlsa[] | 'bogus'>>
+  /** To be asked instead of all that: a real one. */
+  readonly resolver?: Pick<Resolver, 'mx' | 'addresses' | 'query'>
   /** To stand between the relay and its queue. */
   readonly around?: (queue: Queue) => Queue
   readonly content?: string
@@ -72,6 +76,8 @@ export interface SimulationOptions {
   readonly timeouts?: typeof TIMEOUTS
   readonly sources?: readonly SourceRule[]
   readonly routes?: readonly RouteRule[]
+  /** By domain. */
+  readonly sts?: Readonly<Record<string, StsAnswer>>
   readonly tlsLevels?: readonly TlsRule[]
   /** 127.0.0.0/8 when not given. */
   readonly privateNetworks?: readonly string[]
@@ -154,7 +160,7 @@ export function simulate(options: SimulationOptions): Simulation {
     queue,
     lookup: {
       trusted,
-      resolver: {
+      resolver: options.resolver ?? {
         async mx(domain): Promise<DnsAnswer<Mx>> {
           const exchanges = domains[domain]
           if (exchanges === undefined) return { kind: 'nxdomain', ttlSeconds: 60, authenticated }
@@ -193,6 +199,11 @@ export function simulate(options: SimulationOptions): Simulation {
       () => simulation.nowMs,
     ),
     routes: options.routes ?? [],
+    mtaSts: {
+      async policyFor(domain) {
+        return options.sts?.[domain] ?? { kind: 'none', reason: 'there is no record' }
+      },
+    },
     tlsLevels: options.tlsLevels ?? [],
     scram: scramCrypto,
     memory: new HostMemory(() => simulation.nowMs),

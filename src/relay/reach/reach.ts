@@ -12,7 +12,7 @@ import { addressesOf, type Lookup, type MailHost } from '../destination.ts'
 import { fromWireError, type Verdict } from '../outcome.ts'
 import type { Link } from '../site/links.ts'
 import type { TlsPolicy } from '../tls-policy.ts'
-import { objectionToHost } from '../tls-policy.ts'
+import { objectionToHost, objectionToMx } from '../tls-policy.ts'
 import { type Candidate, candidatesOf, type Reachable } from './candidates.ts'
 import { type Dialling, fromObjection, greet } from './dial.ts'
 import type { HostMemory } from './host-memory.ts'
@@ -125,7 +125,12 @@ export class Reach {
       const dane = await daneOf(host, found, lookup, smtpPort)
       const waived = dane.kind !== 'none' && this.#route.waives()
       const ofHost = waived ? policy : withDane(policy, dane)
-      if ('about' in ofHost) refuse(fromObjection(ofHost))
+      if ('about' in ofHost) {
+        refuse(fromObjection(ofHost))
+        continue
+      }
+      const toMx = objectionToMx(ofHost, host)
+      if (toMx !== null) refuse(fromObjection(toMx))
       else reachable.push({ host, policy: ofHost, waived, addresses })
     }
     const candidates = candidatesOf(reachable, source, smtpPort, address => memory.isDead(address))
