@@ -9,6 +9,7 @@ import { formatMailbox, parseMailbox } from '../../smtp/path.ts'
 import { Collection } from './collection.ts'
 import { isReport } from './mail.ts'
 import type { Outcome } from './outcome.ts'
+import type { Submitter } from './report.ts'
 import { type Post, ReportSender, type SenderOptions } from './sender.ts'
 
 export interface TlsReportsOptions extends Omit<SenderOptions, 'submitter' | 'postmaster'> {
@@ -20,6 +21,15 @@ export interface TlsReportsOptions extends Omit<SenderOptions, 'submitter' | 'po
 
 const FLUSH_MS = 5_000
 const LOOK_MS = 60_000
+
+export function submitterOf({
+  domain,
+  postmaster,
+  hostname,
+}: Pick<TlsReportsOptions, 'domain' | 'postmaster' | 'hostname'>): Submitter {
+  const contact = formatMailbox(inAscii(parseMailbox(postmaster, { utf8: true })))
+  return { organization: domain, contact, hostname }
+}
 
 /** POST as `net/https` does it: a certificate that verifies, addresses of the Internet only, no redirects. */
 export function postOver(options: Parameters<typeof httpsPost>[2]): Post {
@@ -38,7 +48,7 @@ export class TlsReports {
 
   constructor({ domain, postmaster: address, hostname, ...rest }: TlsReportsOptions) {
     const postmaster = parseMailbox(address, { utf8: true })
-    const submitter = { organization: domain, contact: formatMailbox(inAscii(postmaster)), hostname }
+    const submitter = submitterOf({ domain, postmaster: address, hostname })
     this.#collection = new Collection(rest)
     this.#sender = new ReportSender({ ...rest, submitter, postmaster }, this.#collection)
   }
