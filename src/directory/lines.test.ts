@@ -34,3 +34,17 @@ test('a key of many parts costs no more than its length', () => {
   const octets = [...lines.keys()].reduce((sum, name) => sum + name.length, 0)
   assert.ok(octets < 100, `${octets} octets of names`)
 })
+
+test('where each element of a long list stands is looked for once', () => {
+  const long = `senders = [${'"", '.repeat(20_000)}]\n`
+  const lines = linesOfKeys(long)
+  const timeOf = (count: number) => {
+    const begin = process.cpuUsage()
+    for (let index = 0; index < count; index++) assert.equal(lineAt(long, lines, ['senders', index]), 1)
+    const { user, system } = process.cpuUsage(begin)
+    return user + system
+  }
+  // The first look is the expensive one: all others together cost no more than a hundred of it.
+  const first = Math.max(1000, timeOf(1))
+  assert.ok(timeOf(20_000) < 100 * first)
+})

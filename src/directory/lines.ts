@@ -43,25 +43,35 @@ export function lineAt(text: string, lines: Lines, path: readonly PropertyKey[])
   for (let length = Math.min(names.length, DEEPEST); length > 0; length--) {
     const line = lines.get(names.slice(0, length).join('\0'))
     if (line === undefined) continue
-    return length === names.length && index >= 0 ? lineOfElement(text, line, Number(path[index])) : line
+    return length === names.length && index >= 0
+      ? lineOfElement(text, lines, line, Number(path[index]))
+      : line
   }
   return 1
 }
 
+/** The lines of the elements of a list, by the line of its key: looked for once, however many of them are wrong. */
+const ELEMENTS = new WeakMap<Lines, Map<number, readonly number[]>>()
+
+function lineOfElement(text: string, lines: Lines, line: number, index: number): number {
+  const known = ELEMENTS.get(lines) ?? new Map<number, readonly number[]>()
+  ELEMENTS.set(lines, known)
+  const places = known.get(line) ?? linesOfElements(text, line)
+  known.set(line, places)
+  return places[index] ?? line
+}
+
 // An element stands in the key's line or below it.
-function lineOfElement(text: string, line: number, index: number): number {
-  let elements = -1
-  for (const [offset, each] of text
-    .split('\n')
-    .slice(line - 1)
-    .entries()) {
+function linesOfElements(text: string, line: number): number[] {
+  const places: number[] = []
+  const below = text.split('\n').slice(line - 1)
+  for (const [offset, each] of below.entries()) {
     const bare = offset === 0 ? each.slice(each.search(/[=:]/) + 1) : each
-    const found = bare.matchAll(/"(?:[^"\\]|\\.)*"|'[^']*'|#.*|[\w.+-]+/g)
     // Comments hold no elements.
-    elements += [...found].filter(([text]) => !text.startsWith('#')).length
-    if (elements >= index) return line + offset
+    for (const [found] of bare.matchAll(/"(?:[^"\\]|\\.)*"|'[^']*'|#.*|[\w.+-]+/g))
+      if (!found.startsWith('#')) places.push(line + offset)
   }
-  return line
+  return places
 }
 
 /** Of a key as it is written. */
