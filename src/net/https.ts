@@ -22,6 +22,8 @@ export interface HttpsOptions {
   readonly port?: number
   /** For all of it: the name, every address, the whole answer. */
   readonly timeoutMs: number
+  /** Of one address, TCP and TLS: the others should have their turn within the whole. 10 s when not given. */
+  readonly connectMs?: number
   /** Of the body. */
   readonly maxOctets: number
   readonly signal?: AbortSignal
@@ -53,7 +55,6 @@ export interface HttpsContent {
   readonly octets: Uint8Array
 }
 
-/** Of one address, TCP and TLS: the others should have their turn within the whole. */
 const CONNECT_MS = 10_000
 const MAX_ADDRESSES = 6
 
@@ -127,7 +128,7 @@ const ANOTHER_MAY: ReadonlySet<HttpsFailure['code']> = new Set(['connect', 'tls'
 function exchange(
   address: string,
   { host, authority, path, content }: Asked,
-  { ca, port = 443, timeoutMs, maxOctets }: HttpsOptions,
+  { ca, port = 443, timeoutMs, connectMs = CONNECT_MS, maxOctets }: HttpsOptions,
   signal: AbortSignal,
 ): Promise<HttpsResponse | HttpsFailure> {
   return new Promise(resolve => {
@@ -155,7 +156,7 @@ function exchange(
         return fail('certificate', `its certificate is not valid: ${reasonOf(error)}`)
       fail(stage, stage === 'response' ? `its answer broke off: ${reasonOf(error)}` : reasonOf(error))
     }
-    const timer = setTimeout(() => fail(stage, `${UNTIL[stage]} in ${CONNECT_MS} ms`), CONNECT_MS)
+    const timer = setTimeout(() => fail(stage, `${UNTIL[stage]} in ${connectMs} ms`), connectMs)
     asking.on('socket', socket => {
       socket.once('connect', () => {
         stage = 'tls'
@@ -173,13 +174,11 @@ function exchange(
         return end({ kind: 'response', status, headers, body: Buffer.alloc(0) })
       const objection = objectionToFraming(headers)
       if (objection !== null) return fail('response', objection)
-      const tooLarge = `its answer is larger than ${maxOctets} octets`
-      if (Number(headers['content-length'] ?? 0) > maxOctets) return fail('size', tooLarge)
       const chunks: Buffer[] = []
       let octets = 0
       response.on('data', (chunk: Buffer) => {
         octets += chunk.length
-        if (octets > maxOctets) fail('size', tooLarge)
+        if (octets > maxOctets) fail('size', `its answer is larger than ${maxOctets} octets`)
         else chunks.push(chunk)
       })
       response.on('end', () => end({ kind: 'response', status, headers, body: Buffer.concat(chunks) }))

@@ -354,6 +354,22 @@ test('of several addresses the first that answers as it should', async t => {
   )
 })
 
+test('an address where nothing answers costs its time, and the next is asked', async t => {
+  const silent = createServer(socket => {
+    socket.on('error', () => {}).resume()
+    t.after(() => socket.destroy())
+  }).listen(0, '127.0.0.2')
+  await once(silent, 'listening')
+  t.after(() => silent.close())
+  const { port } = silent.address() as AddressInfo
+  await startHttps(t, pair, { script: VALID, port })
+  const zone = { [`${HOST} A`]: ['127.0.0.2', '127.0.0.1'] }
+  assert.match(
+    (await fetchFrom(t, { zone, options: { port, connectMs: 2000, timeoutMs: 30_000 } })).said,
+    /^policy/,
+  )
+})
+
 /** A relay's MTA-STS on a shelf on disk, that can be started again, and clocks that a test moves. */
 async function startRelay(t: TestContext) {
   const folder = temporaryFolder('mta-sts')

@@ -37,6 +37,8 @@ interface World {
   txt: DnsAnswer<string>
   site: StsPolicy | StsFailure
   readonly shelf: Shelf
+  /** What a fetch takes. */
+  fetchMs: number
   /** Domains whose policy was fetched. */
   readonly fetched: string[]
   readonly events: [level: Level | undefined, fields: Fields][]
@@ -49,6 +51,7 @@ function world(given: Partial<World> = {}): World {
   const made: World = {
     ...{
       nowMs: Date.UTC(2026, 0, 1),
+      fetchMs: 0,
       txt: id('1'),
       site: ENFORCE,
       shelf: openMemoryShelf(),
@@ -63,6 +66,7 @@ function world(given: Partial<World> = {}): World {
         shelf: made.shelf,
         async fetch(domain): Promise<Fetched> {
           made.fetched.push(domain)
+          made.nowMs += made.fetchMs
           const { site } = made
           return 'mode' in site ? { kind: 'policy', policy: site } : { kind: 'failure', ...site }
         },
@@ -220,6 +224,13 @@ test('a fetch that failed is not tried again for ten minutes, then longer; anoth
   assert.equal(made.events.at(-1)?.[1].retry_ms, 10 * MINUTE)
 })
 
+test('a policy that ends while another is fetched in vain is over', async () => {
+  const made = world({ site: { ...ENFORCE, maxAgeSeconds: 60 } })
+  await told(made)
+  Object.assign(made, { txt: id('2'), site: DOWN, fetchMs: MINUTE })
+  assert.equal(await told(made), 'none: sts-policy-fetch-error: connection refused')
+})
+
 test('who asks at the same time waits for one fetch', async () => {
   const made = world()
   const all = await Promise.all(Array.from({ length: 20 }, () => told(made)))
@@ -345,6 +356,7 @@ test('refresh: all that are due, page after page, at most eight at a time', asyn
   const refreshing = made.sts.refresh(made.nowMs)
   // It is at it.
   await made.sts.refresh(made.nowMs)
+  assert.ok(seen.length < domains.length)
   await refreshing
   assert.deepEqual(seen.toSorted(), domains.toSorted())
   assert.equal(most, 8)

@@ -93,8 +93,7 @@ export class MtaSts {
       for await (const [domain, policy] of this.#cache.list()) {
         // §8.3: a domain that wants none any more may take everything away.
         if (policy.mode === 'none' || policy.refreshMs > nowMs) continue
-        if ((this.#failing.get(domain)?.retryMs ?? 0) > nowMs || !(await this.#cache.isUsed(domain))) continue
-        due.push([domain, policy])
+        if (await this.#cache.isUsed(domain)) due.push([domain, policy])
       }
       await Promise.all(due.map(([domain, policy]) => gate.run(() => this.#renew(domain, policy))))
     } catch (error) {
