@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import { need } from '../../test/peers/need.ts'
 import { GitError, git } from './git.ts'
 
@@ -143,4 +145,33 @@ test('git asks nobody: no terminal, no prompt', async t => {
     'echo "$GIT_TERMINAL_PROMPT $SSH_ASKPASS_REQUIRE $LC_ALL"; (: < /dev/tty) 2>/dev/null && echo terminal; true',
   )
   assert.equal((await git(['fetch'], { folder: root, timeoutMs: 10_000 })).toString(), '0 never C\n')
+})
+
+/** Where no more files can be opened there are no pipes to a child, and Node tells of it later as an event. */
+test('a process that has no file descriptors left is told so, and goes on', async () => {
+  const script = `
+    import { closeSync, openSync } from 'node:fs'
+    import { git, startGit } from ${JSON.stringify(import.meta.resolve('./git.ts'))}
+    import { ObjectReader } from ${JSON.stringify(import.meta.resolve('./object-reader.ts'))}
+    const folder = ${JSON.stringify(root)}
+    const open = []
+    try {
+      for (;;) open.push(openSync('/dev/null'))
+    } catch {}
+    const told = []
+    const tell = error => told.push([error.name, error.code, error.message])
+    await git(['version'], { folder, timeoutMs: 10_000 }).catch(tell)
+    try { startGit(['version'], folder) } catch (error) { tell(error) }
+    await new ObjectReader(folder).read(['HEAD']).catch(tell)
+    await new Promise(resolve => setImmediate(resolve))
+    for (const descriptor of open) closeSync(descriptor)
+    console.log(JSON.stringify(told))`
+  const { stdout } = await promisify(execFile)('/bin/sh', [
+    '-c',
+    'ulimit -n 64; exec "$0" --input-type=module --eval "$1"',
+    process.execPath,
+    script,
+  ])
+  const said = ['GitError', 'FAILED', 'git does not start: too many open files']
+  assert.deepEqual(JSON.parse(stdout), [said, said, said])
 })

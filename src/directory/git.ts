@@ -71,10 +71,12 @@ const MAX_OUTPUT_OCTETS = 256 * 1024 * 1024
 /** After SIGTERM git removes its lock files; after this it is not asked any more. */
 const KILL_AFTER_MS = 5000
 
-/** A git that stays: the same settings, and what goes in and out is the caller's. It ends when its input does. */
+/**
+ * A git that stays: the same settings, and what goes in and out is the caller's. It ends when its input does.
+ * @throws GitError `FAILED` when there are no file descriptors left to speak with it.
+ */
 export function startGit(args: readonly string[], folder: string): ChildProcessWithoutNullStreams {
-  const env = environment(folder, undefined, {})
-  const child = spawn('git', [...SETTINGS, ...args], { detached: true, env })
+  const child = launch(args, environment(folder, undefined, {}))
   child.stderr.resume()
   return child
 }
@@ -84,12 +86,7 @@ export function git(args: readonly string[], options: GitOptions): Promise<Buffe
   const { folder, timeoutMs, input = '', signal, remote, settings = [] } = options
   return new Promise((done, fail) => {
     if (signal?.aborted) return fail(new GitError('CANCELLED', 'git was not started: we are stopping'))
-    // A session of its own: nothing in it can ask at our terminal, and ssh and git's helpers end together with git.
-    const child = spawn('git', [...SETTINGS, ...dashC(settings), ...args], {
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: environment(folder, remote, options.env),
-    })
+    const child = launch([...dashC(settings), ...args], environment(folder, remote, options.env))
     const output: Buffer[] = []
     let outputOctets = 0
     let said = ''
@@ -154,6 +151,20 @@ export function git(args: readonly string[], options: GitOptions): Promise<Buffe
       settle(new GitError('FAILED', message, said, Buffer.concat(output, outputOctets).toString()))
     })
   })
+}
+
+/** In a session of its own: nothing in it can ask at our terminal, and ssh and git's helpers end together with git. */
+function launch(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcessWithoutNullStreams {
+  let child: ChildProcessWithoutNullStreams
+  try {
+    child = spawn('git', [...SETTINGS, ...args], { detached: true, stdio: 'pipe', env })
+  } catch (error) {
+    throw new GitError('FAILED', `git does not start: ${(error as Error).message}`)
+  }
+  // Where no pipe can be made (EMFILE, ENFILE) there are no streams, whatever their type says, and an event comes later.
+  if ((child as Partial<ChildProcessWithoutNullStreams>).stderr) return child
+  child.on('error', () => {})
+  throw new GitError('FAILED', 'git does not start: too many open files')
 }
 
 function dashC(settings: readonly string[]): string[] {
