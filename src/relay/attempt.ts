@@ -10,6 +10,7 @@ import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import { type Announcements, announcedBy } from './announced.ts'
 import { domainOf, type MailHost, route } from './destination.ts'
+import type { StsAnswer } from './mta-sts/mta-sts.ts'
 import { inThisLight, type Verdict, type Where } from './outcome.ts'
 import { type Miss, Reach, type Reaching } from './reach/reach.ts'
 import type { Source } from './reach/source.ts'
@@ -67,11 +68,14 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
       if (site === null) return null
       const content = await means.queue.content(job.message.id)
       const announced =
-        through === null ? await announcedBy(domainOf(job.destination), means) : { policy: SMART_HOST }
+        through === null
+          ? await announcedBy(domainOf(job.destination), means)
+          : { policy: SMART_HOST, sts: null }
       // What the destination wants a sender may do without (RFC 8689 §3), not what the operator wants.
       const waived = announced.policy.level === 'sts' && saysTlsNotRequired([content])
       const policy = policyFor(job.message, waived ? OPPORTUNISTIC : announced.policy)
-      await visit(where.hosts, { job, content, means, site, policy, source, verdicts })
+      const { sts } = announced
+      await visit(where.hosts, { job, content, means, site, policy, sts, source, verdicts })
     }
   }
   const nowMs = means.now()
@@ -84,6 +88,7 @@ interface Visit {
   readonly means: Means
   readonly site: Site
   readonly policy: TlsPolicy
+  readonly sts: StsAnswer | null
   readonly source: Source
   readonly verdicts: Verdicts
 }
@@ -107,7 +112,12 @@ async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
   const domain = domainOf(job.destination)
   // What the operator wants, or REQUIRETLS, is not the sender's to waive.
   const waives = () => policy.level === 'opportunistic' && saysTlsNotRequired([visit.content])
-  const reach = new Reach({ hosts, domain, policy, waives, source }, means, miss, log)
+  const reach = new Reach(
+    { hosts, domain, policy, waives, sts: visit.sts, id: job.message.id, source },
+    means,
+    miss,
+    log,
+  )
   while (verdicts.left.length > 0) {
     const link = await reach.next(() => site.connecting(means.now()))
     if (link === null) break

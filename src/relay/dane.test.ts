@@ -153,6 +153,26 @@ test('TLS-Required: No: delivered where DANE would not, and its connection is fo
   )
 })
 
+const reported: [what: string, tlsa: readonly Tlsa[] | 'bogus', outcome: string][] = [
+  ['records that match', [EE], 'tlsa success'],
+  ['records that do not', [record(3, OTHER.certificate)], 'tlsa validation-failure'],
+  ['bogus', 'bogus', 'tlsa dnssec-invalid'],
+  ['no records', [], 'no-policy-found success'],
+]
+for (const [what, tlsa, outcome] of reported) {
+  test(`TLS reports: ${what} (RFC 8460 §4.3)`, async t => {
+    const { relay } = await world(t, tlsa, GOOD, SECURE)
+    await relay.put(['bob@x.test'])
+    await relay.run(START)
+    assert.deepEqual(
+      relay.outcomes.map(
+        ({ policy, result }) => `${policy.type} ${result === 'success' ? result : result.type}`,
+      ),
+      [outcome],
+    )
+  })
+}
+
 test('TLS-Required: No does not weaken REQUIRETLS (RFC 8689 §4.1)', async t => {
   const content = 'From: alice@example.org\r\nTLS-Required: No\r\n\r\nx\r\n'
   const script = { ...GOOD, ehloSecured: ['REQUIRETLS'], tls: OTHER }

@@ -37,6 +37,8 @@ import { SignatureCheck } from './signature-check.ts'
 import { Sites } from './site/sites.ts'
 import { DayCounts, Sources } from './sources.ts'
 import { Suppressions } from './suppression.ts'
+import { reportPoster } from './tls-report/post.ts'
+import { TlsReports } from './tls-report/reports.ts'
 
 const BUDGET_OCTETS = 512 * 1024 * 1024
 const MAX_CONNECTIONS = 1000
@@ -65,6 +67,20 @@ export async function startRelay(config: Config, log: Log) {
     random: Math.random,
     log,
   })
+  const tlsReports = relay.tlsReports
+    ? new TlsReports({
+        domain,
+        postmaster: config.postmaster,
+        hostname: relay.hostname,
+        shelf,
+        queue,
+        resolver,
+        post: reportPoster({ resolver, privateNetworks }),
+        now: Date.now,
+        wake: () => scheduler.wake(),
+        log,
+      })
+    : null
   const suppressions = new Suppressions(shelf, Date.now)
   const counts = await DayCounts.open(shelf, Date.now())
   const sources = new Sources(() => rules.sources, relay.hostname, counts, Date.now)
@@ -117,6 +133,7 @@ export async function startRelay(config: Config, log: Log) {
     unreachable: UNREACHABLE,
     privateNetworks,
     ...(relay.mtaSts ? { mtaSts } : {}),
+    ...(tlsReports === null ? {} : { tlsReports }),
     hostname: relay.hostname,
     postmaster: config.postmaster,
     language: relay.language,
@@ -153,6 +170,7 @@ export async function startRelay(config: Config, log: Log) {
     handler: () => new RelaySession(around),
   })
   scheduler.start()
+  tlsReports?.start()
   log.event('started', {
     port: listener.port,
     hooks_port: hooks?.port,
@@ -186,6 +204,7 @@ export async function startRelay(config: Config, log: Log) {
       sites.close()
       signer.close()
       resolver.close()
+      await tlsReports?.close()
       await queue.close()
       await shelf.close()
       await follower.close()

@@ -140,6 +140,45 @@ test('TLS-Required: No: delivered where the policy would not let it (RFC 8689 §
   assert.equal(server.messages.length, 1)
 })
 
+const noted = async (
+  t: TestContext,
+  script: SmtpScript,
+  sts: StsAnswer,
+  options: Partial<SimulationOptions> = {},
+) => {
+  const { relay } = await world(t, script, { sts: { 'x.test': sts }, ...options })
+  await relay.put(['bob@x.test'])
+  await relay.run(START)
+  return relay.outcomes.map(({ policyDomain, policy: { type }, result }) =>
+    [policyDomain, type, result === 'success' ? result : result.type].join(' '),
+  )
+}
+const failed = { resultType: 'sts-policy-fetch-error', reason: 'the policy host does not answer' } as const
+const reported: [what: string, script: SmtpScript, sts: StsAnswer, outcomes: string[]][] = [
+  ['enforced and kept', tls(MX), policy('enforce'), ['x.test sts success']],
+  ['another name', tls(NAMED_ELSE), policy('enforce'), ['x.test sts certificate-host-mismatch']],
+  ['nobody we know', tls(UNKNOWN), policy('enforce'), ['x.test sts certificate-not-trusted']],
+  ['no STARTTLS', NONE, policy('enforce'), ['x.test sts starttls-not-supported']],
+  ['testing: delivered, and told', tls(UNKNOWN), policy('testing'), ['x.test sts certificate-not-trusted']],
+  ['testing: not named', tls(MX), policy('testing', ['other.test']), ['x.test sts validation-failure']],
+  ['no policy, TLS', tls(UNKNOWN), { kind: 'none', reason: 'no record' }, ['x.test no-policy-found success']],
+  [
+    'no policy, no TLS',
+    NONE,
+    { kind: 'none', reason: 'no record' },
+    ['x.test no-policy-found starttls-not-supported'],
+  ],
+  [
+    'a policy that cannot be had',
+    tls(MX),
+    { kind: 'none', reason: 'x', failure: failed },
+    ['x.test sts sts-policy-fetch-error'],
+  ],
+]
+for (const [what, script, sts, outcomes] of reported)
+  test(`TLS reports: ${what} (RFC 8460 §4.3)`, async t =>
+    assert.deepEqual(await noted(t, script, sts), outcomes))
+
 async function world(
   t: TestContext,
   script: SmtpScript,

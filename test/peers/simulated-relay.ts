@@ -26,6 +26,7 @@ import { Sites } from '../../src/relay/site/sites.ts'
 import { Sources } from '../../src/relay/sources.ts'
 import { Suppressions } from '../../src/relay/suppression.ts'
 import { releasedMs } from '../../src/relay/times.ts'
+import type { Outcome } from '../../src/relay/tls-report/outcome.ts'
 import type { Envelope } from '../../src/smtp/envelope.ts'
 import { TIMEOUTS } from '../../src/smtp/limits.ts'
 import { reply } from '../../src/smtp/reply.ts'
@@ -39,6 +40,8 @@ export type Domains = Readonly<Record<string, readonly string[]>>
 
 export interface Simulation {
   readonly queue: Queue
+  /** What was noted for TLS reports. */
+  readonly outcomes: readonly Outcome[]
   readonly suppressions: Suppressions
   /** What the signer was given. */
   readonly notices: readonly { readonly atMs: number; readonly envelope: Envelope; readonly text: string }[]
@@ -99,6 +102,7 @@ export function simulate(options: SimulationOptions): Simulation {
   const queue = (options.around ?? (inner => inner))(openMemory())
   const notices: { atMs: number; envelope: Envelope; text: string }[] = []
   const events: { name: string; fields: Fields }[] = []
+  const outcomes: Outcome[] = []
   const log = logTo(events)
   const sites = new Sites({
     shapeOf: () => SHAPE,
@@ -116,6 +120,7 @@ export function simulate(options: SimulationOptions): Simulation {
   const suppressions = new Suppressions(shelf, () => simulation.nowMs)
   const simulation: Simulation = {
     queue,
+    outcomes,
     suppressions,
     notices,
     events,
@@ -199,6 +204,7 @@ export function simulate(options: SimulationOptions): Simulation {
       () => simulation.nowMs,
     ),
     routes: options.routes ?? [],
+    tlsReports: { note: outcome => outcomes.push(outcome) },
     mtaSts: {
       async policyFor(domain) {
         return options.sts?.[domain] ?? { kind: 'none', reason: 'there is no record' }

@@ -10,12 +10,14 @@ import type { ScramClientCrypto } from '../../smtp/sasl.ts'
 import type { MailHost } from '../destination.ts'
 import { fromConnectionError, type Verdict } from '../outcome.ts'
 import type { Link } from '../site/links.ts'
+import { type TlsResult, tlsFailureOf, typeOfCode } from '../tls-outcome.ts'
 import {
   isInterrupted,
   type Objection,
   objectionToFailure,
   objectionToPeer,
   saysRequireTls,
+  type TlsPolicy,
   wishFor,
 } from '../tls-policy.ts'
 import type { Candidate } from './candidates.ts'
@@ -36,6 +38,8 @@ export interface Dialling {
 export interface Refusal {
   readonly verdict: Verdict
   readonly silent: boolean
+  /** What of TLS is to be reported; not given: it did not come to TLS. */
+  readonly tls?: TlsResult
 }
 
 /** A link as far as EHLO, in clear text where TLS fails and the policy allows that; or why there is none. */
@@ -54,7 +58,11 @@ export async function greet(
     if (objection !== null) {
       // RFC 8689 §4.2.1: "the client MUST issue a QUIT", and go on to the next host.
       connection.quit()
-      return { verdict: fromObjection(objection), silent: false }
+      return {
+        verdict: fromObjection(objection),
+        silent: false,
+        tls: objected(ofHost, connection, objection),
+      }
     }
     const requireTls = saysRequireTls(ofHost, host, connection)
     return {
@@ -70,10 +78,20 @@ export async function greet(
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error
     const objection = objectionToFailure(ofHost, error)
+    const failure = tlsFailureOf(error)
+    const tls = failure === null ? {} : { tls: failure }
     return objection === null
-      ? { verdict: fromConnectionError(error), silent: true }
-      : { verdict: fromObjection(objection), silent: false }
+      ? { verdict: fromConnectionError(error), silent: true, ...tls }
+      : { verdict: fromObjection(objection), silent: false, ...tls }
   }
+}
+
+/** What was seen that the policy does not allow. */
+function objected({ dane }: TlsPolicy, { tls }: Connection, { diagnostic: reason }: Objection): TlsResult {
+  if (tls === null) return { kind: 'failure', type: 'starttls-not-supported', reason }
+  // RFC 8460 §4.3.2.1: what does not match a TLSA record has no type of its own.
+  const type = dane === undefined ? typeOfCode(tls.authorizationError ?? reason) : 'validation-failure'
+  return { kind: 'failure', type, reason }
 }
 
 export function fromObjection({ status, diagnostic }: Objection): Verdict {

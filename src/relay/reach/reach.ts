@@ -9,10 +9,13 @@ import type { WireError } from '../../net/wire.ts'
 import type { Log } from '../../observe/event.ts'
 import { daneOf, withDane } from '../dane.ts'
 import { addressesOf, type Lookup, type MailHost } from '../destination.ts'
+import type { StsAnswer } from '../mta-sts/mta-sts.ts'
 import { fromWireError, type Verdict } from '../outcome.ts'
 import type { Link } from '../site/links.ts'
+import { outcomesOf, type TlsResult } from '../tls-outcome.ts'
 import type { TlsPolicy } from '../tls-policy.ts'
 import { objectionToHost, objectionToMx } from '../tls-policy.ts'
+import type { TlsReports } from '../tls-report/reports.ts'
 import { type Candidate, candidatesOf, type Reachable } from './candidates.ts'
 import { type Dialling, fromObjection, greet } from './dial.ts'
 import type { HostMemory } from './host-memory.ts'
@@ -24,6 +27,8 @@ export interface Reaching extends Dialling {
   /** Of addresses that cannot be on the Internet, those that mail may go to all the same. */
   readonly privateNetworks: Networks
   readonly unreachable: Networks
+  /** None: nothing is reported. */
+  readonly tlsReports?: Pick<TlsReports, 'note'>
 }
 
 /** Why a host, or an address of one, did not come to a link. */
@@ -42,6 +47,9 @@ export interface Route {
   readonly policy: TlsPolicy
   /** The sender does without what the destination asks of TLS (RFC 8689 §3). */
   readonly waives: () => boolean
+  readonly sts: StsAnswer | null
+  /** Of the message. */
+  readonly id: string
   readonly source: Source
 }
 
@@ -80,14 +88,28 @@ export class Reach {
       memory.answered(target.address)
       this.#candidates = this.#candidates.filter(one => one !== target)
       const link = await greet(target, wire, this.#route, this.#reaching, this.#log)
-      if ('connection' in link) return link
-      this.#miss({ host: target.host.name, remote: target.remote, ...link })
+      const { host, policy, address } = target
+      if ('connection' in link) {
+        this.#report(host, policy, { kind: 'session', tls: link.connection.tls }, address)
+        return link
+      }
+      const { verdict, silent, tls } = link
+      if (tls !== undefined) this.#report(host, policy, tls, address)
+      this.#miss({ host: host.name, remote: target.remote, verdict, silent })
     }
   }
 
   /** Another connection to where `link` led: its session had no transaction left (RFC 9422 §4.1). */
   again({ candidate }: Link): void {
     this.#candidates.unshift(candidate)
+  }
+
+  /** For the domain's report (RFC 8460); a smart host is the operator's own affair. */
+  #report(host: MailHost, policy: TlsPolicy, result: TlsResult, address?: string): void {
+    const { domain, sts, id } = this.#route
+    if (host.route !== undefined) return
+    const session = { domain, host, policy, sts, result, ...(address === undefined ? {} : { address }) }
+    for (const outcome of outcomesOf(session)) this.#reaching.tlsReports?.note(outcome, { id })
   }
 
   #failed(candidate: Candidate, error: WireError): void {
@@ -126,12 +148,17 @@ export class Reach {
       const waived = dane.kind !== 'none' && this.#route.waives()
       const ofHost = waived ? policy : withDane(policy, dane)
       if ('about' in ofHost) {
+        const result = { kind: 'failure', type: 'dnssec-invalid', reason: ofHost.diagnostic } as const
+        this.#report(host, { ...policy, level: 'dane' }, result)
         refuse(fromObjection(ofHost))
         continue
       }
       const toMx = objectionToMx(ofHost, host)
-      if (toMx !== null) refuse(fromObjection(toMx))
-      else reachable.push({ host, policy: ofHost, waived, addresses })
+      if (toMx !== null) {
+        const result = { kind: 'failure', type: 'validation-failure', reason: toMx.diagnostic } as const
+        this.#report(host, ofHost, result)
+        refuse(fromObjection(toMx))
+      } else reachable.push({ host, policy: ofHost, waived, addresses })
     }
     const candidates = candidatesOf(reachable, source, smtpPort, address => memory.isDead(address))
     if (candidates.length === 0)

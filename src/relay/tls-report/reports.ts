@@ -4,13 +4,12 @@
  */
 
 import { inAscii } from '../../message/dsn-part.ts'
-import { httpsPost } from '../../net/https.ts'
 import { formatMailbox, parseMailbox } from '../../smtp/path.ts'
 import { Collection } from './collection.ts'
 import { isReport } from './mail.ts'
 import type { Outcome } from './outcome.ts'
 import type { Submitter } from './report.ts'
-import { type Post, ReportSender, type SenderOptions } from './sender.ts'
+import { ReportSender, type SenderOptions } from './sender.ts'
 
 export interface TlsReportsOptions extends Omit<SenderOptions, 'submitter' | 'postmaster'> {
   /** Ours: of the organization, of its postmaster, and of this host. */
@@ -29,15 +28,6 @@ export function submitterOf({
 }: Pick<TlsReportsOptions, 'domain' | 'postmaster' | 'hostname'>): Submitter {
   const contact = formatMailbox(inAscii(parseMailbox(postmaster, { utf8: true })))
   return { organization: domain, contact, hostname }
-}
-
-/** POST as `net/https` does it: a certificate that verifies, addresses of the Internet only, no redirects. */
-export function postOver(options: Parameters<typeof httpsPost>[2]): Post {
-  return async (url, type, octets) => {
-    const answer = await httpsPost(new URL(url), { type, octets }, options)
-    if (answer.kind === 'failure') throw new Error(answer.reason)
-    return answer
-  }
 }
 
 export class TlsReports {

@@ -31,6 +31,7 @@ export type Post = (
   url: string,
   contentType: string,
   octets: Uint8Array,
+  signal: AbortSignal,
 ) => Promise<{ readonly status: number }>
 
 export interface SenderOptions {
@@ -59,7 +60,7 @@ export class ReportSender {
   /** Of yesterday and the day before, as of `#plannedDay`. */
   #plan: Due[] = []
   #plannedDay = ''
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(options: SenderOptions, collection: Pick<Collection, 'domains' | 'counts'>) {
     this.#options = options
@@ -74,7 +75,7 @@ export class ReportSender {
       const due = this.#plan.filter(({ atMs }) => atMs <= nowMs)
       this.#plan = this.#plan.filter(({ atMs }) => atMs > nowMs)
       const next = async () => {
-        for (let one = due.shift(); one !== undefined && !this.#closed; one = due.shift())
+        for (let one = due.shift(); one !== undefined && !this.#closing.signal.aborted; one = due.shift())
           await this.#work(one)
       }
       await Promise.all(Array.from({ length: AT_ONCE }, next))
@@ -85,9 +86,9 @@ export class ReportSender {
     }
   }
 
-  /** What is under way ends, and nothing new is begun. */
+  /** What is under way ends without its answer, and nothing new is begun. */
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
   }
 
   async #planDays(): Promise<void> {
@@ -122,6 +123,8 @@ export class ReportSender {
       // A change of the clock, or of the plan: what is over stays so.
       if (before !== null && before.nextMs === null) return
       const sending = await this.#attempt(subject, before)
+      // We have ended it ourselves: that is no attempt.
+      if (this.#closing.signal.aborted && sending.sentTo.length === (before?.sentTo.length ?? 0)) return
       await writeSending(shelf, subject, sending)
       if (sending.nextMs !== null) this.#plan.push({ ...subject, atMs: sending.nextMs })
     } catch (error) {
@@ -202,7 +205,12 @@ export class ReportSender {
     for (const destination of destinations) {
       if (destination.kind !== 'https') continue
       const work = async () => {
-        const { status } = await post(destination.url, 'application/tlsrpt+gzip', zipped)
+        const { status } = await post(
+          destination.url,
+          'application/tlsrpt+gzip',
+          zipped,
+          this.#closing.signal,
+        )
         // §5.4: "typically a 200 or 201".
         return status >= 200 && status < 300 ? null : `HTTP ${status}`
       }
