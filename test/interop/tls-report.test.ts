@@ -13,8 +13,9 @@ import type { KeyPair } from '../../src/net/tls.ts'
 import { silent } from '../../src/observe/event.ts'
 import { reportMail, reportMailId } from '../../src/relay/tls-report/mail.ts'
 import type { Failure } from '../../src/relay/tls-report/outcome.ts'
+import { reportPoster } from '../../src/relay/tls-report/post.ts'
 import { buildReport, filenameOf, gzip, reportIdOf } from '../../src/relay/tls-report/report.ts'
-import { postOver, submitterOf } from '../../src/relay/tls-report/reports.ts'
+import { submitterOf } from '../../src/relay/tls-report/reports.ts'
 import { Tally } from '../../src/relay/tls-report/tally.ts'
 import { parseMailbox } from '../../src/smtp/path.ts'
 import { publishedKey, sinkPart } from '../e2e/arrival.ts'
@@ -131,6 +132,9 @@ test('addresses beyond ASCII: the domain of the postmaster as A-labels, a recipi
   assert.deepEqual([other.defects, other.fields.to], [[], 'jörg@internet.test'])
 })
 
+const TYPE = 'application/tlsrpt+gzip'
+/** Never aborted. */
+const ALWAYS = new AbortController().signal
 const LOOPBACK = new Networks(['127.0.0.0/8'])
 
 async function reporting(t: TestContext, script: HttpsScript, names: readonly [string, ...string[]]) {
@@ -145,7 +149,7 @@ async function reporting(t: TestContext, script: HttpsScript, names: readonly [s
       ...{ ttlSeconds: 1, authenticated: false, name },
     }),
   }
-  const options = { resolver, privateNetworks: LOOPBACK, ca: authority.certificate, timeoutMs: 20_000 }
+  const options = { resolver, privateNetworks: LOOPBACK, ca: authority.certificate }
   const url = `https://reports.internet.test:${server.port}/v1/tls?key=a`
   return { server, options, url }
 }
@@ -165,25 +169,25 @@ test('HTTPS: POST to a real server (RFC 8460 §5.4)', async t => {
     ['reports.internet.test'],
   )
   const { report } = await made([])
-  const answer = await postOver(options)(url, 'application/tlsrpt+gzip', await gzip(report))
+  const answer = await reportPoster(options)(url, TYPE, await gzip(report), ALWAYS)
   assert.equal(answer.status, 201)
   assert.deepEqual(server.requests, [`POST reports.internet.test:${server.port} /v1/tls?key=a`])
   assert.deepEqual(server.names, ['reports.internet.test'])
-  assert.equal(got[0]?.type, 'application/tlsrpt+gzip')
+  assert.equal(got[0]?.type, TYPE)
   assert.deepEqual(JSON.parse(gunzipSync(got[0]?.octets ?? '').toString()), report)
 })
 
 test('HTTPS: a redirect is not followed', async t => {
   const elsewhere = { status: 307, headers: { location: '/elsewhere' } }
   const { server, options, url } = await reporting(t, elsewhere, ['reports.internet.test'])
-  assert.equal((await postOver(options)(url, 'application/tlsrpt+gzip', Buffer.from('x'))).status, 307)
+  assert.equal((await reportPoster(options)(url, TYPE, Buffer.from('x'), ALWAYS)).status, 307)
   assert.equal(server.requests.length, 1)
 })
 
 test('HTTPS: a certificate of another name, and an address inside: nothing is sent', async t => {
   const { server, options, url } = await reporting(t, { status: 200 }, ['other.internet.test'])
-  const post = (change: Partial<typeof options> = {}) =>
-    postOver({ ...options, ...change })(url, 'application/tlsrpt+gzip', Buffer.from('x'))
+  const post = (change: Partial<typeof options> = {}, signal = ALWAYS) =>
+    reportPoster({ ...options, ...change })(url, TYPE, Buffer.from('x'), signal)
   await assert.rejects(post(), /certificate is .*not for reports\.internet\.test/)
   await assert.rejects(
     post({ privateNetworks: new Networks([]) }),

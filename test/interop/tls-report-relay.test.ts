@@ -1,0 +1,119 @@
+/** TLS reports of a relay that runs: what it counts, and that it reports what it has counted, once. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { silent } from '../../src/observe/event.ts'
+import { openEmbeddedShelf } from '../../src/queue/embedded/shelf.ts'
+import { Collection } from '../../src/relay/tls-report/collection.ts'
+import { DAY_MS, dayOf } from '../../src/relay/tls-report/schedule.ts'
+import type { PolicyCount } from '../../src/relay/tls-report/tally.ts'
+import { type Deployment, deploy } from '../e2e/deployment.ts'
+import { submit } from '../e2e/submit.ts'
+import { need } from '../peers/need.ts'
+import { startSmtpSink } from '../peers/smtp-sink.ts'
+
+const INTERNET = {
+  origin: 'internet.test',
+  records: [
+    { name: '@', type: 'MX', data: '10 mx.internet.test' },
+    { name: 'mx', type: 'A', data: '127.0.0.1' },
+    // A site of its own: a session that is kept for the next message is counted once.
+    { name: 'reports', type: 'A', data: '127.0.0.1' },
+    { name: '_smtp._tls', type: 'TXT', data: 'v=TLSRPTv1; rua=mailto:tls@reports.internet.test' },
+  ],
+} as const
+
+/** What is written down, also by a relay that runs. */
+async function countsOf(deployment: Deployment, days: readonly string[]): Promise<[string, PolicyCount[]][]> {
+  const shelf = await openEmbeddedShelf(deployment.config.relay.spool)
+  try {
+    const collection = new Collection({ shelf, now: Date.now, log: silent })
+    const found: [string, PolicyCount[]][] = []
+    for (const day of days)
+      for await (const { domain, counts } of collection.domains(day)) found.push([domain, counts])
+    return found
+  } finally {
+    await shelf.close()
+  }
+}
+
+test('a relay counts its sessions, reports those of the day before, once, and does not count the report', async t => {
+  if (!need(t, 'smtp-sink')) return
+  const sink = await startSmtpSink()
+  t.after(() => sink.stop())
+  const deployment = await deploy(t, {
+    smtpPort: sink.port,
+    zones: [INTERNET],
+    services: ['signer', 'submission'],
+  })
+  // The day before yesterday: its report is due at any time of today.
+  const thenMs = Date.now() - 2 * DAY_MS
+  const shelf = await openEmbeddedShelf(deployment.config.relay.spool)
+  const before = new Collection({ shelf, now: () => thenMs, log: silent })
+  const policy = { type: 'no-policy-found', strings: [], mxHosts: [] } as const
+  for (const policyDomain of ['internet.test', 'nobody-asks.test'])
+    before.note({ policyDomain, policy, result: 'success' })
+  await before.flush()
+  await shelf.close()
+
+  const startedMs = Date.now()
+  await deployment.start('relay')
+  const isReport = ({ fields }: { readonly fields: { readonly id?: unknown } }) =>
+    /tlsrpt$/.test(String(fields.id))
+  const delivered = await deployment.event('delivered', isReport)
+  assert.deepEqual(delivered.fields.recipients, ['tls@reports.internet.test'])
+  const [report = ''] = sink.messages()
+  assert.match(report, /^Subject: Report Domain: internet\.test/m)
+  assert.match(report, /^DKIM-Signature: /m)
+
+  await submit(t, deployment, { rcpt: { 'bob@internet.test': '' } })
+  await deployment.event('delivered', happening => !isReport(happening))
+  await deployment.stop('relay')
+  // Not those of the report's own delivery. smtp-sink offers no STARTTLS.
+  const today = [...new Set([startedMs, Date.now()].map(dayOf))]
+  assert.deepEqual(await countsOf(deployment, today), [
+    [
+      'internet.test',
+      [
+        {
+          policy: { type: 'no-policy-found', domain: 'internet.test', strings: [], mxHosts: [] },
+          succeeded: 0,
+          failures: [
+            {
+              failure: {
+                type: 'starttls-not-supported',
+                receivingIp: '127.0.0.1',
+                receivingMx: 'mx.internet.test',
+              },
+              sessions: 1,
+            },
+          ],
+        },
+      ],
+    ],
+  ])
+  await deployment.start('relay')
+  await submit(t, deployment, { rcpt: { 'carol@internet.test': '' } })
+  await deployment.event('delivered', ({ fields }) => String(fields.recipients).includes('carol'))
+  await deployment.stop('relay')
+  const notices = deployment.events.filter(
+    ({ name, fields }) => name === 'notice' && fields.kind === 'tls-report',
+  )
+  assert.equal(notices.filter(({ fields }) => fields.id !== undefined).length, 1)
+  assert.equal(sink.messages().filter(text => text.includes('TLS-Report-Domain')).length, 1)
+  assert.deepEqual(
+    deployment.events.filter(({ name }) => name === 'alarm'),
+    [],
+  )
+})
+
+test('tls_reports = false: nothing is counted', async t => {
+  if (!need(t, 'smtp-sink')) return
+  const sink = await startSmtpSink()
+  t.after(() => sink.stop())
+  const deployment = await deploy(t, { smtpPort: sink.port, toml: { relay: ['tls_reports = false'] } })
+  await submit(t, deployment, { rcpt: { 'bob@internet.test': '' } })
+  await deployment.event('delivered')
+  await deployment.stop('relay')
+  assert.deepEqual(await countsOf(deployment, [dayOf(Date.now())]), [])
+})
