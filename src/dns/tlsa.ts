@@ -10,6 +10,9 @@ import type { Tlsa } from './rdata.ts'
 /** RFC 6698 §7.2, with the names of RFC 7218. */
 const DANE_TA = 2
 const DANE_EE = 3
+/** id-kp-serverAuth and anyExtendedKeyUsage. */
+const SERVER = '1.3.6.1.5.5.7.3.1'
+const ANY = '2.5.29.37.0'
 const FULL = 0
 const HASHES: Readonly<Record<number, { readonly name: string; readonly octets: number }>> = {
   1: { name: 'sha256', octets: 32 },
@@ -96,6 +99,9 @@ function verifyTo(
   })
   if (expired !== undefined)
     return `a certificate of the chain is not valid at this time (until ${expired.validToDate.toISOString()})`
+  // RFC 5280 §4.2.1.12: where a certificate says what it is for, it is for nothing else. (Node calls that keyUsage.)
+  if (leaf.keyUsage !== undefined && !leaf.keyUsage.some(purpose => purpose === SERVER || purpose === ANY))
+    return 'the certificate is not for servers'
   return objectionToNames(leaf.raw, names)
 }
 

@@ -9,7 +9,7 @@ import { saysTlsNotRequired } from '../message/tls-required.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import { type Announcements, announcedBy } from './announced.ts'
-import { domainOf, type MailHost, route } from './destination.ts'
+import { domainOf, type MailHost, namesOf, route } from './destination.ts'
 import type { StsAnswer } from './mta-sts/mta-sts.ts'
 import { inThisLight, type Verdict, type Where } from './outcome.ts'
 import { type Miss, Reach, type Reaching } from './reach/reach.ts'
@@ -157,7 +157,7 @@ function fits(link: Link, hosts: readonly MailHost[], visit: Visit): boolean {
   if (host === undefined || host.secure !== candidate.host.secure || objectionToHost(policy, host) !== null)
     return false
   // With DANE-TA the certificate may be for the domain that the connection was opened for, and not for this one.
-  const names = [host.name, domainOf(visit.job.destination)]
+  const names = namesOf(host, domainOf(visit.job.destination))
   return objectionToPeer(candidate.policy, connection, names, visit.means.now()) === null
 }
 

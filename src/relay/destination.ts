@@ -24,6 +24,8 @@ export interface MailHost {
   readonly found: 'authenticated' | 'unauthenticated' | 'domain' | 'literal' | 'configured'
   /** DNSSEC says that the destination means it: the answer to the MX question was authenticated, and by whom we trust. */
   readonly secure: boolean
+  /** The name that has the MX records, where the destination is an alias of it. */
+  readonly owner?: string
   /** Of its MX record: the lower, the sooner (RFC 5321 §5.1). */
   readonly preference: number
   /** Known already for an address literal; else to be looked up. */
@@ -84,7 +86,8 @@ export async function route(
       hosts: [{ name: domain, found: 'literal', secure: false, preference: 0, addresses: [address] }],
     }
   }
-  const found = mailHosts(domain, await resolver.mx(domain), random)
+  const answer = await resolver.mx(domain)
+  const found = mailHosts(domain, answer, random)
   switch (found.kind) {
     case 'no domain':
       return none('5.1.2', found.reason)
@@ -105,6 +108,7 @@ export async function route(
   if (hosts.length === 0) return none('5.4.6', `mail for ${domain} loops back to us: ${self[0]} is its MX`)
   const secure = found.authenticated && trusted
   const byMx = secure ? 'authenticated' : 'unauthenticated'
+  const owner = answer.kind === 'answer' ? { owner: answer.name } : {}
   return {
     kind: 'hosts',
     hosts: hosts.map(({ exchange, preference }) => ({
@@ -113,8 +117,14 @@ export async function route(
       secure,
       found: found.implicit ? 'domain' : byMx,
       addresses: null,
+      ...owner,
     })),
   }
+}
+
+/** Whom the certificate of a host may be for, beside its TLSA base domain: RFC 7672 §3.2.2. @param domain the next-hop domain */
+export function namesOf({ name, owner }: MailHost, domain: string): string[] {
+  return [name, domain, ...(owner === undefined ? [] : [owner])]
 }
 
 /** Whether all of the resolvers are on this machine. */

@@ -175,7 +175,7 @@ export interface Shown {
 
 /**
  * After EHLO: whether the peer is one the message may be given to.
- * @param names of the host, for DANE-TA: its own and the next-hop domain (RFC 7672 §3.2.2)
+ * @param names for DANE-TA: `namesOf` the host
  */
 export function objectionToPeer(
   policy: TlsPolicy,

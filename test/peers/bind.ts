@@ -102,22 +102,34 @@ function probe(zones: MasterFiles): Probe {
   return { zone: Object.keys(zones)[0] ?? '.' }
 }
 
-/** A zone signed with a new key (RFC 4035), and the DNSKEY record that a validating resolver is to trust. */
+export interface SignedZone {
+  /** One record a line. */
+  readonly masterFile: string
+  /** The DNSKEY record that a validating resolver is to trust, */
+  readonly anchor: string
+  /** or the DS records for the zone above. */
+  readonly ds: string
+}
+
+/** A zone signed with a new key (RFC 4035). `more`: arguments of dnssec-signzone. */
 export async function signZone(
   zone: string,
   masterFile: string,
-): Promise<{ masterFile: string; anchor: string }> {
+  more: readonly string[] = [],
+): Promise<SignedZone> {
   const folder = temporaryFolder('signzone')
+  const at = (name: string) => join(folder.path, name)
   try {
-    const file = join(folder.path, 'zone')
+    const file = at('zone')
     writeFileSync(file, masterFile)
     const keygen = ['-q', '-K', folder.path, '-a', 'ECDSAP256SHA256', '-f', 'KSK', zone]
     const key = await finished('dnssec-keygen', keygen, folder.path)
-    const signzone = ['-q', '-S', '-z', '-K', folder.path, '-o', zone, '-f', `${file}.signed`, file]
-    await finished('dnssec-signzone', signzone, folder.path)
-    const lines = readFileSync(join(folder.path, `${key.trim()}.key`), 'utf8').split('\n')
+    const how = ['-q', '-S', '-z', '-O', 'full', '-K', folder.path, ...more]
+    await finished('dnssec-signzone', [...how, '-o', zone, '-f', `${file}.signed`, file], folder.path)
+    const lines = readFileSync(at(`${key.trim()}.key`), 'utf8').split('\n')
     const anchor = lines.find(line => line !== '' && !line.startsWith(';')) ?? ''
-    return { masterFile: readFileSync(`${file}.signed`, 'utf8'), anchor }
+    const ds = readFileSync(at(`dsset-${zone}.`), 'utf8')
+    return { masterFile: readFileSync(`${file}.signed`, 'utf8'), anchor, ds }
   } finally {
     folder.remove()
   }

@@ -14,6 +14,8 @@ export interface Postfix {
   readonly port: number
   /** Every message accepted, LF line ends, under Postfix's own Return-Path, X-Original-To, Delivered-To, Received. */
   readonly maildir: string
+  /** For `MAIL_CONFIG`: where main.cf is. */
+  readonly configuration: string
   /** The file of its CA (the certificate itself: self-signed). */
   readonly certificate: string
   /** All it logged. */
@@ -28,6 +30,8 @@ export interface PostfixOptions {
   readonly domains?: readonly string[]
   /** More lines of main.cf, as `name: value`. */
   readonly parameters?: Readonly<Record<string, string>>
+  /** A free one when not given. */
+  readonly port?: number
   /** More addresses of 127.0.0.0/8 on the same port, each with settings of its own: `{ '127.0.0.2': ['name=value'] }`. */
   readonly listeners?: Readonly<Record<string, readonly string[]>>
 }
@@ -54,7 +58,7 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
   ])
   assert.equal(certified.code, 0, certified.output)
 
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const parameters: Record<string, string> = {
     myhostname: hostname,
     smtpd_relay_restrictions: 'reject_unauth_destination',
@@ -75,7 +79,8 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
     services(port, options.listeners ?? {}),
   )
   await accepting(port, () => true, log)
-  return { port, maildir: at('mail/all'), certificate: at('etc/certificate.pem'), log, logged, stop }
+  const [maildir, configuration, certificate] = [at('mail/all'), at('etc'), at('etc/certificate.pem')]
+  return { port, maildir, configuration, certificate, log, logged, stop }
 }
 
 /** master(5): what receiving and storing needs, and no smtp(8): this one sends nothing. */

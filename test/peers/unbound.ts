@@ -11,10 +11,12 @@ export interface UnboundOptions {
   readonly stubs: Readonly<Record<string, number>>
   /** DS or DNSKEY records: what is below them is validated (RFC 4035), the rest is insecure. */
   readonly trustAnchors?: readonly string[]
+  /** An address of 127.0.0.0/8 where it is to answer on port 53 too, for programs that read /etc/resolv.conf: only root can. */
+  readonly alsoOn53?: string
 }
 
 export function startUnbound(options: UnboundOptions): Promise<DnsPeer> {
-  const { stubs, trustAnchors = [] } = options
+  const { stubs, trustAnchors = [], alsoOn53 } = options
   return startDnsPeer('unbound', 'recursive', (folder, port) => {
     const config = `
 server:
@@ -25,8 +27,8 @@ server:
     use-syslog: no
     logfile: ""
     do-daemonize: no
-    interface: 127.0.0.1
-    port: ${port}
+    interface: 127.0.0.1@${port}
+${alsoOn53 === undefined ? '' : `    interface: ${alsoOn53}@53\n`}    port: ${port}
     num-threads: 1
     access-control: 127.0.0.0/8 allow
     do-not-query-localhost: no

@@ -7,7 +7,7 @@ import type { Log } from '../../observe/event.ts'
 import type { Timeouts } from '../../smtp/limits.ts'
 import { formatReply } from '../../smtp/reply.ts'
 import type { ScramClientCrypto } from '../../smtp/sasl.ts'
-import type { MailHost } from '../destination.ts'
+import { type MailHost, namesOf } from '../destination.ts'
 import { fromConnectionError, type Verdict } from '../outcome.ts'
 import type { Link } from '../site/links.ts'
 import { type TlsResult, tlsFailureOf, typeOfCode } from '../tls-outcome.ts'
@@ -54,7 +54,7 @@ export async function greet(
   try {
     const connection = await connect(candidate, wire, source, dialling, log)
     await authenticate(connection, host, dialling.scram)
-    const objection = objectionToPeer(ofHost, connection, [host.name, domain], dialling.now())
+    const objection = objectionToPeer(ofHost, connection, namesOf(host, domain), dialling.now())
     if (objection !== null) {
       // RFC 8689 §4.2.1: "the client MUST issue a QUIT", and go on to the next host.
       connection.quit()
