@@ -26,6 +26,8 @@ import {
 } from '../peers/https-server.ts'
 import { temporaryFolder } from '../peers/program.ts'
 import { startScriptedDns } from '../peers/scripted-dns.ts'
+import { startScriptedSmtp } from '../peers/scripted-smtp.ts'
+import { HOUR_MS, START, simulate } from '../peers/simulated-relay.ts'
 
 const DOMAIN = 'example.com'
 const HOST = 'mta-sts.example.com'
@@ -485,6 +487,34 @@ test('refreshed over HTTPS it lasts longer', async t => {
   assert.ok(first.kind === 'policy' && second.kind === 'policy')
   assert.equal(second.untilMs - first.untilMs, 86_400_000)
   assert.deepEqual([await told(), peer.requests.length], ['enforce 1', 2])
+})
+
+test('mail waits for a host that the policy allows, and goes when the domain has another policy (§5)', async t => {
+  const { peer, zone, sts, clock } = await startRelay(t)
+  const smtp = await startScriptedSmtp({ ehlo: ['STARTTLS'], tls: await selfSigned(['mx.example.com']) })
+  const relay = simulate({
+    smtpPort: smtp.port,
+    hosts: { 'mx.example.com': '127.0.0.1' },
+    domains: { [DOMAIN]: ['mx.example.com'] },
+    mtaSts: sts(),
+  })
+  t.after(async () => {
+    relay.close()
+    await smtp.stop()
+  })
+  const id = await relay.put([`bob@${DOMAIN}`])
+  await relay.run(START + 4 * HOUR_MS)
+  const deferred = relay.events.filter(({ name }) => name === 'deferred')
+  assert.ok(deferred.length > 2 && deferred.every(({ fields }) => fields.status === '4.7.10'))
+  assert.match(String(deferred[0]?.fields.reply), /MTA-STS: example.com enforces policy 1.*self-signed/)
+  assert.deepEqual([smtp.messages.length, peer.requests.length], [0, 1])
+
+  zone[`_mta-sts.${DOMAIN} TXT`] = ['v=STSv1; id=2;']
+  peer.answer({ body: policyText('testing') })
+  clock.nowMs += 60_000
+  await relay.run(START + 24 * HOUR_MS)
+  assert.deepEqual([smtp.messages.length, peer.requests.length], [1, 2])
+  assert.equal(await relay.queue.get(id), null)
 })
 
 test('a relay that stops does not wait for a web server', async t => {

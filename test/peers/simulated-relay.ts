@@ -18,7 +18,7 @@ import { openMemory } from '../../src/queue/memory/memory.ts'
 import { openMemoryShelf } from '../../src/queue/memory/shelf.ts'
 import type { Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
 import { type Delivery, deliver } from '../../src/relay/deliver.ts'
-import type { StsAnswer } from '../../src/relay/mta-sts/mta-sts.ts'
+import type { MtaSts, StsAnswer } from '../../src/relay/mta-sts/mta-sts.ts'
 import { HostMemory } from '../../src/relay/reach/host-memory.ts'
 import { Settler } from '../../src/relay/settle.ts'
 import { SHAPE } from '../../src/relay/site/shape.ts'
@@ -81,6 +81,8 @@ export interface SimulationOptions {
   readonly routes?: readonly RouteRule[]
   /** By domain. */
   readonly sts?: Readonly<Record<string, StsAnswer>>
+  /** To be asked instead of that: a real one. */
+  readonly mtaSts?: Pick<MtaSts, 'policyFor'>
   readonly tlsLevels?: readonly TlsRule[]
   /** 127.0.0.0/8 when not given. */
   readonly privateNetworks?: readonly string[]
@@ -205,7 +207,7 @@ export function simulate(options: SimulationOptions): Simulation {
     ),
     routes: options.routes ?? [],
     tlsReports: { note: outcome => outcomes.push(outcome) },
-    mtaSts: {
+    mtaSts: options.mtaSts ?? {
       async policyFor(domain) {
         return options.sts?.[domain] ?? { kind: 'none', reason: 'there is no record' }
       },
