@@ -1,7 +1,7 @@
 /** A report to a web server, RFC 8460 §5.4. */
 
 import { type HttpsOptions, httpsPost } from '../../net/https.ts'
-import type { Post } from './sender.ts'
+import type { Post } from './give.ts'
 
 const TIMEOUT_MS = 60_000
 

@@ -4,47 +4,17 @@
  */
 
 import type { Resolver } from '../../net/resolver.ts'
-import type { Log } from '../../observe/event.ts'
-import type { Queue } from '../../queue/queue.ts'
 import type { Shelf } from '../../queue/shelf.ts'
-import type { Mailbox } from '../../smtp/path.ts'
 import type { Collection } from './collection.ts'
-import { reportMail, reportMailId } from './mail.ts'
-import { type Destination, parseRecords, recordName, type TlsRptRecord } from './record.ts'
-import {
-  buildReport,
-  filenameOf,
-  gzip,
-  reportIdOf,
-  type Subject,
-  type Submitter,
-  submitterDomain,
-} from './report.ts'
+import { type Giving, give, jitterOf } from './give.ts'
+import { parseRecords, recordName, type TlsRptRecord } from './record.ts'
+import type { Subject } from './report.ts'
 import { dayBefore, dayOf, dueMs, isTooLate, retryMs, SETTLE_MS } from './schedule.ts'
 import { readSending, type Sending, writeSending } from './sending.ts'
 
-/**
- * POST over HTTPS, redirects not followed. Resolves with the status of the answer, whatever it is; rejects when there was
- * none.
- */
-export type Post = (
-  url: string,
-  contentType: string,
-  octets: Uint8Array,
-  signal: AbortSignal,
-) => Promise<{ readonly status: number }>
-
-export interface SenderOptions {
+export interface SenderOptions extends Giving {
   readonly shelf: Shelf
-  readonly queue: Pick<Queue, 'put'>
   readonly resolver: Pick<Resolver, 'txt'>
-  readonly post: Post
-  readonly submitter: Submitter
-  readonly postmaster: Mailbox
-  readonly now: () => number
-  /** A message was queued that is due now. */
-  readonly wake: () => void
-  readonly log: Log
 }
 
 /** Reports that are under way at a time. */
@@ -108,12 +78,11 @@ export class ReportSender {
   }
 
   async #dueMs(subject: Subject): Promise<number | null> {
-    const { shelf, now } = this.#options
+    const { shelf, submitter, now } = this.#options
     if (isTooLate(subject.day, now())) return null
     const sending = await readSending(shelf, subject, now())
     if (sending !== null) return sending.nextMs
-    const [first = 0, second = 0] = await this.#seed(subject)
-    return dueMs(subject.day, (first * 256 + second) / 65_536)
+    return dueMs(subject.day, await jitterOf(subject, submitter))
   }
 
   async #work(subject: Subject): Promise<void> {
@@ -143,23 +112,23 @@ export class ReportSender {
     const reasons: string[] = []
     if (record.kind === 'reports') {
       const left = record.destinations.filter(({ uri }) => !sentTo.includes(uri))
-      for (const [uris, reason] of await this.#send(subject, left)) {
-        if (reason === null) sentTo.push(...uris)
-        else reasons.push(`${uris.join(', ')}: ${reason}`)
+      const counts = await this.#collection.counts(subject.day, subject.domain)
+      const given = await give(subject, counts, left, this.#options, this.#closing.signal)
+      for (const { uris, failed } of given) {
+        if (failed === null) sentTo.push(...uris)
+        else reasons.push(`${uris.join(', ')}: ${failed}`)
       }
     } else reasons.push(record.reason)
     const isFinal = record.kind === 'none' || reasons.length === 0
     const nowMs = now()
     const nextMs = isFinal ? null : retryMs(firstMs, attempts, nowMs)
     const sending = { firstMs, attempts, nextMs, sentTo, reason: reasons.join('; ') }
-    if (record.kind === 'none') return sending
+    // Most domains want no report, and of many DNS cannot say: that is nobody's business every morning.
+    const level =
+      record.kind !== 'reports' ? 'debug' : nextMs === null && reasons.length > 0 ? 'warn' : 'info'
+    const { day, domain: about } = subject
     const due = nextMs === null ? undefined : new Date(nextMs).toISOString()
-    const facts = { about: subject.domain, day: subject.day, sent_to: sentTo, failed: reasons, due }
-    log.event(
-      'notice',
-      { kind: 'tls-report', ...facts },
-      nextMs === null && reasons.length > 0 ? 'warn' : 'info',
-    )
+    log.event('notice', { kind: 'tls-report', about, day, sent_to: sentTo, failed: reasons, due }, level)
     return sending
   }
 
@@ -179,75 +148,6 @@ export class ReportSender {
       default:
         return answer satisfies never
     }
-  }
-
-  /** Who has it, and why others do not. */
-  async #send(subject: Subject, destinations: readonly Destination[]): Promise<[string[], string | null][]> {
-    if (destinations.length === 0) return []
-    const { submitter, post } = this.#options
-    const counts = await this.#collection.counts(subject.day, subject.domain)
-    const reportId = reportIdOf(subject, submitter)
-    const zipped = await gzip(buildReport(counts, subject, submitter, reportId))
-    const results: Promise<[string[], string | null]>[] = []
-    const mails = destinations.filter(({ kind }) => kind === 'mail')
-    const to = mails.flatMap(one => (one.kind === 'mail' ? [one.mailbox] : []))
-    const tried = async (
-      uris: string[],
-      work: () => Promise<string | null>,
-    ): Promise<[string[], string | null]> => [
-      uris,
-      await work().catch((error: unknown) => (error instanceof Error ? error.message : String(error))),
-    ]
-    if (to.length > 0) {
-      const uris = mails.map(({ uri }) => uri)
-      results.push(tried(uris, () => this.#mail(subject, { reportId, zipped, counts, to })))
-    }
-    for (const destination of destinations) {
-      if (destination.kind !== 'https') continue
-      const work = async () => {
-        const { status } = await post(
-          destination.url,
-          'application/tlsrpt+gzip',
-          zipped,
-          this.#closing.signal,
-        )
-        // §5.4: "typically a 200 or 201".
-        return status >= 200 && status < 300 ? null : `HTTP ${status}`
-      }
-      results.push(tried([destination.uri], work))
-    }
-    return Promise.all(results)
-  }
-
-  /** From here on it is the queue's, which tries for as long as it does with all mail. One that has it already is no failure. */
-  async #mail(
-    subject: Subject,
-    report: Pick<Parameters<typeof reportMail>[0], 'reportId' | 'zipped' | 'counts' | 'to'>,
-  ): Promise<null> {
-    const { queue, submitter, postmaster, now, wake, log } = this.#options
-    const seed = await this.#seed(subject)
-    const dayMs = dueMs(subject.day, 0)
-    const id = reportMailId(dayMs, seed.slice(2, 12))
-    const { message, content } = reportMail({
-      ...report,
-      id,
-      subject,
-      filename: filenameOf(subject, submitter, Buffer.from(seed.slice(2, 6)).toString('hex')),
-      submitter: submitterDomain(submitter),
-      postmaster,
-      hostname: submitter.hostname,
-      nowMs: now(),
-    })
-    await queue.put(message, [content])
-    log.event('notice', { id, about: subject.domain, kind: 'tls-report', recipients: report.to.length })
-    wake()
-    return null
-  }
-
-  /** Unlike for each host, day and domain, and the same after a restart. */
-  async #seed({ day, domain }: Subject): Promise<Uint8Array> {
-    const text = `${this.#options.submitter.hostname} ${day} ${domain}`
-    return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
   }
 
   #alarm(facts: Readonly<Record<string, string>>): void {
