@@ -36,7 +36,10 @@ async function toSigner(job: Job, means: SpecialMeans, place: Place): Promise<Ju
   const envelope: Envelope = {
     ...message.envelope,
     reversePath: message.reversePath,
-    recipients: message.recipients.map(recipient => ({ forwardPath: recipient.mailbox })),
+    recipients: message.recipients.map(({ mailbox, notify }) => ({
+      forwardPath: mailbox,
+      ...(notify === undefined ? {} : { notify }),
+    })),
   }
   const answer = await means.signer.deliver(envelope, [await means.queue.content(message.id)])
   const verdict = fromReply(answer)

@@ -65,6 +65,8 @@ test('a relay counts its sessions, reports those of the day before, once, and do
   const [report = ''] = sink.messages()
   assert.match(report, /^Subject: Report Domain: internet\.test/m)
   assert.match(report, /^DKIM-Signature: /m)
+  // Whose address is wrong is nobody's business: no notice to our postmaster.
+  assert.match(report, /^X-Rcpt-Args: <tls@reports\.internet\.test> .*NOTIFY=NEVER/m)
 
   await submit(t, deployment, { rcpt: { 'bob@internet.test': '' } })
   await deployment.event('delivered', happening => !isReport(happening))
