@@ -51,6 +51,7 @@ const COMMANDS: Record<string, Entry> = {
     group: LOOK_AFTER,
     load: async () => (await import('./suppression.ts')).suppressionCommand(),
   },
+  tls: { group: LOOK_AFTER, load: async () => (await import('./tls.ts')).tlsCommand() },
   shaping: { group: LOOK_AFTER, load: async () => (await import('./shaping.ts')).shapingCommand() },
   send: { group: USE, load: async () => (await import('./send.ts')).sendCommand() },
   version: { group: USE, load: async () => (await import('./version.ts')).versionCommand() },

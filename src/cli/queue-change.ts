@@ -6,7 +6,8 @@ import type { Message, Queue, Scope } from '../queue/queue.ts'
 import { isHeld } from '../relay/times.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import { type ConfigOption, configOption } from './options.ts'
-import { absent, complain, print, printDone, withQueue } from './queue-open.ts'
+import { print } from './print.ts'
+import { absent, complain, printDone, withQueue } from './queue-open.ts'
 import {
   duration,
   holdFor,

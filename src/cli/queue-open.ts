@@ -3,6 +3,7 @@
 import { loadConfig } from '../config/load.ts'
 import { hasSpool, openEmbedded } from '../queue/embedded/embedded.ts'
 import type { Queue } from '../queue/queue.ts'
+import { print } from './print.ts'
 
 export async function withQueue(
   file: string,
@@ -39,20 +40,4 @@ export function complain(text: string): void {
 /** What was done to one message, as a line. */
 export function printDone(id: string, what: string, text: string, json: boolean | undefined): Promise<void> {
   return print(json ? `${JSON.stringify({ id, done: what })}\n` : `${id} ${text}\n`)
-}
-
-/** Waits until it is written. A reader that has seen enough (`head`) ends us quietly. */
-export async function print(text: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const ignore = () => {}
-  process.stdout.on('error', ignore)
-  process.stdout.write(text, error => (error ? reject(error) : resolve()))
-  try {
-    await promise
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
-    process.exit()
-  } finally {
-    process.stdout.off('error', ignore)
-  }
 }

@@ -3,9 +3,10 @@
 import { Command, InvalidArgumentError } from 'commander'
 import type { Message, Queue } from '../queue/queue.ts'
 import { type ConfigOption, configOption } from './options.ts'
+import { print } from './print.ts'
 import { holdCommand, holdsCommand, releaseCommand, removeCommand, retryCommand } from './queue-change.ts'
 import { formatMessage, formatTable, messageJson } from './queue-format.ts'
-import { absent, print, withQueue } from './queue-open.ts'
+import { absent, withQueue } from './queue-open.ts'
 import {
   holdsInForce,
   isSelective,

@@ -9,6 +9,7 @@ import { type Shaped, shapeFor, usualShape } from '../relay/shaping.ts'
 import { siteKey } from '../relay/site/sites.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import { type ConfigOption, configOption } from './options.ts'
+import { print } from './print.ts'
 
 interface ExplainOptions extends ConfigOption {
   readonly json?: true
@@ -43,7 +44,7 @@ function explainCommand(): Command {
       const text = json
         ? JSON.stringify({ destination, site: siteKey(hosts), shape: shaped.shape, rules: shaped.rules })
         : explain(destination, hosts, shaped)
-      process.stdout.write(`${text}\n`)
+      await print(`${text}\n`)
     })
 }
 

@@ -8,6 +8,7 @@ import { type Suppression, Suppressions } from '../relay/suppression.ts'
 import { SmtpError } from '../smtp/error.ts'
 import { formatMailbox, parseMailbox } from '../smtp/path.ts'
 import { type ConfigOption, configOption } from './options.ts'
+import { print } from './print.ts'
 
 interface ListOptions extends ConfigOption {
   readonly json?: true
@@ -54,10 +55,10 @@ function listCommand(): Command {
       withSuppressions(config, async suppressions => {
         let count = 0
         for await (const one of suppressions.list(sender)) {
-          process.stdout.write(json ? `${JSON.stringify(one)}\n` : lineOf(one))
+          await print(json ? `${JSON.stringify(one)}\n` : lineOf(one))
           count++
         }
-        if (count === 0 && !json) process.stdout.write('Nobody is suppressed.\n')
+        if (count === 0 && !json) await print('Nobody is suppressed.\n')
       }),
     )
 }
@@ -80,7 +81,7 @@ function addCommand(): Command {
         const facts = { senderDomain, recipient, category: 'operator', reason, id: null }
         await suppressions.add({ ...facts, sinceMs, untilMs: sinceMs + forMs })
         const until = new Date(sinceMs + forMs).toISOString().slice(0, 10)
-        process.stdout.write(`${recipient} is not written to from ${senderDomain} until ${until}.\n`)
+        await print(`${recipient} is not written to from ${senderDomain} until ${until}.\n`)
       }),
     )
 }
@@ -96,7 +97,7 @@ function removeCommand(): Command {
       withSuppressions(config, async suppressions => {
         if (!(await suppressions.remove(sender, recipient)))
           throw new Error(`${recipient} is not suppressed for ${sender}: see \`ptt suppression list\``)
-        process.stdout.write(`${recipient} is written to again from ${sender}.\n`)
+        await print(`${recipient} is written to again from ${sender}.\n`)
       }),
     )
 }

@@ -16,7 +16,7 @@ import { readSending, type Sending } from '../relay/tls-report/sending.ts'
 import type { PolicyCount } from '../relay/tls-report/tally.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import { type ConfigOption, configOption } from './options.ts'
-import { print } from './queue-open.ts'
+import { print } from './print.ts'
 
 interface ReportOptions extends ConfigOption {
   readonly json?: true
