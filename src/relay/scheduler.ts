@@ -115,6 +115,8 @@ export class Scheduler {
     const place = this.#sites.enter(destination)
     const done = this.#work(job, place)
       .catch(error => {
+        // What it waited for was given up: after the start it is attempted again.
+        if (this.#closed) return this.#queue.release(job)
         // A fault of ours. The job keeps its lease for a while: the same fault must not spin.
         this.#alarm(job.message.id, error)
         setTimeout(() => this.#queue.release(job), FAULT_PAUSE_MS).unref()

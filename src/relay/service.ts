@@ -105,7 +105,8 @@ export async function startRelay(config: Config, log: Log) {
     queue,
     sites,
     work: (job, place) => deliver(job, means, place),
-    sweep: nowMs => Promise.all([queue.sweep(nowMs), shelf.sweep(nowMs), mtaSts.refresh(nowMs)]),
+    sweep: nowMs =>
+      Promise.all([queue.sweep(nowMs), shelf.sweep(nowMs), relay.mtaSts && mtaSts.refresh(nowMs)]),
     paused: () => settler.failing,
     now: Date.now,
     log,
