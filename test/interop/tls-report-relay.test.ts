@@ -1,6 +1,7 @@
 /** TLS reports of a relay that runs: what it counts, and that it reports what it has counted, once. */
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { silent } from '../../src/observe/event.ts'
 import { openEmbeddedShelf } from '../../src/queue/embedded/shelf.ts'
@@ -10,7 +11,10 @@ import type { PolicyCount } from '../../src/relay/tls-report/tally.ts'
 import { type Deployment, deploy } from '../e2e/deployment.ts'
 import { submit } from '../e2e/submit.ts'
 import { need } from '../peers/need.ts'
+import { run } from '../peers/program.ts'
 import { startSmtpSink } from '../peers/smtp-sink.ts'
+
+const PTT = join(import.meta.dirname, '../../bin/ptt.js')
 
 const INTERNET = {
   origin: 'internet.test',
@@ -94,6 +98,24 @@ test('a relay counts its sessions, reports those of the day before, once, and do
       ],
     ],
   ])
+  const ptt = async (...args: string[]) => {
+    const config = join(deployment.folder, 'ptt.toml')
+    const { code, output } = await run(process.execPath, [PTT, 'tls', 'report', ...args, '-c', config])
+    assert.equal(code, 0, output)
+    return output
+  }
+  const day = dayOf(thenMs)
+  assert.match(
+    await ptt(day),
+    /^internet\.test\n {2}no policy: 1 succeeded, 0 failed\n {2}reported to mailto:tls@reports\.internet\.test\n\nnobody-asks\.test\n/,
+  )
+  assert.match(
+    await ptt(today[0] ?? '', '--domain', 'Internet.test'),
+    /1 starttls-not-supported at mx\.internet\.test/,
+  )
+  assert.match(await ptt(), /^No TLS sessions were counted on \d{4}-\d\d-\d\d\.\n$/)
+  const printed = JSON.parse(await ptt(day, '--json', '--domain', 'internet.test'))
+  assert.equal(printed['report-id'], `${day}.internet.test@mail.example.test`)
   await deployment.start('relay')
   await submit(t, deployment, { rcpt: { 'carol@internet.test': '' } })
   await deployment.event('delivered', ({ fields }) => String(fields.recipients).includes('carol'))
