@@ -78,6 +78,53 @@ test('a spool of format 1 is read, and delivered whole', async t => {
   assert.equal((await queue.story('A'))?.message.recipients.length, 2)
 })
 
+/**
+ * Format 2: A has one recipient delivered and one deferred to 5000; B has two at one destination; C is a file; a hold keeps D
+ * until 8000; E has priority 5; F has 250 recipients at one destination, three parts; Z was delivered.
+ */
+test('a spool of format 2 is read, and delivered whole with what comes to it', async t => {
+  const folder = restored(t, 'format-2')
+  const queue = await openEmbedded({ folder })
+  t.after(() => queue.close())
+  assert.equal(await queue.count(), 6)
+  assert.deepEqual(
+    (await queue.holds()).map(({ kind, name, untilMs }) => [kind, name, untilMs]),
+    [['message', 'D', 8000]],
+  )
+  assert.deepEqual(Buffer.from(await queue.content('C')), Buffer.alloc(70_000, 'x'))
+  assert.equal(await queue.put(newMessage('Z', ['a@zed.example']), []), 'duplicate')
+  // In one line with what is there: after B, before A, and of a destination that had nothing.
+  assert.equal(
+    await queue.put(newMessage('N', ['a@one.example', 'a@two.example', 'a@five.example']), []),
+    'queued',
+  )
+  assert.equal(await queue.nextDue(), 1000)
+
+  const done: string[] = []
+  for (let nowMs = 1000; (await queue.count()) > 0; ) {
+    const [job] = await queue.lease(nowMs, 1)
+    if (job === undefined) nowMs = (await queue.nextDue()) ?? assert.fail('nothing is due')
+    else {
+      done.push(`${nowMs} ${job.message.id} ${job.destination} ${job.recipients.length}`)
+      await queue.settle(job, all(job, 'delivered'))
+    }
+  }
+  assert.deepEqual(done, [
+    '1000 E two.example 1',
+    '1000 N five.example 1',
+    '1000 F four.example 100',
+    '1000 F four.example 100',
+    '1000 F four.example 50',
+    '1000 B one.example 2',
+    '1000 N one.example 1',
+    '1000 C three.example 1',
+    '1000 N two.example 1',
+    '5000 A two.example 1',
+    '8000 D one.example 1',
+  ])
+  assert.equal((await queue.story('A'))?.attempts.length, 3)
+})
+
 test('what is put into a spool of format 1 is there beside what was', async t => {
   const folder = restored(t, 'format-1')
   const queue = await openEmbedded({ folder })
@@ -100,11 +147,11 @@ test('a spool of a later format is left alone', async t => {
   await (await openEmbedded({ folder })).close()
   const database = openLmdb({ path: join(folder, 'queue.mdb'), noSubdir: true, encoding: 'binary' })
   const counters = database.openDB<Buffer>('counters', { encoding: 'binary' })
-  assert.equal(counters.get('format')?.toString(), '2')
-  await counters.put('format', Buffer.from('3'))
+  assert.equal(counters.get('format')?.toString(), '3')
+  await counters.put('format', Buffer.from('4'))
   await database.close()
   await assert.rejects(openEmbedded({ folder }), {
     code: 'io',
-    message: `${folder}: a spool of format 3: this ptt reads formats 1 and 2; start the one that wrote it`,
+    message: `${folder}: a spool of format 4: this ptt reads formats 1, 2, 3; start the one that wrote it`,
   })
 })

@@ -3,6 +3,9 @@
  * unit], `heads` the first of each destination under [dueMs, destination]. So the most overdue parts of all destinations
  * are found by merging, and a destination that is passed over costs one step, however many messages wait for it.
  *
+ * What was due as it arrived is in `fresh` and `freshHeads` instead, which are of the same form: most mail comes and goes
+ * there. Among a million that wait, each that comes and each that goes would rewrite a page of `due` that no other does.
+ *
  * Each priority (RFC 6710) has lines and heads of its own: its lines under the destination and the priority, its heads
  * before those of all that are lower. Priority 0 is as if there were no others. An operation on a priority never meets
  * what has another, and there are 19 of them.
@@ -11,9 +14,19 @@
 import type { Database, Key } from 'lmdb'
 import { TIME_LIMIT_MS } from '../check.ts'
 
+type Table = Database<Buffer, Key>
+
 export interface DueTables {
-  readonly due: Database<Buffer, Key>
-  readonly heads: Database<Buffer, Key>
+  readonly due: Table
+  readonly heads: Table
+  readonly fresh: Table
+  readonly freshHeads: Table
+}
+
+/** One of the two pairs. */
+interface Pair {
+  readonly due: Table
+  readonly heads: Table
 }
 
 /** A place in the line of one destination. */
@@ -37,12 +50,24 @@ const LARGEST_CHUNK = 256
 const HIGHEST = 9
 const LOWEST = -9
 
+/** Within a transaction: a part of this priority that is pending since it arrived is in line. `atOnce`: it was due then. */
+export function enterLine(
+  tables: DueTables,
+  priority: number,
+  destination: string,
+  { unit, dueMs }: Place,
+  atOnce: boolean,
+): void {
+  const pair = atOnce ? freshOf(tables) : tables
+  move(pair, priority, destination, unit, null, dueMs)
+}
+
 /**
  * Within a transaction: the part of this priority was due at `wasMs` and is at `isMs`; `null`: it was not, or is no more,
  * pending.
  */
 export function moveDue(
-  { due, heads }: DueTables,
+  tables: DueTables,
   priority: number,
   destination: string,
   unit: string,
@@ -50,6 +75,20 @@ export function moveDue(
   isMs: number | null,
 ): void {
   if (wasMs === isMs) return
+  if (wasMs !== null && tables.fresh.doesExist([...lineKey(priority, destination), wasMs, unit])) {
+    move(freshOf(tables), priority, destination, unit, wasMs, null)
+    if (isMs !== null) move(tables, priority, destination, unit, null, isMs)
+  } else move(tables, priority, destination, unit, wasMs, isMs)
+}
+
+function move(
+  { due, heads }: Pair,
+  priority: number,
+  destination: string,
+  unit: string,
+  wasMs: number | null,
+  isMs: number | null,
+): void {
   const line = lineKey(priority, destination)
   // Most that leave are the head: to ask that is less than to look for the head.
   const wasHead = wasMs !== null && heads.doesExist(headKey(priority, wasMs, destination))
@@ -62,22 +101,35 @@ export function moveDue(
   if (newHead !== null) heads.put(headKey(priority, newHead, destination), NOTHING)
 }
 
+function freshOf({ fresh, freshHeads }: DueTables): Pair {
+  return { due: fresh, heads: freshHeads }
+}
+
 /** The priorities that anything has, the highest first: a look at the heads for each. */
-export function* priorities({ heads }: DueTables): Generator<number, void> {
+export function* priorities(tables: DueTables): Generator<number, void> {
+  const exhausted = { heads: false, freshHeads: false }
   for (let next = HIGHEST; next >= LOWEST; next--) {
-    const [first] = Array.from(heads.getKeys({ start: [offsetOf(next)], limit: 1 })) as [number, string][]
-    if (first === undefined) return
-    next = 0 - Math.floor(first[0] / TIME_LIMIT_MS)
+    let found: number | null = null
+    for (const name of ['heads', 'freshHeads'] as const) {
+      if (exhausted[name]) continue
+      const range = { start: [offsetOf(next)], limit: 1 }
+      const [first] = Array.from(tables[name].getKeys(range)) as [number, string][]
+      if (first === undefined) exhausted[name] = true
+      else found = Math.max(found ?? LOWEST, 0 - Math.floor(first[0] / TIME_LIMIT_MS))
+    }
+    if (found === null) return
+    next = found
     yield next
   }
 }
 
-/** Destinations by their first place of that priority, after `after`. */
-export function* headsAfter(
-  { heads }: DueTables,
-  priority: number,
-  after: Head | null,
-): Generator<Head, void> {
+/** Destinations by their first place of that priority, after `after`; some twice: as the first of either pair. */
+export function headsAfter(tables: DueTables, priority: number, after: Head | null): Generator<Head, void> {
+  const { heads, freshHeads } = tables
+  return inOrder(keysAfter(heads, priority, after), keysAfter(freshHeads, priority, after), isBefore)
+}
+
+function* keysAfter(heads: Table, priority: number, after: Head | null): Generator<Head, void> {
   const offset = offsetOf(priority)
   const start = after ? headKey(priority, after.dueMs, after.destination) : [offset]
   const range = { start, exclusiveStart: after !== null, end: [offset + TIME_LIMIT_MS] }
@@ -87,13 +139,17 @@ export function* headsAfter(
 }
 
 /** The line of one destination from `from` on. No cursor stays open between two places. */
-export function* lineOf(
-  { due }: DueTables,
+export function lineOf(
+  { due, fresh }: DueTables,
   priority: number,
   destination: string,
   from: Place,
 ): Generator<Place, void> {
   const line = lineKey(priority, destination)
+  return inOrder(placesOf(fresh, line, from), placesOf(due, line, from), isEarlier)
+}
+
+function* placesOf(due: Table, line: DueKey, from: Place): Generator<Place, void> {
   const end = [...line, Number.POSITIVE_INFINITY]
   let start: Key = [...line, from.dueMs, from.unit]
   for (let limit = FIRST_CHUNK, exclusiveStart = false; ; exclusiveStart = true) {
@@ -103,6 +159,33 @@ export function* lineOf(
     if (!last || keys.length < limit) return
     start = last
     limit = Math.min(limit * 2, LARGEST_CHUNK)
+  }
+}
+
+/** What two give, each in order, in one order. */
+function* inOrder<T>(
+  one: Generator<T, void>,
+  other: Generator<T, void>,
+  goesBefore: (one: T, other: T) => boolean,
+): Generator<T, void> {
+  try {
+    let first = one.next()
+    let second = other.next()
+    while (!first.done && !second.done) {
+      if (goesBefore(second.value, first.value)) {
+        yield second.value
+        second = other.next()
+      } else {
+        yield first.value
+        first = one.next()
+      }
+    }
+    if (!first.done) yield first.value
+    if (!second.done) yield second.value
+    yield* first.done ? other : one
+  } finally {
+    one.return()
+    other.return()
   }
 }
 
@@ -130,12 +213,14 @@ function headKey(priority: number, dueMs: number, destination: string): [number,
 /** When the first that is in line at a destination is due, leased or not. */
 export function firstDueAt(tables: DueTables, destination: string): number | null {
   let first: number | null = null
-  for (const priority of priorities(tables))
-    first = earlier(first, headOf(tables.due, lineKey(priority, destination)))
+  for (const priority of priorities(tables)) {
+    const line = lineKey(priority, destination)
+    for (const table of [tables.due, tables.fresh]) first = earlier(first, headOf(table, line))
+  }
   return first
 }
 
-function headOf(due: DueTables['due'], line: DueKey): number | null {
+function headOf(due: Table, line: DueKey): number | null {
   const range = { start: line, end: [...line, Number.POSITIVE_INFINITY], limit: 1 }
   for (const key of due.getKeys(range) as Iterable<DueKey>) return dueMsOf(key)
   return null
@@ -149,4 +234,9 @@ function earlier(one: number | null, other: number | null): number | null {
 /** Ties are broken by destination. */
 export function isBefore(one: Head, other: Head): boolean {
   return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.destination < other.destination)
+}
+
+/** In one line: the order of the keys. */
+export function isEarlier(one: Place, other: Place): boolean {
+  return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.unit < other.unit)
 }

@@ -4,16 +4,17 @@
  *
  *   1  until there was a number: `messages parts contents due heads seen seenAt counters`
  *   2  parts of parts, as [id, destination, part] and `ID.PART` in line; `holds held stories storiesAt`
+ *   3  what was due as it arrived in lines of its own; `fresh freshHeads`
  *
- * A format is read by the ptt that wrote it and by those of the next two formats. Format 1 needs no rewriting: what is in it
- * means the same in 2.
+ * A format is read by the ptt that wrote it and by those of the next two formats. Formats 1 and 2 need no rewriting: what is
+ * in them means the same in 3.
  */
 
 import { QueueError } from '../queue.ts'
 import type { Tables } from './store.ts'
 
-const FORMAT = 2
-const READABLE: readonly number[] = [1, FORMAT]
+const FORMAT = 3
+const READABLE: readonly number[] = [1, 2, FORMAT]
 const KEY = 'format'
 
 /** @throws QueueError `io` when it is of a format that this ptt does not read. */
@@ -23,7 +24,7 @@ export function checkFormat({ counters }: Tables): number {
   if (READABLE.includes(format)) return format
   throw new QueueError(
     'io',
-    `a spool of format ${format}: this ptt reads formats ${READABLE.join(' and ')}; start the one that wrote it`,
+    `a spool of format ${format}: this ptt reads formats ${READABLE.join(', ')}; start the one that wrote it`,
   )
 }
 

@@ -9,7 +9,16 @@
  */
 
 import { type Run, Turns } from '../turns.ts'
-import { type Due, type DueTables, type Head, headsAfter, isBefore, lineOf, type Place } from './due.ts'
+import {
+  type Due,
+  type DueTables,
+  type Head,
+  headsAfter,
+  isBefore,
+  isEarlier,
+  lineOf,
+  type Place,
+} from './due.ts'
 import { Heap } from './heap.ts'
 import { idOf, partOf, partsOf } from './unit.ts'
 
@@ -261,8 +270,4 @@ export class Leases {
   #isAhead(head: Head): boolean {
     return this.#reached === null || isBefore(this.#reached, head)
   }
-}
-
-function isEarlier(one: Place, other: Place): boolean {
-  return one.dueMs < other.dueMs || (one.dueMs === other.dueMs && one.unit < other.unit)
 }

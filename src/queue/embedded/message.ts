@@ -4,7 +4,7 @@ import type { Envelope } from '../../smtp/envelope.ts'
 import { merged, type PastAttempt } from '../history.ts'
 import type { Attempt, Message, NewMessage } from '../queue.ts'
 import { dueOf, type NewPart, type PartName, recipientsOf, type Slot } from '../slot.ts'
-import { moveDue } from './due.ts'
+import { enterLine, moveDue } from './due.ts'
 import {
   decodeMessage,
   decodePart,
@@ -54,7 +54,9 @@ export function insertMessage(
   tables.messages.put(id, encodeMessage(record))
   for (const { destination, part, slots } of parts) {
     if (!only) tables.parts.put(partKey(id, { destination, part }), encodePart({ slots, attempts: [] }))
-    moveDue(tables, priorityOf(record), destination, unitOf(id, part), null, dueOf(slots))
+    const dueMs = dueOf(slots)
+    if (dueMs === null) continue
+    enterLine(tables, priorityOf(record), destination, { unit: unitOf(id, part), dueMs }, dueMs <= arrivedMs)
   }
   if (typeof content !== 'string') tables.contents.put(id, content)
   tables.seen.put(id, NOTHING)

@@ -54,6 +54,9 @@ export interface Tables {
   readonly due: Table
   /** [dueMs, destination]: the first of `due` for each destination. */
   readonly heads: Table
+  /** The same, of what was due as it arrived. */
+  readonly fresh: Table
+  readonly freshHeads: Table
   /** id, of all messages that arrived in the last `retainIdsMs`, and [arrivedMs, id] to forget them by. */
   readonly seen: Table
   readonly seenAt: Table
@@ -284,6 +287,8 @@ function openTables(path: string): Tables {
     contents: root.openDB<Uint8Array>('contents', { encoding: 'binary' }),
     due: table('due'),
     heads: table('heads'),
+    fresh: table('fresh'),
+    freshHeads: table('freshHeads'),
     seen: table('seen'),
     seenAt: table('seenAt'),
     holds: table('holds'),
