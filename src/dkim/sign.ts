@@ -63,7 +63,8 @@ export const OVERSIGNED_FIELDS: readonly string[] = [
 
 /**
  * Fields signed as often as they occur. Lists add some of these afterwards, and may. List-Unsubscribe must be covered (RFC
- * 8058 §4), so must CFBL-Address (RFC 9477 §3.1.1). Return-Path, Received, Comments and Keywords are not (RFC 6376 §5.4.1).
+ * 8058 §4), so must CFBL-Address (RFC 9477 §3.1.1), and TLS-Report-Domain should (RFC 8460 §5.3). Return-Path, Received,
+ * Comments and Keywords are not (RFC 6376 §5.4.1).
  */
 export const SIGNED_FIELDS: readonly string[] = [
   ...OVERSIGNED_FIELDS,
@@ -92,6 +93,8 @@ export const SIGNED_FIELDS: readonly string[] = [
   'Feedback-ID',
   'CFBL-Address',
   'CFBL-Feedback-ID',
+  'TLS-Report-Domain',
+  'TLS-Report-Submitter',
 ]
 
 /** One per message: `update` with its octets as they come, then `finish`. */

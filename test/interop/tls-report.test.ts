@@ -219,6 +219,9 @@ test('by way of the signer to a real server: signed, and known for a report on i
   const [dump = '', ...others] = sink.messages()
   assert.deepEqual(others, [])
   const message = sinkPart(dump)
+  // RFC 8460 §5.3: "These additional headers SHOULD be included in the DKIM signature".
+  const signed = /\bh=([^;]+);/.exec(message.toString('latin1'))?.[1]?.replace(/\s/g, '').split(':') ?? []
+  for (const name of ['TLS-Report-Domain', 'TLS-Report-Submitter']) assert.ok(signed.includes(name), name)
   assert.deepEqual(await verifyWithDkimpy([message], await publishedKey(deployment)), ['pass'])
   assert.deepEqual((await readByPython(message)).report, report)
 })
