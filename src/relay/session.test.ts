@@ -9,7 +9,8 @@ import type { MailParameters } from '../smtp/parameter.ts'
 import { RelaySession } from './session.ts'
 
 const NOW = 1_700_000_000_000
-const EXPIRE_MS = 86_400_000
+const DAY_MS = 86_400_000
+const EXPIRE_MS = 5 * DAY_MS
 const ALICE = { localPart: 'alice', domain: 'example.test' }
 const DIRECTORY: Directory = {
   commit: 'c0ffee',
@@ -47,7 +48,7 @@ async function queued(
   nowMs += 10_000
   session.content(Buffer.from('Subject: x\r\n\r\n'))
   assert.equal((await session.message()).code, 250)
-  return { message: await queue.get(ID), fields: events[0], events }
+  return { message: await queue.get(parameters.xptt?.id ?? ID), fields: events[0], events }
 }
 
 const bob: EnvelopeRecipient = { forwardPath: { localPart: 'bob', domain: 'Internet.Test' } }
@@ -90,6 +91,11 @@ for (const [what, hold, dueMs, heldUntil] of times)
     assert.equal(fields?.held_until, heldUntil)
     assert.equal(fields?.ms, 0)
   })
+
+test('a TLS report is tried for a day, and no longer (RFC 8460 §5.5)', async () => {
+  const { message } = await queued({ xptt: { id: `${ID}tlsrpt` } }, [bob])
+  assert.equal(message?.expiresMs, NOW + DAY_MS)
+})
 
 test('aliases: expanded in the same put, by the commit that the event names', async () => {
   const sales = { forwardPath: { localPart: 'sales', domain: 'example.test' }, notify: ['SUCCESS'] } as const

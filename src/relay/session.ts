@@ -14,6 +14,7 @@ import { expand } from './expand.ts'
 import type { Sources } from './sources.ts'
 import type { Suppressions } from './suppression.ts'
 import { releasedMs } from './times.ts'
+import { isReport, REPORT_EXPIRE_MS } from './tls-report/mail.ts'
 
 export interface Surroundings {
   readonly queue: Queue
@@ -69,7 +70,7 @@ export class RelaySession extends HopSession {
       },
       arrivedMs,
       dueMs,
-      expiresMs: dueMs + expireMs,
+      expiresMs: dueMs + (isReport({ id }) ? Math.min(expireMs, REPORT_EXPIRE_MS) : expireMs),
       recipients: addressed.recipients,
     }
     try {

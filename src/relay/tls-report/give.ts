@@ -89,7 +89,7 @@ async function tried(uris: readonly string[], work: () => Promise<string | null>
   }
 }
 
-/** From here on it is the queue's, which tries for as long as it does with all mail. One that it has already is no failure. */
+/** From here on it is the queue's, which tries for a day. One that it has already is no failure. */
 async function mail(
   subject: Subject,
   report: Pick<ReportMail, 'reportId' | 'zipped' | 'counts' | 'to'>,

@@ -12,13 +12,14 @@ import { isAscii } from '../../smtp/domain.ts'
 import { formatMailbox, type Mailbox } from '../../smtp/path.ts'
 import { TO_SIGNER } from '../notification.ts'
 import type { Subject } from './report.ts'
-import { DAY_MS } from './schedule.ts'
 import type { PolicyCount } from './tally.ts'
 
 /** What the id of a report ends in, so that its own delivery is known for what it is. Other ids have capitals only. */
 const MARK = 'tlsrpt'
 /** As that of a notice, while it waits for the signer: it comes back without it. */
 const WAITING = '-notice'
+/** RFC 8460 §5.5: "redelivery for up to 24 hours". */
+export const REPORT_EXPIRE_MS = 24 * 3600_000
 
 /**
  * Whether a message of the queue is a report of ours: the sessions that deliver it are in no report, and policies do not
@@ -62,7 +63,7 @@ export function reportMail(mail: ReportMail): { readonly message: NewMessage; re
         xptt: { id },
       },
       arrivedMs: nowMs,
-      expiresMs: nowMs + DAY_MS,
+      expiresMs: nowMs + REPORT_EXPIRE_MS,
       recipients: to.map(mailbox => ({ mailbox, destination: TO_SIGNER, notify: [] })),
     },
     content,
