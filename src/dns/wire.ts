@@ -152,7 +152,7 @@ export function writeRecord(
 /**
  * The name at `start`, and the octet behind it there.
  *
- * @throws FormatError it is cut short, longer than 255 octets, or its pointers do not lead back (RFC 1035 §4.1.4)
+ * @throws FormatError it is cut short, longer than 255 octets, or its pointers do not lead back to a name (RFC 1035 §4.1.4)
  */
 export function readName(octets: Buffer, start: number): { readonly text: string; readonly end: number } {
   const malformed = (): FormatError => new FormatError(`malformed name at octet ${start}`)
@@ -172,7 +172,8 @@ export function readName(octets: Buffer, start: number): { readonly text: string
       if (low === undefined) throw malformed()
       end ??= at + 2
       at = (length - POINTER) * 256 + low
-      if (at >= before) throw malformed()
+      // Nothing in the header is a name, though its octets may look like one.
+      if (at >= before || at < HEADER_OCTETS) throw malformed()
       before = at
       continue
     }

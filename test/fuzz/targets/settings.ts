@@ -244,7 +244,8 @@ export const remote: Target = {
   ].concat([':secret@', '%00', '\n', '..', 'main', '.lock', '@{', 'refs/heads/']),
   run(input) {
     const text = input.toString()
-    if (isBranch(text)) assert.doesNotMatch(text, /^-|[\s:*]|\.\./)
+    // git-check-ref-format(1): spaces and controls of ASCII; those of others are letters like any.
+    if (isBranch(text)) assert.doesNotMatch(text, /^-|[\x00-\x20\x7f:*]|\.\./)
     const { value: read, error } = attempt(() => parseRemote(text), Error)
     if (read === null) return shape(`${error}`)
     assert.doesNotMatch(read.url, /^-|[\0\r\n]/)
