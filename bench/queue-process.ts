@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { openEmbedded } from '../src/queue/embedded/embedded.ts'
 import type { Job, NewMessage, Queue, RecipientResult, Skip } from '../src/queue/queue.ts'
 
@@ -11,8 +12,10 @@ export interface Figures {
   readonly p99Ms: number
   /** Since the process was started. */
   readonly firstMs: number
+  /** All of it; what is the process's own; and pages of files, which the system takes back when it needs them. */
   readonly rssMiB: number
   readonly ownMiB: number
+  readonly mappedMiB: number
   readonly fileMiB: number
 }
 
@@ -99,6 +102,8 @@ function octetsOf(folder: string): number {
 }
 
 if (import.meta.main) {
+  // As the relay does (src/cli/service.ts).
+  setFlagsFromString('--semi-space-growth-factor=1')
   const [folder = '', what = '', count = '', flight = ''] = process.argv.slice(2)
   const work: (queue: Queue) => Promise<unknown> = WORK[what as Work]
   const queue = await openEmbedded({ folder })
@@ -123,12 +128,12 @@ if (import.meta.main) {
   took.sort((one, other) => one - other)
   const figures: Figures = {
     perSecond: took.length / seconds,
-
     cpuMicros: (user + system) / Math.max(took.length, 1),
     p99Ms: took[Math.floor(took.length * 0.99)] ?? 0,
     firstMs,
     rssMiB: kibibytes('VmRSS') / 1024,
     ownMiB: kibibytes('RssAnon') / 1024,
+    mappedMiB: kibibytes('RssFile') / 1024,
     fileMiB: octetsOf(folder) / 2 ** 20,
   }
   await queue.close()

@@ -7,6 +7,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { type Config, tomlKey } from '../config/schema.ts'
@@ -43,7 +44,12 @@ const STARTERS: Record<ProcessName, () => Promise<Start>> = {
     signOnEachCore()
     return startSigner
   },
-  relay: async () => (await import('../relay/service.ts')).startRelay,
+  relay: async () => {
+    // The young part of the heap stays as large as it is after the start, some 8 MiB. It would grow to 128 MiB, and spare
+    // some 5 % of the queue's CPU by that.
+    setFlagsFromString('--semi-space-growth-factor=1')
+    return (await import('../relay/service.ts')).startRelay
+  },
   certificate: async () => (await import('../certificate/service.ts')).startCertificate,
 }
 
