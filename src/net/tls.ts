@@ -29,6 +29,17 @@ export function rolesOf(peerNames: readonly string[]): Role[] {
   return (['submission', 'signer', 'relay'] as const).filter(role => peerNames.includes(roleName(role)))
 }
 
+/** RFC 9325 §4.2: forward secrecy and authenticated encryption, for certificates of either kind, and nothing else. */
+const CIPHERS = [
+  ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+  ...['ECDHE+AESGCM', 'ECDHE+CHACHA20'],
+].join(':')
+/** The hybrid of ML-KEM first, then the curves of everybody; none of the finite fields, of which some are of 112 bits. */
+const GROUPS = 'X25519MLKEM768:X25519:P-256:P-384:P-521'
+/** SSL_OP_NO_RENEGOTIATION: who has shaken hands in TLS 1.2 does not have us do so again (CVE-2011-1473; RFC 9325 §3.5). */
+const NO_RENEGOTIATION = 0x4000_0000
+const SERVER: TlsOptions = { ciphers: CIPHERS, ecdhCurve: GROUPS, secureOptions: NO_RENEGOTIATION }
+
 /**
  * The server side of TLS on a socket that is already connected. Node checks client certificates only for sockets that
  * went through a `tls.Server`, so there is one here that listens to nothing and is handed each socket.
@@ -51,6 +62,7 @@ export class TlsAcceptor {
    */
   static forClients(pair: KeyPair, handshakeTimeout: number, clientCa?: string): TlsAcceptor {
     return new TlsAcceptor({
+      ...SERVER,
       cert: pair.certificate,
       key: pair.key,
       minVersion: 'TLSv1.2',
@@ -65,6 +77,7 @@ export class TlsAcceptor {
    */
   static forHop(pair: KeyPair, ca: string, handshakeTimeout: number): TlsAcceptor {
     return new TlsAcceptor({
+      ...SERVER,
       cert: pair.certificate,
       key: pair.key,
       ca,

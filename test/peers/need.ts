@@ -48,6 +48,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   sshd: 'openssh-server',
   sslscan: 'sslscan',
   swaks: 'swaks',
+  testssl: 'testssl.sh',
   unbound: 'unbound',
   unshare: 'util-linux',
 }

@@ -1,0 +1,54 @@
+/** testssl.sh: what a server takes, by its own sockets, and the attacks of the last fifteen years. */
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { which } from './need.ts'
+import { run, temporaryFolder } from './program.ts'
+
+export interface Finding {
+  readonly id: string
+  readonly severity: string
+  readonly finding: string
+}
+
+/** About the OpenSSL of the machine that it runs on, and not the server. */
+const OWN = new Set(['engine_problem', 'old_fart'])
+const FINE = new Set(['OK', 'INFO', 'DEBUG'])
+
+/**
+ * Protocols, kinds of ciphers, forward secrecy, and of the vulnerabilities those that do not follow from the rest: renegotiation,
+ * compression, Heartbleed, CCS injection, Lucky 13.
+ * @param starttls false: TLS from the first octet
+ */
+export async function testssl(port: number, starttls: boolean): Promise<readonly Finding[]> {
+  const folder = temporaryFolder('testssl')
+  try {
+    const file = join(folder.path, 'findings.json')
+    const { output } = await run(
+      which('testssl') ?? 'testssl',
+      [
+        ...['--quiet', '--color', '0', '--warnings', 'off', '--nodns', 'none', '--jsonfile', file],
+        ...['-p', '-s', '-f', '-R', '-C', '-I', '-H', '-L'],
+        ...(starttls ? ['--starttls', 'smtp'] : []),
+        `127.0.0.1:${port}`,
+      ],
+      { cwd: folder.path, timeoutMs: 180_000 },
+    )
+    const findings = JSON.parse(readFileSync(file, 'utf8')) as Finding[]
+    // It got to the end: the last of the tests.
+    assert.ok(
+      findings.some(({ id }) => id === 'LUCKY13'),
+      output,
+    )
+    return findings
+  } finally {
+    folder.remove()
+  }
+}
+
+export function complaints(findings: readonly Finding[]): string[] {
+  return findings
+    .filter(({ id, severity }) => !FINE.has(severity) && !OWN.has(id))
+    .map(({ id, severity, finding }) => `${severity} ${id}: ${finding}`)
+}
