@@ -17,8 +17,8 @@ const OWN = new Set(['engine_problem', 'old_fart'])
 const FINE = new Set(['OK', 'INFO', 'DEBUG'])
 
 /**
- * Protocols, kinds of ciphers, forward secrecy, and of the vulnerabilities those that do not follow from the rest: renegotiation,
- * compression, Heartbleed, CCS injection, Lucky 13.
+ * Protocols, and of the vulnerabilities those that do not follow from what sslscan lists: renegotiation, compression, Heartbleed,
+ * CCS injection, Lucky 13.
  * @param starttls false: TLS from the first octet
  */
 export async function testssl(port: number, starttls: boolean): Promise<readonly Finding[]> {
@@ -29,7 +29,7 @@ export async function testssl(port: number, starttls: boolean): Promise<readonly
       which('testssl') ?? 'testssl',
       [
         ...['--quiet', '--color', '0', '--warnings', 'off', '--nodns', 'none', '--jsonfile', file],
-        ...['-p', '-s', '-f', '-R', '-C', '-I', '-H', '-L'],
+        ...['-p', '-R', '-C', '-I', '-H', '-L'],
         ...(starttls ? ['--starttls', 'smtp'] : []),
         `127.0.0.1:${port}`,
       ],
