@@ -5,6 +5,7 @@
 
 import { createHash, X509Certificate } from 'node:crypto'
 import { parseAddress } from './address.ts'
+import { pathLength } from './path-length.ts'
 import type { Tlsa } from './rdata.ts'
 
 /** RFC 6698 §7.2, with the names of RFC 7218. */
@@ -94,6 +95,12 @@ function verifyTo(
     if (matches(record, issuer)) break
     current = issuer
   }
+  // RFC 5280 §4.2.1.9 (RFC 7671 §5.2.1): CAs that sign themselves do not count.
+  const tooFar = path.find(({ raw }, n) => {
+    const between = path.slice(1, n).filter(({ subject, issuer }) => subject !== issuer).length
+    return n > 0 && between > (pathLength(raw) ?? between)
+  })
+  if (tooFar !== undefined) return 'a CA of the chain may not have as many CAs below it'
   const expired = path.find(({ validFromDate, validToDate }) => {
     return nowMs < validFromDate.getTime() || nowMs > validToDate.getTime()
   })

@@ -117,6 +117,12 @@ const rows: readonly Row[] = [
   ],
   ['DANE-TA, a wildcard that is a part of a label', 'RFC 7672 §3.2.3', one(AT.partialWildcard, TA), '4.7.10'],
   ['DANE-TA, a certificate for clients only', 'RFC 5280 §4.2.1.12', one(AT.clientOnly, TA), '4.7.10'],
+  [
+    'DANE-TA, a chain that its CA does not allow to be so long',
+    'RFC 7671 §5.2.1',
+    one(AT.tooDeep, tlsa(2, 0, 1, shallow)),
+    '4.7.10',
+  ],
   // The set of records.
   ['two records, one matches', 'RFC 7671 §8.1', one(AT.good, WRONG, EE), 'DANE'],
   ['DANE-EE does not match, DANE-TA does', 'RFC 6698 §2.1', one(AT.good, WRONG, TA), 'DANE'],
