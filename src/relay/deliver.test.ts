@@ -445,3 +445,19 @@ test('RFC 6710: the higher priority goes first, and goes on', async t => {
     ],
   )
 })
+
+test('a recipient at a name that JavaScript objects have too is like any other', async t => {
+  const server = await startScriptedSmtp({})
+  const relay = simulate({
+    smtpPort: server.port,
+    hosts: { 'mx.x.test': '127.0.0.1' },
+    domains: { constructor: ['mx.x.test'] },
+  })
+  t.after(async () => {
+    relay.close()
+    await server.stop()
+  })
+  await relay.put([recipient('bob@constructor')])
+  await relay.run()
+  assert.ok(relay.events.some(({ name }) => name === 'delivered'))
+})

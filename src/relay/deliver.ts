@@ -119,7 +119,8 @@ async function tellDeadline(job: Job, delivery: Delivery): Promise<Job> {
 }
 
 async function judge(job: Job, delivery: Delivery, place: Place): Promise<Judgement[] | null> {
-  const special = SPECIAL[job.destination]
+  // A domain may be called `constructor`.
+  const special = Object.hasOwn(SPECIAL, job.destination) ? SPECIAL[job.destination] : undefined
   if (special !== undefined) return special(job, delivery, place)
   const over = expired(job.message, delivery.now())
   if (over === null) return attempt(job, delivery, place)
