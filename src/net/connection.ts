@@ -9,7 +9,7 @@ import { SmtpError } from '../smtp/error.ts'
 import type { Timeouts } from '../smtp/limits.ts'
 import { formatReply, type Reply } from '../smtp/reply.ts'
 import type { ClientCredentials, ScramClientCrypto } from '../smtp/sasl.ts'
-import { type TlsFacts, Wire, WireError } from './wire.ts'
+import { type TlsFacts, type TlsSessions, Wire, WireError } from './wire.ts'
 
 export type ConnectionErrorCode =
   /** No TCP connection, or it broke, or nothing came in time. */
@@ -51,6 +51,8 @@ export interface GreetOptions {
   /** Our name for EHLO. */
   readonly hostname: string
   readonly tls: TlsWish
+  /** To resume a TLS session, and to keep the next; none: each is new. */
+  readonly sessions?: TlsSessions
   readonly timeouts: Timeouts
 }
 
@@ -97,10 +99,10 @@ export class Connection {
 
   /** Greets over a wire that is connected. @throws ConnectionError */
   static async over(wire: Wire, options: GreetOptions): Promise<Connection> {
-    const { hostname, tls, timeouts } = options
+    const { hostname, tls, sessions, timeouts } = options
     const connection = new Connection(wire, new ClientSession({ hostname }), timeouts)
     try {
-      await connection.#greet(tls)
+      await connection.#greet(tls, sessions)
       return connection
     } catch (error) {
       connection.destroy()
@@ -156,8 +158,8 @@ export class Connection {
     this.#broken = true
   }
 
-  async #greet(tls: TlsWish): Promise<void> {
-    if (tls.mode === 'implicit') await this.#secure(tls.options)
+  async #greet(tls: TlsWish, sessions: TlsSessions | undefined): Promise<void> {
+    if (tls.mode === 'implicit') await this.#secure(tls.options, sessions)
     await this.#expect('greeting', this.timeouts.greetingMs)
     await this.#ehlo()
     if (tls.mode === 'none' || tls.mode === 'implicit') return
@@ -168,7 +170,7 @@ export class Connection {
     const answer = await this.exchange('STARTTLS', this.session.starttls(), this.timeouts.starttlsMs)
     // RFC 3207 §4: whether to go on without TLS then is for the client to decide.
     if (answer.code >= 300) throw new ConnectionError('tls', 'STARTTLS', formatReply(answer), answer)
-    await this.#secure(tls.options)
+    await this.#secure(tls.options, sessions)
     await this.#ehlo()
   }
 
@@ -180,9 +182,9 @@ export class Connection {
     await this.#command('HELO', this.session.helo(), this.timeouts.ehloMs)
   }
 
-  async #secure(options: ConnectionOptions): Promise<void> {
+  async #secure(options: ConnectionOptions, sessions: TlsSessions | undefined): Promise<void> {
     try {
-      await this.#wire.startTls(options, this.timeouts.starttlsMs)
+      await this.#wire.startTls(options, this.timeouts.starttlsMs, sessions)
     } catch (error) {
       this.#broken = true
       throw new ConnectionError(

@@ -9,6 +9,8 @@ export interface TlsFacts {
   readonly version: string
   /** `TLS_AES_256_GCM_SHA384` */
   readonly cipher: string
+  /** A session from before went on: who is there was verified then. */
+  readonly resumed: boolean
   /** The peer showed a certificate that chains to the CA we were given. */
   readonly authorized: boolean
   /** Why not, in OpenSSL's word, when `authorized` is false. */
@@ -35,6 +37,7 @@ export function factsOf(socket: TLSSocket): TlsFacts {
   return {
     version: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher()?.standardName ?? 'unknown',
+    resumed: socket.isSessionReused(),
     authorized: socket.authorized,
     authorizationError: socket.authorized ? null : objection,
     peerNames: of('DNS:'),

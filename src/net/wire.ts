@@ -14,6 +14,18 @@ import { channelBindingOf, factsOf, type TlsFacts } from './wire-tls.ts'
 export { WireError, type WireErrorCode } from './wire-error.ts'
 export type { TlsFacts } from './wire-tls.ts'
 
+/** Where a TLS session is kept to be resumed by the next connection to the same peer (RFC 8446 §2.2). */
+export interface TlsSessions {
+  last(): KeptSession | undefined
+  keep(session: KeptSession): void
+}
+
+export interface KeptSession {
+  readonly session: Buffer
+  /** Of the connection it began with: one that is resumed shows no certificate anew. */
+  readonly facts: TlsFacts
+}
+
 /** Read ahead of the reader at most this much: two TLS records. Node's stream holds as much again. */
 const HIGH_WATER_OCTETS = 32 * 1024
 
@@ -121,12 +133,25 @@ export class Wire {
   }
 
   /** STARTTLS, this side being the client. @throws WireError `tls`, `timeout`. */
-  async startTls(options: ConnectionOptions, timeoutMs: number): Promise<void> {
+  async startTls(options: ConnectionOptions, timeoutMs: number, sessions?: TlsSessions): Promise<void> {
     const plain = this.#detach()
-    const socket = connectTls({ ...options, socket: plain })
+    const kept = sessions?.last()
+    const resume = kept === undefined ? {} : { session: kept.session }
+    const socket = connectTls({ ...options, socket: plain, ...resume })
+    let early: Buffer | null = null
+    // With TLS 1.3 it comes after the handshake, and may come several times (RFC 8446 §4.6.1); before that with it.
+    socket.on('session', session => {
+      if (this.#tls === null) early = session
+      else sessions?.keep({ session, facts: this.#tls })
+    })
     this.#socket = socket
     await settled(socket, 'secureConnect', timeoutMs, 'tls')
     this.#secured(socket)
+    if (this.#tls === null) return
+    // Whether the name is the right one Node asks only where a certificate is shown.
+    const { authorized, authorizationError } = kept?.facts ?? this.#tls
+    if (this.#tls.resumed) this.#tls = { ...this.#tls, authorized, authorizationError }
+    if (early !== null) sessions?.keep({ session: early, facts: this.#tls })
   }
 
   #secured(socket: TLSSocket): void {

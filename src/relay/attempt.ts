@@ -143,6 +143,7 @@ async function session(link: Link, reach: Reach, visit: Visit, log: Log): Promis
 function fits(link: Link, hosts: readonly MailHost[], visit: Visit): boolean {
   const { candidate, connection, policy, source } = link
   if (
+    candidate.waived ||
     policy.level !== visit.policy.level ||
     policy.reason !== visit.policy.reason ||
     source.name !== visit.source.name
@@ -154,8 +155,9 @@ function fits(link: Link, hosts: readonly MailHost[], visit: Visit): boolean {
       name === candidate.host.name && preference === best && route === candidate.host.route,
   )
   // What DANE says of a host hangs on how the destination's MX records are protected.
-  if (host === undefined || host.secure !== candidate.host.secure || objectionToHost(policy, host) !== null)
-    return false
+  if (host === undefined || host.secure !== candidate.host.secure) return false
+  // Of the same level, and yet another policy: what MTA-STS names is of each domain.
+  if (objectionToHost(visit.policy, host) !== null) return false
   // With DANE-TA the certificate may be for the domain that the connection was opened for, and not for this one.
   const names = namesOf(host, domainOf(visit.job.destination))
   return objectionToPeer(candidate.policy, connection, names, visit.means.now()) === null
@@ -206,7 +208,8 @@ function protection({ connection: { tls }, candidate }: Link): string {
         : tls.authorized
           ? 'by its name'
           : null
-  return `${tls.version} ${tls.cipher} ${how === null ? 'not verified' : `verified ${how}`}`
+  const resumed = tls.resumed ? ' resumed' : ''
+  return `${tls.version} ${tls.cipher}${resumed} ${how === null ? 'not verified' : `verified ${how}`}`
 }
 
 /** What the rules know of a reply: of the recipient, and of the site, which may have asked us to wait. */

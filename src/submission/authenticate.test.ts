@@ -74,6 +74,7 @@ const TLS: TlsFacts = {
   peerMailboxes: [],
   servername: 'smtp.example.com',
   chain: () => [],
+  resumed: false,
 }
 const certificate = (...peerMailboxes: string[]): TlsFacts => ({ ...TLS, authorized: true, peerMailboxes })
 

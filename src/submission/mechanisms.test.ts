@@ -18,6 +18,7 @@ const TLS: TlsFacts = {
   peerMailboxes: [],
   servername: null,
   chain: () => [],
+  resumed: false,
 }
 const shown = { ...TLS, authorized: true, peerMailboxes: ['alice@example.com'] }
 const all = { tokens: true, scram: true }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
 
 export interface SmtpScript {
   /** 127.0.0.1 when not given. */
@@ -57,6 +57,16 @@ export async function startScriptedSmtp(script: SmtpScript = {}): Promise<Script
   }
 }
 
+/** One for all connections, so that a session can be resumed. */
+function contextOf(pair: { readonly certificate: string; readonly key: string }): SecureContext {
+  const known = contexts.get(pair)
+  if (known !== undefined) return known
+  const context = createSecureContext({ cert: pair.certificate, key: pair.key })
+  contexts.set(pair, context)
+  return context
+}
+const contexts = new WeakMap<object, SecureContext>()
+
 function converse(socket: Socket, script: SmtpScript, lines: string[], messages: string[]): void {
   let received = ''
   let inData = false
@@ -78,8 +88,7 @@ function converse(socket: Socket, script: SmtpScript, lines: string[], messages:
       case 'STARTTLS': {
         if (!say(line, '220 go').startsWith('220') || script.tls === undefined) return
         socket.removeAllListeners('data')
-        const { certificate, key } = script.tls
-        const secured = new TLSSocket(socket, { isServer: true, cert: certificate, key })
+        const secured = new TLSSocket(socket, { isServer: true, secureContext: contextOf(script.tls) })
         secured.on('error', () => socket.destroy())
         converse(secured, script, lines, messages)
         return

@@ -62,3 +62,21 @@ test('TLS that never works, and REQUIRETLS: never in clear text', async t => {
   assert.equal(server.messages.length, 0)
   assert.match((await relay.queue.get(id))?.recipients[0]?.last?.status ?? '', /^4\.7\.10$/)
 })
+
+test('a TLS session is resumed by the next connection, within an hour', async t => {
+  const { relay, middlebox } = await world(t, 100_000)
+  const send = async (afterMs: number) => {
+    relay.nowMs += afterMs
+    await relay.put([`bob${relay.nowMs}@x.test`])
+    await relay.run(relay.nowMs)
+    const last = relay.events.findLast(({ name }) => name === 'delivered')
+    // Past the life of the open connection.
+    relay.close()
+    return String(last?.fields.tls).includes('resumed')
+  }
+  assert.equal(await send(0), false)
+  assert.equal(await send(400_000), true)
+  assert.equal(await send(400_000), true)
+  assert.equal(await send(3600_000), false)
+  assert.equal(middlebox.hellos.length, 4)
+})

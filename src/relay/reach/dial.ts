@@ -1,6 +1,12 @@
 /** From a wire to a link: greeted, under the TLS that the policy wants, with what is known to work where TLS fails. */
 
-import { Connection, ConnectionError, explain, type GreetOptions } from '../../net/connection.ts'
+import {
+  Connection,
+  ConnectionError,
+  explain,
+  type GreetOptions,
+  type TlsWish,
+} from '../../net/connection.ts'
 import { reducedTls } from '../../net/mx-tls.ts'
 import { Wire } from '../../net/wire.ts'
 import type { Log } from '../../observe/event.ts'
@@ -124,8 +130,10 @@ async function connect(
 ): Promise<Connection> {
   const { host, remote, policy } = candidate
   const { timeouts, memory } = dialling
-  const options: GreetOptions = { hostname: source.hostname, timeouts, tls: wishFor(policy, host) }
-  const inClear: GreetOptions = { ...options, tls: { mode: 'none' } }
+  const tls = wishFor(policy, host)
+  const sessions = sessionsFor(candidate, tls, memory)
+  const options: GreetOptions = { hostname: source.hostname, timeouts, tls, ...sessions }
+  const inClear: GreetOptions = { hostname: source.hostname, timeouts, tls: { mode: 'none' } }
   if (policy.clearText && memory.hasBrokenTls(host.name)) return Connection.over(wire, inClear)
   let failure: ConnectionError
   try {
@@ -140,9 +148,9 @@ async function connect(
       tls: 'broken off, now with a smaller ClientHello',
       because: failure.message,
     })
-    const tls = { ...options.tls, options: reducedTls(options.tls.options) }
+    const reduced = { ...options.tls, options: reducedTls(options.tls.options) }
     try {
-      return await Connection.over(await reconnect(candidate, dialling), { ...options, tls })
+      return await Connection.over(await reconnect(candidate, dialling), { ...options, tls: reduced })
     } catch (error) {
       if (!(error instanceof ConnectionError) || error.code !== 'tls') throw error
       failure = error
@@ -154,6 +162,17 @@ async function connect(
   const connection = await Connection.over(await reconnect(candidate, dialling), inClear)
   memory.tlsFailed(host.name)
   return connection
+}
+
+/** With DANE and fingerprints the certificates themselves are looked at, and a session that is resumed shows none. */
+function sessionsFor(
+  { host, policy, address }: Candidate,
+  tls: TlsWish,
+  memory: HostMemory,
+): Pick<GreetOptions, 'sessions'> {
+  if (tls.mode === 'none' || policy.dane !== undefined || host.route?.ca !== undefined) return {}
+  const who = tls.options.rejectUnauthorized === true ? 'verified' : 'anybody'
+  return { sessions: memory.sessions(`${who} ${host.name} ${address}`) }
 }
 
 async function reconnect(

@@ -3,6 +3,8 @@
  * is known to work. In memory: a restart forgets it, which costs a few attempts. Pure but for the clock it is given.
  */
 
+import type { KeptSession, TlsSessions } from '../../net/wire.ts'
+
 /** Refused, unreachable: it may be starting again. */
 const REFUSED_MS = 2 * 60_000
 /** Nothing came: asking costs the whole time-out. */
@@ -10,11 +12,15 @@ const SILENT_MS = 15 * 60_000
 /** TLS that fails is repaired by people. */
 const BROKEN_TLS_MS = 3 * 24 * 3600_000
 const MAX_KEPT = 10_000
+/** Some kilobytes each. */
+const MAX_SESSIONS = 1000
+const SESSION_MS = 3600_000
 
 export class HostMemory {
   readonly #now: () => number
   readonly #dead = new Map<string, number>()
   readonly #brokenTls = new Map<string, number>()
+  readonly #sessions = new Map<string, KeptSession & { readonly untilMs: number }>()
 
   constructor(now: () => number) {
     this.#now = now
@@ -40,6 +46,27 @@ export class HostMemory {
 
   hasBrokenTls(host: string): boolean {
     return this.#now() < (this.#brokenTls.get(host.toLowerCase()) ?? 0)
+  }
+
+  /**
+   * TLS sessions with a peer, the last one. What is resumed is not verified again, so `key` says what was verified: one that
+   * began with whoever was there must never go on as one with a host that has a name.
+   */
+  sessions(key: string): TlsSessions {
+    return {
+      last: () => {
+        const kept = this.#sessions.get(key)
+        return kept === undefined || this.#now() >= kept.untilMs ? undefined : kept
+      },
+      keep: kept => {
+        // From the first handshake on, however often it is resumed: certificates end, and are revoked.
+        const since = kept.facts.resumed ? this.#sessions.get(key)?.untilMs : undefined
+        this.#sessions.delete(key)
+        this.#sessions.set(key, { ...kept, untilMs: since ?? this.#now() + SESSION_MS })
+        const [oldest] = this.#sessions.keys()
+        if (this.#sessions.size > MAX_SESSIONS && oldest !== undefined) this.#sessions.delete(oldest)
+      },
+    }
   }
 }
 
