@@ -153,6 +153,35 @@ test('TLS-Required: No: delivered where DANE would not, and its connection is fo
   )
 })
 
+test('TLS-Required: No: the next message does not go over its connection (RFC 8689 §3)', async t => {
+  const contents = ['TLS-Required: No\r\n', ''].map(field => `From: alice@example.org\r\n${field}\r\nx\r\n`)
+  const server = await startScriptedSmtp({ ...GOOD, tls: OTHER })
+  const relay = simulate({
+    smtpPort: server.port,
+    hosts: { 'mx.x.test': '127.0.0.1' },
+    domains: { 'x.test': ['mx.x.test'] },
+    tlsa: { [`_${server.port}._tcp.mx.x.test`]: [EE] },
+    ...SECURE,
+    get content() {
+      return contents.shift() ?? ''
+    },
+  })
+  t.after(async () => {
+    relay.close()
+    await server.stop()
+  })
+  for (const to of ['bob@x.test', 'carol@x.test']) {
+    await relay.put([to])
+    await relay.run(START)
+  }
+  assert.deepEqual(
+    relay.events.flatMap(({ name, fields }) =>
+      name === 'delivered' || name === 'deferred' ? `${name} ${fields.status}` : [],
+    ),
+    ['delivered 2.0.0', 'deferred 4.7.10'],
+  )
+})
+
 const reported: [what: string, tlsa: readonly Tlsa[] | 'bogus', outcome: string][] = [
   ['records that match', [EE], 'tlsa success'],
   ['records that do not', [record(3, OTHER.certificate)], 'tlsa validation-failure'],

@@ -177,3 +177,31 @@ test('a connection serves messages of one policy only', async t => {
     ['MAIL FROM:<> REQUIRETLS', 'MAIL FROM:<> REQUIRETLS'],
   ])
 })
+
+test('a connection for a domain whose MTA-STS policy names the host is not for one that nothing protects', async t => {
+  const sts = {
+    kind: 'policy',
+    id: '1',
+    mode: 'enforce',
+    mx: ['mx1.x.test'],
+    maxAgeSeconds: 86_400,
+    fetchedMs: 0,
+    untilMs: Number.MAX_SAFE_INTEGER,
+    refreshMs: Number.MAX_SAFE_INTEGER,
+  } as const
+  const { relay } = await world(t, [good], {
+    authenticated: false,
+    domains: { 'x.test': ['mx1.x.test'], 'y.test': ['mx1.x.test'] },
+    sts: { 'x.test': sts },
+  })
+  for (const to of ['bob@x.test', 'carol@y.test']) {
+    await relay.put([recipient(to)], requireTls)
+    await relay.run()
+  }
+  assert.deepEqual(
+    relay.events.flatMap(({ name, fields }) =>
+      name === 'delivered' || name === 'bounced' ? `${name} ${fields.status}` : [],
+    ),
+    ['delivered 2.0.0', 'bounced 5.7.10'],
+  )
+})
