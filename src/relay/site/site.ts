@@ -27,6 +27,8 @@ export class Site {
   readonly #connections: Pace | null
   #concurrency: Concurrency
   #closure: Closure | null = null
+  /** For how long the site asked us to wait, of the closure; 0: it has asked for nothing. */
+  #askedMs = 0
   /** How often in a row the site was closed for not answering. */
   #closures = 0
   #jobs = 0
@@ -100,6 +102,7 @@ export class Site {
     // When the time is over, one job finds out whether it answers again.
     this.#concurrency = PROBE
     this.#closure = { untilMs: nowMs + pauseMs, sinceMs: nowMs, reason }
+    this.#askedMs = 0
     return this.#closure
   }
 
@@ -108,8 +111,15 @@ export class Site {
    * @returns the closure, when it is a new one
    */
   slow(nowMs: number, untilMs: number, reason: string): Closure | null {
-    // Said of each of many recipients, it is said once.
     if (untilMs <= Math.max(nowMs, this.#closure?.untilMs ?? 0)) return null
+    const open = this.closure(nowMs)
+    const askedMs = untilMs - nowMs
+    // Said of each of many recipients, and over each of many connections, it is said once.
+    if (open !== null && askedMs <= this.#askedMs) {
+      this.#closure = { ...open, untilMs }
+      return null
+    }
+    this.#askedMs = askedMs
     this.#concurrency = slowed(this.#concurrency)
     this.#closure = { untilMs, sinceMs: nowMs, reason }
     return this.#closure
