@@ -80,6 +80,28 @@ test('sites: a rule for one domain does not bind the others at its hosts', () =>
   assert.equal(room(sites, 'strict.test'), 0)
 })
 
+test('sites: a rule for a domain holds for its mail from every pool of addresses', () => {
+  const strict = { ...SHAPE, concurrency: { initial: 1, max: 1 } }
+  const { sites } = world(destination => (destination === 'strict.test' ? strict : SHAPE))
+  sites.enter('strict.test@news').arrive(GOOGLE, 'news')
+  assert.equal(room(sites, 'strict.test@news'), 0)
+})
+
+test('sites: who waits for a destination to be known waits, though a site has the same name', () => {
+  const { clock, sites, unparked } = world()
+  const place = sites.enter('a.test')
+  place.arrive(['a.test'])
+  place.leave()
+  clock.nowMs += 3600_000
+  const second = sites.enter('a.test')
+  unparked.length = 0
+  assert.equal(sites.round()('a.test'), 'park')
+  assert.equal(sites.tick(), null)
+  assert.deepEqual(unparked, [])
+  second.arrive(['a.test'])
+  assert.deepEqual(unparked, ['a.test'])
+})
+
 test('sites: a window of failures closes a site; its jobs are let through to be put off; then one probes', () => {
   const { clock, sites } = world()
   const place = sites.enter('a.test')
@@ -115,6 +137,21 @@ test('sites: a site that asks us to wait is closed for as long, and given half a
   site?.slow(clock.nowMs, clock.nowMs + 600_000, '421 too many messages, try again in 10 minutes')
   assert.equal(site?.closure(clock.nowMs + 599_999)?.sinceMs, clock.nowMs)
   clock.nowMs += 600_000
+  assert.equal(room(sites, 'a.test'), 2)
+})
+
+test('sites: what each of several connections is told at once counts once', () => {
+  const { clock, sites } = world()
+  const place = sites.enter('a.test')
+  const site = place.arrive(GOOGLE)
+  place.leave()
+  const closures = [0, 1, 2, 3].map(ms => {
+    const nowMs = clock.nowMs + ms
+    return site?.slow(nowMs, nowMs + 600_000, '421 too many messages') ?? null
+  })
+  assert.equal(closures.filter(closure => closure !== null).length, 1)
+  assert.equal(site?.closure(clock.nowMs + 600_002)?.sinceMs, clock.nowMs)
+  clock.nowMs += 600_003
   assert.equal(room(sites, 'a.test'), 2)
 })
 

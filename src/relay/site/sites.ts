@@ -5,6 +5,7 @@
  */
 
 import type { Hold, Skip } from '../../queue/queue.ts'
+import { domainOf } from '../destination.ts'
 import type { Shape } from './shape.ts'
 import { Site } from './site.ts'
 
@@ -24,9 +25,9 @@ export class Sites {
   readonly #options: SitesOptions
   readonly #sites = new Map<string, Site>()
   readonly #known = new Map<string, { readonly site: Site; readonly learnedMs: number }>()
-  /** Destinations of which a job is finding out the site. */
+  /** Destinations of which a job is finding out the site, by `unknownKey`. */
   readonly #unknown = new Set<string>()
-  /** Destinations without room, by the key of their site; those that are not known yet, by themselves. */
+  /** Destinations without room, by the key of their site; those that are not known yet, by `unknownKey`. */
   readonly #parked = new Map<string, Set<string>>()
   #held: ReadonlyMap<string, Hold> = new Map()
 
@@ -40,9 +41,9 @@ export class Sites {
     const taken = new Map<string, number>()
     return destination => {
       const site = this.#siteOf(destination, nowMs)
-      const key = site?.key ?? destination
+      const key = site?.key ?? unknownKey(destination)
       const before = taken.get(key) ?? 0
-      const room = site === undefined ? (this.#unknown.has(destination) ? 0 : 1) : this.#roomAt(site, nowMs)
+      const room = site === undefined ? (this.#unknown.has(key) ? 0 : 1) : this.#roomAt(site, nowMs)
       if (before < room) {
         taken.set(key, before + 1)
         return false
@@ -58,7 +59,7 @@ export class Sites {
   enter(destination: string): Place {
     const nowMs = this.#options.now()
     const site = this.#siteOf(destination, nowMs) ?? null
-    if (site === null) this.#unknown.add(destination)
+    if (site === null) this.#unknown.add(unknownKey(destination))
     else site.enter(nowMs)
     return new Place(this, destination, site)
   }
@@ -110,7 +111,7 @@ export class Sites {
 
   /** For `Place`: the site of these hosts, which is the destination's from now on. */
   learn(destination: string, hosts: readonly string[], pool: string): Site {
-    const shape = this.#options.shapeOf(destination, hosts)
+    const shape = this.#options.shapeOf(domainOf(destination), hosts)
     const key = pool === '' ? siteKey(hosts) : `${siteKey(hosts)} from ${pool}`
     let site = this.#sites.get(key)
     // A rule for one domain does not bind the others at its hosts.
@@ -124,8 +125,9 @@ export class Sites {
   /** For `Place`: a job has left, or never came that far. */
   left(destination: string, site: Site | null): void {
     if (site === null) {
-      this.#unknown.delete(destination)
-      this.#release(destination, Number.POSITIVE_INFINITY)
+      const key = unknownKey(destination)
+      this.#unknown.delete(key)
+      this.#release(key, Number.POSITIVE_INFINITY)
     } else this.#release(site.key, this.#roomAt(site, this.#options.now()))
   }
 
@@ -199,6 +201,11 @@ export class Place {
 /** @param hosts names of mail hosts, or an address literal */
 export function siteKey(hosts: readonly string[]): string {
   return [...new Set(hosts.map(host => host.toLowerCase()))].sort().join(',')
+}
+
+/** A domain without MX records is called like the site of its one host: who waits for the one must not be let go by the other. */
+function unknownKey(destination: string): string {
+  return `? ${destination}`
 }
 
 /** Puts it last, and takes out the first that may go when there are too many. */
