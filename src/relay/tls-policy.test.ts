@@ -38,6 +38,14 @@ test('the policy of a message', () => {
   )
 })
 
+test('a notice about a message with REQUIRETLS goes no easier way than other mail', () => {
+  const notice = { envelope: { ...envelope, requireTls: true }, reversePath: null } as const
+  for (const level of ['named', 'pinned', 'sts'] as const) {
+    const usual: TlsPolicy = { level, reason: 'tls.toml:1', clearText: false, final: false }
+    assert.equal(policyFor(notice, usual), usual)
+  }
+})
+
 const host = (found: MailHost['found']): MailHost => ({
   name: 'mx.x.test',
   found,

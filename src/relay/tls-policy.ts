@@ -76,7 +76,8 @@ export function policyFor(
 ): TlsPolicy {
   if (envelope.requireTls !== true) return usual
   if (reversePath !== null) return usual.mx === undefined ? REQUIRETLS : { ...REQUIRETLS, mx: usual.mx }
-  return usual.level === 'named' ? usual : REQUIRETLS_NOTICE
+  // What the operator or the destination wants is no less wanted here.
+  return usual.level === 'opportunistic' ? REQUIRETLS_NOTICE : usual
 }
 
 /** Why a host, or a connection to it, will not do. */
