@@ -96,12 +96,13 @@ function endLines({ message, ended }: Story, nowMs: number): string[] {
 }
 
 function attemptLines(message: Message, attempt: Attempt): string[] {
-  const { atMs, sinceMs, times, action, remote, tls, destination, recipients } = attempt
+  const { atMs, sinceMs, times, action, remote, tls, policy, destination, recipients } = attempt
   const at = times === 1 ? time(atMs) : `${time(sinceMs)} to ${time(atMs)}, ${times} times`
   const where = remote === undefined ? destination : `${remote} for ${destination}`
   return [
     `    ${at}: ${action}: ${named(recipients.map(index => nameOf(message, index)))}`,
     `      ${where}${tls === undefined ? '' : `, TLS: ${tls}`}`,
+    ...(policy === undefined ? [] : [`      as asked: ${policy}`]),
     `      ${told(attempt)}`,
   ]
 }

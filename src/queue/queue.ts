@@ -180,6 +180,8 @@ export interface Evidence {
   readonly remote?: string
   /** How the connection was protected and what was verified; `none` is clear text. */
   readonly tls?: string
+  /** Who wanted it so, and why: of DANE, MTA-STS, REQUIRETLS, the operator; none where it was taken as it was offered. */
+  readonly policy?: string
   /** The site that the host belongs to, as the scheduler names it. */
   readonly site?: string
   /** What the reply was about: `bad-address`, `rate-limited` … */

@@ -174,7 +174,9 @@ async function over(
   const { remote, candidate } = link
   const tls = protection(link)
   log.event('attempt', { remote, tls, recipients: recipients.length, ...policyFields(candidate.policy) })
-  const where = { ...from(visit), remote, tls }
+  const { level, reason } = candidate.policy
+  const asked = level === 'opportunistic' ? {} : { policy: reason }
+  const where = { ...from(visit), remote, tls, ...asked }
   const { content } = visit
   const most = site.shape.recipientsPerTransaction
   const results = await transact(link, job.message, recipients, content, most, means.now)

@@ -189,12 +189,25 @@ function report(results: readonly Reported[], job: Job, delivery: Delivery, ms: 
       const recipient = job.message.recipients[index]
       return recipient === undefined ? [] : [formatMailbox(recipient.mailbox)]
     })
-    const { status, diagnostic, remote, category, tls, site, source } = first.evidence
+    const { status, diagnostic, remote, category, tls, policy, site, source } = first.evidence
     const due = first.action === 'deferred' ? new Date(first.dueMs).toISOString() : undefined
     // A notice goes by the id it will have; that the signer took it is no delivery yet.
     const id = job.message.envelope.xptt?.id ?? job.message.id
     const handed = job.destination === TO_SIGNER && first.action === 'delivered'
-    const facts = { id, recipients, remote, status, reply: diagnostic, category, tls, site, source, due, ms }
+    const facts = {
+      id,
+      recipients,
+      remote,
+      status,
+      reply: diagnostic,
+      category,
+      tls,
+      policy,
+      site,
+      source,
+      due,
+      ms,
+    }
     // Nobody is told of a notice that cannot be delivered (RFC 5321 §6.1) but who reads the log.
     const lost = first.action === 'failed' && job.message.reversePath === null
     if (lost) delivery.log.event('alarm', { about: 'double bounce', ...facts }, 'error')

@@ -93,7 +93,7 @@ function temporary(status: string): string {
 }
 
 /** Where a verdict was given. */
-export type Where = Pick<Evidence, 'remote' | 'tls' | 'site' | 'source'>
+export type Where = Pick<Evidence, 'remote' | 'tls' | 'policy' | 'site' | 'source'>
 
 export function evidence(verdict: Verdict, atMs: number, where: Where = {}): Evidence {
   const { status, diagnostic, category } = verdict

@@ -110,6 +110,8 @@ for (const [what, section, sts, script, { records, ...options }, outcome] of row
     const how = String(delivered?.fields.tls).replace(/^TLSv1\S+ \S+ /, '')
     assert.equal(delivered === undefined ? last?.status : how, outcome, last?.diagnostic)
     assert.deepEqual(relay.notices, [])
+    const asked = delivered !== undefined && how === 'verified by its name'
+    if (asked) assert.match(String(delivered.fields.policy), /^MTA-STS: x\.test enforces policy 20260105$/)
   })
 }
 
