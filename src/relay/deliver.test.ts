@@ -461,3 +461,21 @@ test('a recipient at a name that JavaScript objects have too is like any other',
   await relay.run()
   assert.ok(relay.events.some(({ name }) => name === 'delivered'))
 })
+
+const unknown: [what: string, line: RegExp, to: string[], suppressed: number][] = [
+  ['the recipient', /^RCPT/, ['bob'], 1],
+  ['the sender', /^MAIL/, ['bob'], 0],
+  ['the message of one', /^\.$/, ['bob'], 1],
+  ['the message of two', /^\.$/, ['bob', 'carol'], 0],
+]
+for (const [what, line, to, suppressed] of unknown) {
+  test(`"user unknown", said of ${what}, suppresses ${suppressed}`, async t => {
+    const reply = (said: string) => (line.test(said) ? '550 5.1.1 User unknown' : undefined)
+    const { relay } = await withServer(t, { reply })
+    await relay.put(to.map(local => recipient(`${local}@x.test`)))
+    await relay.run()
+    const events = relay.events.map(({ name }) => name)
+    assert.equal(events.filter(name => name === 'bounced').length, 1)
+    assert.equal(events.filter(name => name === 'suppressed').length, suppressed)
+  })
+}

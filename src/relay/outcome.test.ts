@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { readReplies } from '../config/replies.ts'
 import { ConnectionError } from '../net/connection.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import {
@@ -7,9 +8,11 @@ import {
   fromMailReply,
   fromRcptReply,
   fromReply,
+  inThisLight,
   settleNext,
   type Verdict,
 } from './outcome.ts'
+import { classify } from './replies.ts'
 
 test('a reply as a verdict', () => {
   const rows: [
@@ -69,5 +72,18 @@ test('what is left when no host is left', () => {
   for (const [status, action, settled] of rows) {
     const verdict = settleNext({ action: 'next', status, diagnostic: '' })
     assert.deepEqual([verdict.action, verdict.status], [action, settled], status)
+  }
+})
+
+test('a host that turns us away with 521 does not fail a message', () => {
+  const rows: [text: string, action: Verdict['action']][] = [
+    ['Service unavailable; client [192.0.2.1] blocked using zen.spamhaus.org', 'deferred'],
+    ['This host does not accept mail', 'failed'],
+  ]
+  for (const [text, action] of rows) {
+    const answer = reply(521, null, text)
+    const verdict = fromConnectionError(new ConnectionError('refused', 'greeting', text, answer))
+    const known = inThisLight(verdict, classify(readReplies(undefined), answer, 'mx.x.test'))
+    assert.equal(settleNext(known).action, action, text)
   }
 })

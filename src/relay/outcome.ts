@@ -17,6 +17,8 @@ export type Verdict = {
   readonly reply?: Reply
   /** What the reply is about. */
   readonly category?: Category | 'signature'
+  /** Said of the sender, or of several recipients at once: of no address of theirs. */
+  readonly shared?: true
   /** The recipient is not tried again before. */
   readonly waitMs?: number
   /** Of a delivery: what the peer does with the message. */
@@ -34,7 +36,7 @@ export function fromReply(answer: Reply): Verdict {
 
 /** MAIL: 4xx is about this host, which another may not share; 5xx is about the message. */
 export function fromMailReply(answer: Reply): Verdict {
-  const verdict = fromReply(answer)
+  const verdict: Verdict = { ...fromReply(answer), shared: true }
   return verdict.action === 'deferred' ? { ...verdict, action: 'next' } : verdict
 }
 
@@ -64,12 +66,15 @@ export function fromWireError(error: WireError): Verdict {
 }
 
 /** The same, with what the rules know of the reply: a host that turns us away does not fail a message. */
-export function inThisLight(verdict: Verdict, { category, action, waitMs }: Classified): Verdict {
+export function inThisLight(verdict: Verdict, { category: said, action, waitMs }: Classified): Verdict {
+  const category = verdict.shared && (said === 'bad-address' || said === 'inactive') ? 'policy' : said
   const known = { ...verdict, category, ...(waitMs === null ? {} : { waitMs }) }
   if (verdict.action === 'failed' && action === 'defer')
     return { ...known, action: 'deferred', status: temporary(verdict.status) }
   if (verdict.action === 'deferred' && action === 'fail')
     return { ...known, action: 'failed', status: verdict.status.replace(/^4/, '5') }
+  // "Never" in a greeting (521), and it is we who are meant.
+  if (verdict.action === 'next' && action === 'defer') return { ...known, status: temporary(verdict.status) }
   return known
 }
 

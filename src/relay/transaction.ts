@@ -79,13 +79,15 @@ function judge(
     return []
   }
   const again: number[] = []
-  const someAccepted = replies.recipients.some(answer => answer.code < 300)
+  const accepted = replies.recipients.filter(answer => answer.code < 300).length
+  const someAccepted = accepted > 0
+  const shared = accepted > 1 ? ({ shared: true } as const) : {}
   for (const [position, index] of group.entries()) {
     const answer = replies.recipients[position] ?? replies.mail
     // RFC 5321 §4.5.3.1.10: 452 (or 552) after some were taken means "enough for this transaction".
     if ((answer.code === 452 || answer.code === 552) && someAccepted) again.push(index)
     else if (answer.code >= 300) verdicts.set(index, fromRcptReply(answer))
-    else if (replies.message !== null) verdicts.set(index, { ...fromReply(replies.message), peer })
+    else if (replies.message !== null) verdicts.set(index, { ...fromReply(replies.message), ...shared, peer })
   }
   return again
 }
