@@ -61,21 +61,26 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
     const source = means.sources.sourceOf(job.message, job.destination)
     if (source === null) verdicts.conclude(SENT_ENOUGH)
     else {
-      const site = place.arrive(
-        where.hosts.map(({ name }) => name),
-        source.pool,
-      )
-      if (site === null) return null
-      const content = await means.queue.content(job.message.id)
-      const announced =
-        through === null
-          ? await announcedBy(domainOf(job.destination), means)
-          : { policy: SMART_HOST, sts: null }
-      // What the destination wants a sender may do without (RFC 8689 §3), not what the operator wants.
-      const waived = announced.policy.level === 'sts' && saysTlsNotRequired([content])
-      const policy = policyFor(job.message, waived ? OPPORTUNISTIC : announced.policy)
-      const { sts } = announced
-      await visit(where.hosts, { job, content, means, site, policy, sts, source, verdicts })
+      means.sources.begin(source)
+      try {
+        const site = place.arrive(
+          where.hosts.map(({ name }) => name),
+          source.pool,
+        )
+        if (site === null) return null
+        const content = await means.queue.content(job.message.id)
+        const announced =
+          through === null
+            ? await announcedBy(domainOf(job.destination), means)
+            : { policy: SMART_HOST, sts: null }
+        // What the destination wants a sender may do without (RFC 8689 §3), not what the operator wants.
+        const waived = announced.policy.level === 'sts' && saysTlsNotRequired([content])
+        const policy = policyFor(job.message, waived ? OPPORTUNISTIC : announced.policy)
+        const { sts } = announced
+        await visit(where.hosts, { job, content, means, site, policy, sts, source, verdicts })
+      } finally {
+        means.sources.end(source)
+      }
     }
   }
   const nowMs = means.now()

@@ -51,6 +51,8 @@ export class Sources {
   readonly #hostname: string
   readonly #counts: Pick<DayCounts, 'get' | 'add'>
   readonly #now: () => number
+  /** Messages that are being given to somebody now, by the source's name. */
+  readonly #underWay = new Map<string, number>()
 
   constructor(
     rules: () => readonly SourceRule[],
@@ -79,8 +81,21 @@ export class Sources {
     const day = Math.floor(this.#now() / DAY_MS)
     return sourceFor(this.#rules(), poolOf(destination), message.id, this.#hostname, rule => {
       const limit = dayLimit(rule, this.#now())
-      return limit === null ? null : limit - this.#counts.get(rule.name, day)
+      return limit === null
+        ? null
+        : limit - this.#counts.get(rule.name, day) - (this.#underWay.get(rule.name) ?? 0)
     })
+  }
+
+  /** A message leaves from there, if anybody takes it: it counts for the share of the day until `end`. */
+  begin({ name }: Source): void {
+    this.#underWay.set(name, (this.#underWay.get(name) ?? 0) + 1)
+  }
+
+  end({ name }: Source): void {
+    const left = (this.#underWay.get(name) ?? 0) - 1
+    if (left > 0) this.#underWay.set(name, left)
+    else this.#underWay.delete(name)
   }
 
   /** A message was given to somebody. Rejects when the count could not be kept. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ConfigError } from '../../config/load.ts'
 import { readSources } from '../../config/sources.ts'
+import { Sources } from '../sources.ts'
 import { dayLimit, poolFor, sourceFor } from './source.ts'
 
 function sourcesOf(toml: string) {
@@ -102,6 +103,38 @@ test('sources: one that has had its share today leaves the rest to the others, a
     sourceFor(RULES, 'news', 'x', 'm', () => 0),
     null,
   )
+})
+
+test('sources: what is under way counts for the share of the day, until it is over', async () => {
+  const rules = sourcesOf(`
+[[source]]
+name = "new"
+addresses = ["192.0.2.1"]
+since = 2026-11-01
+first_day = 2
+`)
+  let sent = 0
+  const counts = { get: () => sent, add: async () => void sent++ }
+  const sources = new Sources(
+    () => rules,
+    'm',
+    counts,
+    () => Date.parse('2026-11-01T12:00:00Z'),
+  )
+  const begin = (id: string) => {
+    const source = sources.sourceOf({ id }, 'x.test')
+    if (source !== null) sources.begin(source)
+    return source
+  }
+  const [first, second, third] = ['1', '2', '3'].map(begin)
+  assert.ok(first && second)
+  assert.equal(third, null)
+  await sources.sent(first)
+  sources.end(first)
+  assert.equal(begin('3'), null)
+  sources.end(second)
+  assert.equal(begin('3')?.name, 'new')
+  assert.equal(begin('4'), null)
 })
 
 const days: [date: string, limit: number | null][] = [
