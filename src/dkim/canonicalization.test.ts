@@ -43,7 +43,14 @@ const fields: [canonicalization: Canonicalization, field: string, canonical: str
 
 for (const [canonicalization, field, canonical] of fields)
   test(`${canonicalization} field ${JSON.stringify(field)}`, () => {
-    assert.equal(canonicalizeField(canonicalization, field), canonical)
+    const octets = Buffer.from(field, 'latin1')
+    const apart = Buffer.alloc(octets.length + 3)
+    const end = canonicalizeField(canonicalization, octets, apart, 1)
+    assert.equal(apart.toString('latin1', 1, end), canonical)
+    // In place, with the room that is promised to be enough.
+    const place = Buffer.concat([octets, Buffer.alloc(2)])
+    assert.equal(canonicalizeField(canonicalization, place.subarray(0, octets.length), place, 0), end - 1)
+    assert.equal(place.toString('latin1', 0, end - 1), canonical)
   })
 
 const bodies: [canonicalization: Canonicalization, body: string, canonical: string][] = [

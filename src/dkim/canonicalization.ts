@@ -10,27 +10,51 @@ const LF = 10
 /** A canonicalized body comes out in pieces, each to be used (hashed) before the next is asked for. */
 export type Sink = (octets: Uint8Array) => void
 
+const COLON = 58
+
 /**
- * A header field (latin1: a character is an octet) as the header hash takes it. `simple` is the field as it is
- * (§3.4.1); `relaxed` has its name in lower case and white space unfolded and reduced (§3.4.2).
+ * Writes a header field as the header hash takes it: `simple` is the field as it is (§3.4.1), `relaxed` has its name in
+ * lower case and white space unfolded and reduced (§3.4.2). It grows by the CRLF it may lack and no more, and `field` may
+ * lie in `target` from `at` on.
+ * @returns where it ends in `target`
  */
-export function canonicalizeField(canonicalization: Canonicalization, field: string): string {
-  if (canonicalization === 'simple') return field
-  const colon = field.indexOf(':')
-  const name = field.charCodeAt(colon - 1) > SP ? field.slice(0, colon) : field.slice(0, colon).trimEnd()
-  return `${name.toLowerCase()}:${reduce(unfold(field, colon + 1))}\r\n`
+export function canonicalizeField(
+  canonicalization: Canonicalization,
+  field: Uint8Array,
+  target: Buffer,
+  at: number,
+): number {
+  if (canonicalization === 'relaxed') return relaxField(field, target, at)
+  target.set(field, at)
+  return at + field.length
 }
 
-// Most fields have one line, and nothing to reduce but the space after the colon.
-function unfold(field: string, start: number): string {
-  const crlf = field.indexOf('\r\n', start)
-  if (crlf < 0) return field.slice(start)
-  return crlf === field.length - 2 ? field.slice(start, crlf) : field.slice(start).replaceAll('\r\n', '')
-}
-
-function reduce(value: string): string {
-  const reduced = value.includes('  ') || value.includes('\t') ? value.replace(/[ \t]+/g, ' ') : value
-  return reduced.slice(reduced.startsWith(' ') ? 1 : 0, reduced.endsWith(' ') ? -1 : undefined)
+function relaxField(field: Uint8Array, target: Buffer, at: number): number {
+  const length = field.length
+  let end = at
+  let i = 0
+  for (; i < length; i++) {
+    const octet = field[i] ?? 0
+    if (octet === COLON) break
+    // A to Z; white space there can only be before the colon.
+    if (octet > SP) target[end++] = octet >= 65 && octet <= 90 ? octet | 32 : octet
+  }
+  target[end++] = COLON
+  const value = end
+  let space = false
+  for (i++; i < length; i++) {
+    const octet = field[i] ?? 0
+    if (octet === SP || octet === HT) space = true
+    else if (octet === CR && field[i + 1] === LF) i++
+    else {
+      if (space && end > value) target[end++] = SP
+      space = false
+      target[end++] = octet
+    }
+  }
+  target[end++] = CR
+  target[end++] = LF
+  return end
 }
 
 const CRLF = Buffer.from('\r\n')

@@ -60,7 +60,7 @@ function verifies(field: string, message: Buffer, by = key): boolean {
   body.update(end < 0 ? Buffer.alloc(0) : message.subarray(end))
   const unsigned = field.slice(0, field.lastIndexOf('b=') + 2)
   const fields = canonicalizeFields(groupByName(parseHeader(message)), h.split(':'), ofHeader)
-  const input = Buffer.from(headerHashInput(fields, unsigned, ofHeader), 'latin1')
+  const input = headerHashInput(fields, unsigned, ofHeader)
   // RFC 8463 §3: Ed25519 signs the hash.
   const [digest, data] =
     a === 'rsa-sha256' ? ['sha256', input] : [null, createHash('sha256').update(input).digest()]

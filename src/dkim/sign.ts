@@ -191,7 +191,7 @@ export class MessageSigner {
       const { algorithm, signingDomain, selector } = key
       const unsigned = formatUnsigned({ algorithm, signingDomain, selector, ...common })
       const input = headerHashInput(canonicalFields, unsigned, canonicalization[0])
-      return { key, unsigned, input: Buffer.from(input, 'latin1') }
+      return { key, unsigned, input }
     })
   }
 

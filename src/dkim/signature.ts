@@ -24,6 +24,7 @@ export interface Signature {
 }
 
 const LINE_PREFERRED = 78
+const CRLF_OCTETS = 2
 
 /**
  * The field without the value of b=, which comes last, and without CRLF. h= and bh= are folded where RFC 6376 §3.5 has
@@ -81,15 +82,19 @@ function foldWords(words: readonly string[], separator: string): string {
 
 /**
  * The data of the header hash: what is signed of the message, then the signature itself with an empty b= and without its
- * CRLF. latin1: a character is an octet.
+ * CRLF.
  */
 export function headerHashInput(
-  fields: string,
+  fields: Uint8Array,
   unsigned: string,
   canonicalization: Canonicalization,
-): string {
-  const own = canonicalizeField(canonicalization, unsigned)
-  return fields + (own.endsWith('\r\n') ? own.slice(0, -2) : own)
+): Buffer {
+  // The signature becomes no longer, but for the CRLF that is taken off again.
+  const input = Buffer.allocUnsafe(fields.length + unsigned.length + CRLF_OCTETS)
+  input.set(fields)
+  const own = input.subarray(fields.length, fields.length + input.write(unsigned, fields.length, 'latin1'))
+  const end = canonicalizeField(canonicalization, own, input, fields.length)
+  return input.subarray(0, canonicalization === 'simple' ? end : end - CRLF_OCTETS)
 }
 
 /** Name in lower case → its fields, in their order. */
@@ -106,31 +111,28 @@ export function groupByName(header: readonly Field[]): FieldsByName {
   return byName
 }
 
-/** Each name of h= takes the last field of that name not yet taken, or nothing (RFC 6376 §5.4.2). latin1. */
+/** Each name of h= takes the last field of that name not yet taken, or nothing (RFC 6376 §5.4.2). */
 export function canonicalizeFields(
   byName: FieldsByName,
   signedFields: readonly string[],
   canonicalization: Canonicalization,
-): string {
+): Uint8Array {
   const taken = new Map<string, number>()
-  let input = ''
+  const fields: Uint8Array[] = []
+  let longest = 0
   for (const name of signedFields) {
     const lower = name.toLowerCase()
-    const fields = byName.get(lower)
-    if (fields === undefined) continue
-    const index = taken.get(lower) ?? fields.length
-    const field = fields[index - 1]
+    const same = byName.get(lower)
+    if (same === undefined) continue
+    const index = taken.get(lower) ?? same.length
+    const field = same[index - 1]
     if (field === undefined) continue
     taken.set(lower, index - 1)
-    input += canonicalizeField(canonicalization, latin1(field.octets))
+    fields.push(field.octets)
+    longest += field.octets.length + CRLF_OCTETS
   }
-  return input
-}
-
-// `Buffer.from` of what is a Buffer already takes half as long again as to decode it (measured).
-function latin1(octets: Uint8Array): string {
-  const buffer = Buffer.isBuffer(octets)
-    ? octets
-    : Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
-  return buffer.toString('latin1')
+  const input = Buffer.allocUnsafe(longest)
+  let end = 0
+  for (const octets of fields) end = canonicalizeField(canonicalization, octets, input, end)
+  return input.subarray(0, end)
 }

@@ -143,7 +143,7 @@ for (const { name, signature, header, record, privateKey } of vectors)
       names,
       ofHeader,
     )
-    const input = Buffer.from(headerHashInput(fields, unsigned, ofHeader), 'latin1')
+    const input = headerHashInput(fields, unsigned, ofHeader)
     const b = (tags?.get('b') ?? '').replace(/\s+/g, '')
     const isRsa = tags?.get('a') === 'rsa-sha256'
     const digest = isRsa ? 'sha256' : null
