@@ -24,6 +24,7 @@ export interface Signature {
 }
 
 const LINE_PREFERRED = 78
+const BASE64_LINE = 72
 const CRLF_OCTETS = 2
 
 /**
@@ -64,7 +65,10 @@ export function isWithin(domain: string, signingDomain: string): boolean {
 
 /** b= of RFC 6376 §3.5: base64 on lines of its own. */
 export function foldBase64(value: string): string {
-  return (value.match(/.{1,72}/g) ?? []).join('\r\n\t')
+  let folded = value.slice(0, BASE64_LINE)
+  for (let at = BASE64_LINE; at < value.length; at += BASE64_LINE)
+    folded += `\r\n\t${value.slice(at, at + BASE64_LINE)}`
+  return folded
 }
 
 // The separator stays at the end of a line, so that nothing but white space is put in (RFC 6376 §3.5: FWS after ":").

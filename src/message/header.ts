@@ -30,7 +30,7 @@ export function endOfHeader(octets: Uint8Array, from = 0): number {
 }
 
 // field-name = 1*ftext (RFC 5322 §3.6.8); WSP before the colon is obsolete but must be read (§4.5.8).
-const FIELD_NAME = /([!-9;-~]+)[ \t]*:/y
+const FIELD_NAME = /[!-9;-~]+[ \t]*:/y
 
 /**
  * The fields of a header section, up to its empty line or to the end of `octets`.
@@ -43,15 +43,21 @@ export function parseHeader(octets: Uint8Array): Field[] {
   let line = 1
   for (let start = 0; start < text.length; ) {
     FIELD_NAME.lastIndex = start
-    const name = FIELD_NAME.exec(text)?.[1]
-    if (name === undefined) throw new SmtpError(554, '5.6.0', `Header line ${line} ${complaint(text, start)}`)
-    let next = start
+    // Not `exec`, whose array would be more than all the rest that is kept of a field.
+    if (!FIELD_NAME.test(text))
+      throw new SmtpError(554, '5.6.0', `Header line ${line} ${complaint(text, start)}`)
+    const colon = FIELD_NAME.lastIndex - 1
+    const name = text.slice(start, colon)
+    let next = colon
     do {
       const crlf = text.indexOf('\r\n', next)
       next = crlf < 0 ? text.length : crlf + 2
       line++
     } while (isWsp(text.charCodeAt(next)))
-    fields.push({ name, octets: octets.subarray(start, next) })
+    fields.push({
+      name: isWsp(text.charCodeAt(colon - 1)) ? name.trimEnd() : name,
+      octets: octets.subarray(start, next),
+    })
     start = next
   }
   return fields
