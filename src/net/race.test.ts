@@ -79,3 +79,11 @@ test('race: our own address is used', async t => {
   assert.equal(socket.remoteAddress, '127.0.0.3')
   winner?.wire.destroy()
 })
+
+test('race: a target that is none ends it, and leaves nothing behind', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter(kind => kind === 'Timeout').length
+  const before = timers()
+  const targets = [70_000, 25].map(port => ({ address: '127.0.0.1', port }))
+  await assert.rejects(race(targets, { timeoutMs: 5000, delayMs: 60_000 }), RangeError)
+  assert.equal(timers(), before)
+})

@@ -59,7 +59,12 @@ export function race<T extends Target>(targets: readonly T[], options: RaceOptio
         },
         (error: unknown) => {
           if (over) return
-          if (!(error instanceof WireError)) return reject(error)
+          if (!(error instanceof WireError)) {
+            over = true
+            clearTimeout(timer)
+            giveUp.abort()
+            return reject(error)
+          }
           failures.set(target, error)
           if (failures.size === targets.length) end(null)
           // RFC 8305 §5: the next need not wait for one that has failed.
