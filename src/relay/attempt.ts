@@ -74,7 +74,10 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
             ? await announcedBy(domainOf(job.destination), means)
             : { policy: SMART_HOST, sts: null }
         // What the destination wants a sender may do without (RFC 8689 §3), not what the operator wants.
-        const waived = announced.policy.level === 'sts' && saysTlsNotRequired([content])
+        const waived =
+          announced.policy.level === 'sts' &&
+          job.message.envelope.requireTls !== true &&
+          saysTlsNotRequired([content])
         const policy = policyFor(job.message, waived ? OPPORTUNISTIC : announced.policy)
         const { sts } = announced
         await visit(where.hosts, { job, content, means, site, policy, sts, source, verdicts })

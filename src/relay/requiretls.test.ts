@@ -54,6 +54,16 @@ async function world(
   return { relay, servers }
 }
 
+const STS = {
+  kind: 'policy',
+  id: '1',
+  mode: 'enforce',
+  mx: ['mx1.x.test'],
+  maxAgeSeconds: 86_400,
+  fetchedMs: 0,
+  untilMs: Number.MAX_SAFE_INTEGER,
+  refreshMs: Number.MAX_SAFE_INTEGER,
+} as const
 const requireTls = { requireTls: true } as const
 
 /** What the servers have, and the status the sender is told; `null`: it was delivered. */
@@ -178,21 +188,25 @@ test('a connection serves messages of one policy only', async t => {
   ])
 })
 
+test('TLS-Required: No is not heeded where REQUIRETLS is asked for (RFC 8689 §4.1)', async t => {
+  const { relay } = await world(t, [good], {
+    authenticated: false,
+    content: 'From: alice@example.org\r\nTLS-Required: No\r\n\r\nx\r\n',
+    sts: { 'x.test': STS },
+  })
+  await relay.put([recipient('bob@x.test')], requireTls)
+  await relay.run()
+  assert.deepEqual(
+    relay.events.flatMap(({ name }) => (name === 'delivered' || name === 'bounced' ? name : [])),
+    ['delivered'],
+  )
+})
+
 test('a connection for a domain whose MTA-STS policy names the host is not for one that nothing protects', async t => {
-  const sts = {
-    kind: 'policy',
-    id: '1',
-    mode: 'enforce',
-    mx: ['mx1.x.test'],
-    maxAgeSeconds: 86_400,
-    fetchedMs: 0,
-    untilMs: Number.MAX_SAFE_INTEGER,
-    refreshMs: Number.MAX_SAFE_INTEGER,
-  } as const
   const { relay } = await world(t, [good], {
     authenticated: false,
     domains: { 'x.test': ['mx1.x.test'], 'y.test': ['mx1.x.test'] },
-    sts: { 'x.test': sts },
+    sts: { 'x.test': STS },
   })
   for (const to of ['bob@x.test', 'carol@y.test']) {
     await relay.put([recipient(to)], requireTls)
