@@ -9,12 +9,13 @@ import {
 } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { fieldsTaken } from '../../test/fields-taken.ts'
 import { endOfHeader, MAX_HEADER_OCTETS, parseHeader } from '../message/header.ts'
 import { SmtpError } from '../smtp/error.ts'
 import { BodyHash } from './body-hash.ts'
 import type { Canonicalization } from './canonicalization.ts'
 import { MessageSigner, type SignerOptions, type SigningKey } from './sign.ts'
-import { canonicalizeFields, groupByName, headerHashInput } from './signature.ts'
+import { canonicalizeFields, headerHashInput } from './signature.ts'
 import { parseTagList } from './tag-list.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -59,7 +60,7 @@ function verifies(field: string, message: Buffer, by = key): boolean {
   const body = new BodyHash(ofBody)
   body.update(end < 0 ? Buffer.alloc(0) : message.subarray(end))
   const unsigned = field.slice(0, field.lastIndexOf('b=') + 2)
-  const fields = canonicalizeFields(groupByName(parseHeader(message)), h.split(':'), ofHeader)
+  const fields = canonicalizeFields(fieldsTaken(parseHeader(message), h.split(':')), ofHeader)
   const input = headerHashInput(fields, unsigned, ofHeader)
   // RFC 8463 §3: Ed25519 signs the hash.
   const [digest, data] =

@@ -12,11 +12,9 @@ import type { Canonicalization } from './canonicalization.ts'
 import {
   type Algorithm,
   canonicalizeFields,
-  type FieldsByName,
   foldBase64,
   formatIdentity,
   formatUnsigned,
-  groupByName,
   headerHashInput,
   isWithin,
 } from './signature.ts'
@@ -176,12 +174,12 @@ export class MessageSigner {
   #prepare(): Prepared[] {
     const { fields, identity, timestampSeconds, expirationSeconds } = this.#options
     const canonicalization = this.#options.canonicalization ?? (['relaxed', 'relaxed'] as const)
-    const byName = groupByName(this.#checkedHeader())
-    const signedFields = namesToSign(byName, fields)
-    const canonicalFields = canonicalizeFields(byName, signedFields, canonicalization[0])
+    const wanted = fields === undefined ? USUALLY : wantedOf(fields)
+    const selected = select(this.#checkedHeader(), wanted)
+    const canonicalFields = canonicalizeFields(selected.fields, canonicalization[0])
     const common = {
       canonicalization,
-      signedFields,
+      signedFields: selected.names,
       bodyHash: this.#body.finish(),
       timestampSeconds,
       identity: identity && formatIdentity(identity),
@@ -213,33 +211,62 @@ const EMPTY = Buffer.alloc(0)
 
 interface ToSign {
   readonly name: string
-  readonly lower: string
-  /** How often it is listed beyond those that are there. */
-  readonly beyond: 0 | 1
+  /** Whether it is listed once more than it is there. */
+  readonly beyond: boolean
 }
 
 const OVERSIGNED = new Set(OVERSIGNED_FIELDS.map(name => name.toLowerCase()))
 
+interface Wanted {
+  readonly list: readonly ToSign[]
+  /** Of a name as it is usually written, or in lower case: where it stands in `list`. */
+  readonly places: ReadonlyMap<string, number>
+}
+
 /** From and `fields`, each once. */
-function toSign(fields: readonly string[]): ToSign[] {
-  const list = new Map<string, ToSign>()
+function wantedOf(fields: readonly string[]): Wanted {
+  const list: ToSign[] = []
+  const places = new Map<string, number>()
   for (const name of ['From', ...fields]) {
     const lower = name.toLowerCase()
-    if (!list.has(lower)) list.set(lower, { name, lower, beyond: OVERSIGNED.has(lower) ? 1 : 0 })
+    if (places.has(lower)) continue
+    places.set(lower, list.length).set(name, list.length)
+    list.push({ name, beyond: OVERSIGNED.has(lower) })
   }
-  return [...list.values()]
+  return { list, places }
 }
 
-const USUALLY = toSign(SIGNED_FIELDS)
+const USUALLY = wantedOf(SIGNED_FIELDS)
 
-/** The names of h=: as often as they occur, and those to be oversigned once more. */
-function namesToSign(byName: FieldsByName, fields: readonly string[] | undefined): string[] {
+interface Selection {
+  /** The names of h=: as often as they occur, and those to be oversigned once more. */
+  readonly names: readonly string[]
+  /** What they stand for: of one name the last field first, and nothing once there is none left (RFC 6376 §5.4.2). */
+  readonly fields: readonly Field[]
+}
+
+function select(header: readonly Field[], { list, places }: Wanted): Selection {
+  const found = new Array<Field[] | undefined>(list.length).fill(undefined)
+  for (const field of header) {
+    const place = places.get(field.name) ?? places.get(field.name.toLowerCase())
+    if (place === undefined) continue
+    const same = found[place]
+    if (same) same.push(field)
+    else found[place] = [field]
+  }
   const names: string[] = []
-  for (const { name, lower, beyond } of fields === undefined ? USUALLY : toSign(fields)) {
-    for (let times = (byName.get(lower)?.length ?? 0) + beyond; times > 0; times--) names.push(name)
+  const fields: Field[] = []
+  for (const [place, { name, beyond }] of list.entries()) {
+    for (const field of found[place]?.reverse() ?? NONE) {
+      names.push(name)
+      fields.push(field)
+    }
+    if (beyond) names.push(name)
   }
-  return names
+  return { names, fields }
 }
+
+const NONE: readonly Field[] = []
 
 /** A signature that is yet to be computed. */
 interface Prepared {

@@ -73,15 +73,21 @@ export function foldBase64(value: string): string {
 
 // The separator stays at the end of a line, so that nothing but white space is put in (RFC 6376 §3.5: FWS after ":").
 function foldWords(words: readonly string[], separator: string): string {
+  const lineEnd = `${separator.trimEnd()}\r\n\t`
   let folded = ''
-  let line = ''
+  let column = 0
   for (const word of words) {
-    if (line !== '' && line.length + separator.length + word.length + 1 >= LINE_PREFERRED) {
-      folded += `${line}${separator.trimEnd()}\r\n\t`
-      line = word
-    } else line = line === '' ? word : `${line}${separator}${word}`
+    if (column === 0) folded += word
+    else if (column + separator.length + word.length + 1 >= LINE_PREFERRED) {
+      folded += lineEnd + word
+      column = 0
+    } else {
+      folded += separator + word
+      column += separator.length
+    }
+    column += word.length
   }
-  return folded + line
+  return folded
 }
 
 /**
@@ -101,42 +107,12 @@ export function headerHashInput(
   return input.subarray(0, canonicalization === 'simple' ? end : end - CRLF_OCTETS)
 }
 
-/** Name in lower case → its fields, in their order. */
-export type FieldsByName = ReadonlyMap<string, readonly Field[]>
-
-export function groupByName(header: readonly Field[]): FieldsByName {
-  const byName = new Map<string, Field[]>()
-  for (const field of header) {
-    const name = field.name.toLowerCase()
-    const same = byName.get(name)
-    if (same) same.push(field)
-    else byName.set(name, [field])
-  }
-  return byName
-}
-
-/** Each name of h= takes the last field of that name not yet taken, or nothing (RFC 6376 §5.4.2). */
-export function canonicalizeFields(
-  byName: FieldsByName,
-  signedFields: readonly string[],
-  canonicalization: Canonicalization,
-): Uint8Array {
-  const taken = new Map<string, number>()
-  const fields: Uint8Array[] = []
+/** The fields as they are signed, in the order of h= (RFC 6376 §3.7). */
+export function canonicalizeFields(fields: readonly Field[], canonicalization: Canonicalization): Uint8Array {
   let longest = 0
-  for (const name of signedFields) {
-    const lower = name.toLowerCase()
-    const same = byName.get(lower)
-    if (same === undefined) continue
-    const index = taken.get(lower) ?? same.length
-    const field = same[index - 1]
-    if (field === undefined) continue
-    taken.set(lower, index - 1)
-    fields.push(field.octets)
-    longest += field.octets.length + CRLF_OCTETS
-  }
+  for (const { octets } of fields) longest += octets.length + CRLF_OCTETS
   const input = Buffer.allocUnsafe(longest)
   let end = 0
-  for (const octets of fields) end = canonicalizeField(canonicalization, octets, input, end)
+  for (const { octets } of fields) end = canonicalizeField(canonicalization, octets, input, end)
   return input.subarray(0, end)
 }

@@ -10,11 +10,12 @@ import {
   verify,
 } from 'node:crypto'
 import { test } from 'node:test'
+import { fieldsTaken } from '../../test/fields-taken.ts'
 import { parseHeader } from '../message/header.ts'
 import { BodyHash } from './body-hash.ts'
 import type { Canonicalization } from './canonicalization.ts'
 import { formatKeyRecord, parseKeyRecord, sameKey } from './key-record.ts'
-import { canonicalizeFields, groupByName, headerHashInput } from './signature.ts'
+import { canonicalizeFields, headerHashInput } from './signature.ts'
 import { parseTagList } from './tag-list.ts'
 
 interface Vector {
@@ -139,8 +140,7 @@ for (const { name, signature, header, record, privateKey } of vectors)
     // RFC 6376 §3.7: the field with the value of b= taken out, and nothing else changed.
     const unsigned = field.replace(/\bb=[^;]*/, 'b=')
     const fields = canonicalizeFields(
-      groupByName(parseHeader(Buffer.from(`${header.join('\r\n')}\r\n\r\n`))),
-      names,
+      fieldsTaken(parseHeader(Buffer.from(`${header.join('\r\n')}\r\n\r\n`)), names),
       ofHeader,
     )
     const input = headerHashInput(fields, unsigned, ofHeader)
