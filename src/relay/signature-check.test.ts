@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { formatKeyRecord } from '../dkim/key-record.ts'
 import { MessageSigner } from '../dkim/sign.ts'
 import type { DnsAnswer } from '../dns/answer.ts'
-import type { Fields, Log } from '../observe/event.ts'
+import { type Fields, type Log, silent } from '../observe/event.ts'
 import { SignatureCheck, selectorsOf } from './signature-check.ts'
 
 const MESSAGE =
@@ -109,4 +109,19 @@ test('a message that was changed on its way is held', async () => {
   const { check } = world({ r1: RSA_RECORD, e1: ED_RECORD })
   const changed = Buffer.from(signed.toString('latin1').replace('Tonight', 'Tomorrow'), 'latin1')
   assert.match((await check.objection('1', changed)) ?? '', /body/i)
+})
+
+test('a resolver that throws holds it too, and is asked again', async () => {
+  const { state, check } = world({ r1: RSA_RECORD, e1: ED_RECORD })
+  const broken = new SignatureCheck(
+    {
+      txt: async () => {
+        throw new TypeError('broken')
+      },
+    },
+    () => state.nowMs,
+    silent,
+  )
+  assert.match((await broken.objection('1', signed)) ?? '', /broken|temperror|permerror/)
+  assert.equal(await check.objection('2', signed), null)
 })

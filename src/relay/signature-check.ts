@@ -24,6 +24,8 @@ type Keys = Pick<Resolver, 'txt'>
 const HOUR_MS = 3600_000
 /** How long a bad verdict stands before the next message may look again. */
 const LOOK_AGAIN_MS = 60_000
+/** Who sends can put fields of his own behind the signer's. */
+const MAX_VERDICTS = 1000
 /** The signer's fields are the first, and not long. */
 const OURS_OCTETS = 16 * 1024
 
@@ -51,8 +53,10 @@ export class SignatureCheck {
     const nowMs = this.#now()
     const known = this.#verdicts.get(key)
     if (known !== undefined && nowMs < known.untilMs) return known.verdict
-    const verdict = this.#verify(id, key, content)
+    const verdict = this.#verify(id, key, content).catch(error => `it cannot be verified: ${String(error)}`)
     this.#verdicts.set(key, { untilMs: (Math.floor(nowMs / HOUR_MS) + 1) * HOUR_MS, verdict })
+    const [oldest] = this.#verdicts.keys()
+    if (this.#verdicts.size > MAX_VERDICTS && oldest !== undefined) this.#verdicts.delete(oldest)
     const reason = await verdict
     if (reason !== null) this.#verdicts.set(key, { untilMs: this.#now() + LOOK_AGAIN_MS, verdict })
     return reason

@@ -48,13 +48,17 @@ test('host memory: two minutes for who refuses, a quarter of an hour for who is 
   const memory = new HostMemory(() => nowMs)
   memory.failed('a', false)
   memory.failed('b', true)
-  memory.tlsFailed('MX.test')
+  memory.tlsFailed('MX.test', false)
+  memory.tlsFailed('off.test', true)
   const known = () => [memory.isDead('a'), memory.isDead('b'), memory.hasBrokenTls('mx.TEST')]
   assert.deepEqual(known(), [true, true, true])
   nowMs = 2 * 60_000
   assert.deepEqual(known(), [false, true, true])
   nowMs = 15 * 60_000
   assert.deepEqual(known(), [false, false, true])
+  assert.equal(memory.hasBrokenTls('off.test'), true)
+  nowMs = 6 * 3600_000
+  assert.equal(memory.hasBrokenTls('off.test'), false)
   nowMs = 3 * 24 * 3600_000
   assert.deepEqual(known(), [false, false, false])
 })

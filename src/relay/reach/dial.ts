@@ -160,7 +160,8 @@ async function connect(
   const because = `${failure.message}; ${policy.reason}`
   log.event('attempt', { remote, tls: 'failed, now in clear text', because })
   const connection = await Connection.over(await reconnect(candidate, dialling), inClear)
-  memory.tlsFailed(host.name)
+  // "Not now" is no reason to do without it later.
+  if ((failure.reply?.code ?? 500) >= 500) memory.tlsFailed(host.name, isInterrupted(failure.cause))
   return connection
 }
 

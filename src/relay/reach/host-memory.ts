@@ -9,8 +9,9 @@ import type { KeptSession, TlsSessions } from '../../net/wire.ts'
 const REFUSED_MS = 2 * 60_000
 /** Nothing came: asking costs the whole time-out. */
 const SILENT_MS = 15 * 60_000
-/** TLS that fails is repaired by people. */
+/** TLS that fails is repaired by people; a handshake that broke off may have been the network's doing. */
 const BROKEN_TLS_MS = 3 * 24 * 3600_000
+const BROKEN_OFF_MS = 6 * 3600_000
 const MAX_KEPT = 10_000
 /** Some kilobytes each. */
 const MAX_SESSIONS = 1000
@@ -39,9 +40,9 @@ export class HostMemory {
     return this.#now() < (this.#dead.get(address) ?? 0)
   }
 
-  /** TLS with this host failed, and clear text worked. */
-  tlsFailed(host: string): void {
-    keep(this.#brokenTls, host.toLowerCase(), this.#now() + BROKEN_TLS_MS)
+  /** TLS with this host failed, and clear text worked. @param passing it may work the next time */
+  tlsFailed(host: string, passing: boolean): void {
+    keep(this.#brokenTls, host.toLowerCase(), this.#now() + (passing ? BROKEN_OFF_MS : BROKEN_TLS_MS))
   }
 
   hasBrokenTls(host: string): boolean {

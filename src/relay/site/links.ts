@@ -38,7 +38,7 @@ export class Links {
 
   /** The one used last of those that `fits` agrees to; it is no longer kept here. */
   take(fits: (link: Link) => boolean): Link | undefined {
-    const at = this.#idle.findLastIndex(({ link }) => fits(link))
+    const at = this.#idle.findLastIndex(({ link }) => link.connection.usable && fits(link))
     const [kept] = at < 0 ? [] : this.#idle.splice(at, 1)
     clearTimeout(kept?.timer)
     return kept?.link
