@@ -256,17 +256,18 @@ function select(header: readonly Field[], { list, places }: Wanted): Selection {
   }
   const names: string[] = []
   const fields: Field[] = []
-  for (const [place, { name, beyond }] of list.entries()) {
-    for (const field of found[place]?.reverse() ?? NONE) {
-      names.push(name)
-      fields.push(field)
-    }
+  let place = 0
+  for (const { name, beyond } of list) {
+    const same = found[place++]
+    if (same)
+      for (const field of same.reverse()) {
+        names.push(name)
+        fields.push(field)
+      }
     if (beyond) names.push(name)
   }
   return { names, fields }
 }
-
-const NONE: readonly Field[] = []
 
 /** A signature that is yet to be computed. */
 interface Prepared {
