@@ -211,7 +211,7 @@ function protection({ connection: { tls }, candidate }: Link): string {
   if (tls === null) return 'none'
   const { level, dane } = candidate.policy
   const how =
-    level === 'pinned'
+    level === 'pinned' || dane?.base === null
       ? 'by its fingerprint'
       : dane !== undefined
         ? 'by DANE'

@@ -89,7 +89,7 @@ function lookupFailed(what: string, { code, reason }: DnsFailure): DaneAnswer {
 /** The policy for a host: what the destination or the message wants, and DANE above it (RFC 8461 §2: it wins). */
 export function withDane(policy: TlsPolicy, answer: DaneAnswer): TlsPolicy | Objection {
   // Whom the operator has named, or pinned, is known better than by DNS.
-  if (policy.level === 'named' || policy.level === 'pinned') return policy
+  if (policy.level === 'named' || policy.dane !== undefined) return policy
   switch (answer.kind) {
     case 'none':
       return policy

@@ -79,6 +79,32 @@ for (const [level, what, script, outcome] of rows) {
   })
 }
 
+for (const [what, pinned, outcome] of [
+  ['the pinned certificate', UNKNOWN, 'verified by its fingerprint'],
+  ['another, of a CA that everybody knows', MX, '5.7.10'],
+] as const) {
+  test(`tls.toml: REQUIRETLS to a domain that is pinned, the host has ${what}: ${outcome}`, async t => {
+    const server = await startScriptedSmtp({ ...tls(pinned), ehloSecured: ['REQUIRETLS'] })
+    const level = `level = "fingerprint"\nfingerprints = ["${OF_KEY}"]`
+    const relay = simulate({
+      smtpPort: server.port,
+      hosts: { 'mx.x.test': '127.0.0.1' },
+      domains: { 'x.test': ['mx.x.test'] },
+      authenticated: true,
+      tlsLevels: levelsOf(t, `[[tls]]\nname = "The bank"\ndomains = ["x.test"]\n${level}\n`),
+    })
+    t.after(async () => {
+      relay.close()
+      await server.stop()
+    })
+    await relay.put(['bob@x.test'], { requireTls: true })
+    await relay.run(START)
+    const ended = relay.events.find(({ name }) => name === 'delivered' || name === 'bounced')?.fields
+    const how = String(ended?.tls).replace(/^TLSv1\S+ \S+ /, '')
+    assert.equal(ended?.tls === undefined ? ended?.status : how, outcome)
+  })
+}
+
 const broken: [what: string, toml: string, complaint: RegExp][] = [
   [
     'fingerprints without the level',

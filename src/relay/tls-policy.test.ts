@@ -27,12 +27,12 @@ const ALICE = { localPart: 'alice', domain: 'example.org' }
 const envelope = { body: '7BIT', smtputf8: false } as const
 
 test('the policy of a message', () => {
-  assert.equal(policyFor({ envelope, reversePath: ALICE }, OPPORTUNISTIC), OPPORTUNISTIC)
-  assert.equal(
+  assert.deepEqual(policyFor({ envelope, reversePath: ALICE }, OPPORTUNISTIC), OPPORTUNISTIC)
+  assert.deepEqual(
     policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: ALICE }, SMART_HOST),
     REQUIRETLS,
   )
-  assert.equal(
+  assert.deepEqual(
     policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: null }, OPPORTUNISTIC),
     REQUIRETLS_NOTICE,
   )

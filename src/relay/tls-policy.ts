@@ -75,7 +75,11 @@ export function policyFor(
   usual: TlsPolicy,
 ): TlsPolicy {
   if (envelope.requireTls !== true) return usual
-  if (reversePath !== null) return usual.mx === undefined ? REQUIRETLS : { ...REQUIRETLS, mx: usual.mx }
+  if (reversePath !== null) {
+    // A fingerprint of the operator's is what verifies, then as else; so are the hosts that the destination names.
+    const { mx, dane } = usual
+    return { ...REQUIRETLS, ...(mx === undefined ? {} : { mx }), ...(dane === undefined ? {} : { dane }) }
+  }
   // What the operator or the destination wants is no less wanted here.
   return usual.level === 'opportunistic' ? REQUIRETLS_NOTICE : usual
 }
