@@ -132,11 +132,26 @@ export class UsageStore {
   }
 }
 
+/** Another process may be making the file, or writing to it, at this moment: what is damaged a moment later too is damaged. */
+async function checkUnlessInTheMaking(path: string): Promise<'new' | 'whole'> {
+  for (let looks = 1; ; looks++) {
+    try {
+      return await checkDatabase(path)
+    } catch (error) {
+      if (looks === LOOKS) throw error
+      await new Promise(resolve => setTimeout(resolve, LOOK_AGAIN_MS))
+    }
+  }
+}
+
+const LOOKS = 10
+const LOOK_AGAIN_MS = 20
+
 async function openTables(folder: string): Promise<UsageTables> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const path = usageFile(folder)
   // The library ends the process where it cannot make or read a file: that is found out before.
-  if ((await checkDatabase(path)) === 'new') {
+  if ((await checkUnlessInTheMaking(path)) === 'new') {
     const { bavail, bsize } = await statfs(folder)
     if (bavail * bsize < NEW_OCTETS) throw new UsageError(`no space left in ${folder}`)
   }
