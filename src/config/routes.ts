@@ -7,13 +7,7 @@ import { readPem, readSecret } from './file.ts'
 import { type Rule, readRules } from './rules.ts'
 import * as kind from './value.ts'
 
-const pattern: kind.Kind<string> = {
-  noun: 'a domain',
-  write: 'write a name such as "example.com", or "*.example.com" for all below it',
-  parse: written =>
-    kind.domainName.parse(written.replace(/^\*\./, '')) === undefined ? undefined : written.toLowerCase(),
-}
-const patterns = list(text(pattern), 'a list of domains', pattern.write).exactOptional()
+const patterns = list(text(kind.domainPattern), 'a list of domains', kind.domainPattern.write).exactOptional()
 
 const RULE = z
   .object({

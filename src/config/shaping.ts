@@ -6,16 +6,11 @@ import { integer, list, text } from './field.ts'
 import { type Rule, readRules } from './rules.ts'
 import * as kind from './value.ts'
 
-const pattern: kind.Kind<string> = {
-  noun: 'a pattern of names',
-  write: 'write a name such as "example.com", or "*.example.com" for all below it',
-  parse(written) {
-    const below = written.startsWith('*.') ? written.slice(2) : written
-    const name = kind.domainName.parse(below)
-    return name === undefined ? undefined : written.startsWith('*.') ? `*.${name}` : name
-  },
-}
-const patterns = list(text(pattern), 'a list of names', 'write for example ["*.example.com"]').exactOptional()
+const patterns = list(
+  text(kind.domainPattern),
+  'a list of names',
+  'write for example ["*.example.com"]',
+).exactOptional()
 
 const RULE = z
   .object({

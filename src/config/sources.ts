@@ -13,13 +13,6 @@ const address: kind.Kind<string> = {
     return host !== undefined && /^[\d.]+$|:/.test(host) ? host : undefined
   },
 }
-const pattern: kind.Kind<string> = {
-  noun: 'a domain',
-  write: 'write a name such as "example.com", or "*.example.com" for all below it',
-  parse: written =>
-    kind.domainName.parse(written.replace(/^\*\./, '')) === undefined ? undefined : written.toLowerCase(),
-}
-
 const RULE = z
   .object({
     name: text(kind.word),
@@ -36,7 +29,7 @@ const RULE = z
     /** The name in EHLO: it should lead to the addresses, and they to it. */
     hostname: text(kind.domainName).exactOptional(),
     /** Whose mail goes through the pool: domains of the reverse-path. */
-    senders: list(text(pattern), 'a list of domains', pattern.write).exactOptional(),
+    senders: list(text(kind.domainPattern), 'a list of domains', kind.domainPattern.write).exactOptional(),
     /** Of the pool's mail, relative to the others. */
     weight: integer(1, 1000).exactOptional(),
     /** Messages on the first day of a new address. Not set: no warm-up. */

@@ -5,13 +5,6 @@ import { list, oneOf, text } from './field.ts'
 import { type Rule, readRules } from './rules.ts'
 import * as kind from './value.ts'
 
-const pattern: kind.Kind<string> = {
-  noun: 'a domain',
-  write: 'write a name such as "example.com", or "*.example.com" for all below it',
-  parse: written =>
-    kind.domainName.parse(written.replace(/^\*\./, '')) === undefined ? undefined : written.toLowerCase(),
-}
-
 const fingerprint: kind.Kind<Buffer> = {
   noun: 'a fingerprint',
   write:
@@ -26,7 +19,7 @@ const RULE = z
   .object({
     name: z.string({ error: 'is missing: write for whom the rule is' }),
     /** Of recipients. */
-    domains: list(text(pattern), 'a list of domains', pattern.write),
+    domains: list(text(kind.domainPattern), 'a list of domains', kind.domainPattern.write),
     level: oneOf(['opportunistic', 'require', 'verify', 'fingerprint']),
     fingerprints: list(text(fingerprint), 'a list of fingerprints', fingerprint.write).exactOptional(),
   })

@@ -113,6 +113,17 @@ export const domainName: Kind<string> = {
   },
 }
 
+/** A domain name, or `*.` before one: all names below it. */
+export const domainPattern: Kind<string> = {
+  noun: 'a pattern of names',
+  write: 'write a name such as "example.com", or "*.example.com" for all below it',
+  parse(written) {
+    const below = written.startsWith('*.') ? written.slice(2) : written
+    const name = domainName.parse(below)
+    return name === undefined ? undefined : written.startsWith('*.') ? `*.${name}` : name
+  },
+}
+
 export const mailbox: Kind<string> = {
   noun: 'a mailbox',
   write: 'write an address such as "postmaster@example.com"',
