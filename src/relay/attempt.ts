@@ -68,6 +68,12 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
           source.pool,
         )
         if (site === null) return null
+        // Before anything is read or asked for: much may wait for a site that is closed.
+        const closure = site.closure(means.now())
+        if (closure !== null) {
+          verdicts.conclude(fromClosure(closure, site), { site: site.key })
+          return judged(job, verdicts, means)
+        }
         const content = await means.queue.content(job.message.id)
         const announced =
           through === null
@@ -86,7 +92,11 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
       }
     }
   }
-  const nowMs = means.now()
+  return judged(job, verdicts, means)
+}
+
+function judged(job: Job, verdicts: Verdicts, { now }: Means): Judgement[] {
+  const nowMs = now()
   return job.recipients.map(index => verdicts.judge(index, nowMs))
 }
 
@@ -103,8 +113,6 @@ interface Visit {
 
 async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
   const { job, means, site, policy, source, verdicts } = visit
-  const closure = site.closure(means.now())
-  if (closure !== null) return verdicts.conclude(fromClosure(closure, site), { site: site.key })
   const log = means.log.with({ id: job.message.id, destination: job.destination })
   const unverifiable = await means.signatures?.objection(job.message.id, visit.content)
   if (unverifiable) return verdicts.conclude(held(unverifiable), { site: site.key })
