@@ -1,0 +1,75 @@
+/** What is queued can be found. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Filter } from '../queue.ts'
+import { ARRIVED, all, type MakeEngine, newMessage } from './fixture.ts'
+
+export function listContract(makeEngine: MakeEngine): void {
+  test('messages are listed by id, in pages', async t => {
+    const { queue } = await makeEngine(t)
+    for (const id of ['C', 'A', 'a', 'B1', 'B', 'B-']) await queue.put(newMessage(id, ['a@one.example']), [])
+    const ids = async (options: { after?: string; limit: number }) =>
+      (await queue.list(options)).map(({ id }) => id)
+    assert.deepEqual(await ids({ limit: 100 }), ['A', 'B', 'B-', 'B1', 'C', 'a'])
+    assert.deepEqual(await ids({ limit: 2 }), ['A', 'B'])
+    assert.deepEqual(await ids({ after: 'B', limit: 2 }), ['B-', 'B1'])
+    assert.deepEqual(await ids({ after: 'B0', limit: 2 }), ['B1', 'C'])
+    assert.deepEqual(await ids({ after: 'a', limit: 2 }), [])
+    assert.deepEqual(await ids({ limit: 0 }), [])
+    assert.deepEqual((await queue.list({ limit: 1 }))[0], await queue.get('A'))
+  })
+
+  test('a filter finds by sender, recipient, destination and age', async t => {
+    const { queue } = await makeEngine(t)
+    const put = (id: string, localPart: string, domain: string, to: string[], arrivedMs: number) => {
+      const message = newMessage(id, to, arrivedMs)
+      return queue.put(
+        { ...message, envelope: { ...message.envelope, reversePath: { localPart, domain } } },
+        [],
+      )
+    }
+    await put('A', 'Ann', 'X.example', ['bob@one.example', 'Carl@two.example'], 1000)
+    await put('B', 'ben', 'x.example', ['bob@two.example'], 2000)
+    await put('C', 'ann', 'y.example', ['carl@one.example'], 3000)
+    const message = newMessage('D', ['dora@one.example'], 4000)
+    await queue.put({ ...message, envelope: { ...message.envelope, reversePath: null } }, [])
+    const found = async (filter: Filter, options = {}) =>
+      (await queue.list({ limit: 10, ...options, filter })).map(({ id }) => id).join('')
+    assert.equal(await found({}), 'ABCD')
+    assert.equal(await found({ sender: 'ann@x.example' }), 'A')
+    assert.equal(await found({ sender: '@x.example' }), 'AB')
+    assert.equal(await found({ sender: '@x.example' }, { limit: 1, after: 'A' }), 'B')
+    assert.equal(await found({ sender: '<>' }), 'D')
+    assert.equal(await found({ sender: '@example' }), '')
+    assert.equal(await found({ recipient: 'carl@two.example' }), 'A')
+    assert.equal(await found({ recipient: '@one.example' }), 'ACD')
+    assert.equal(await found({ destination: 'two.example' }), 'AB')
+    assert.equal(await found({ destination: 'one.example', recipient: 'bob@two.example' }), '')
+    assert.equal(await found({ fromMs: 2000, beforeMs: 4000 }), 'BC')
+    // Who has it is not looked for any more.
+    const [job] = await queue.lease(1000, 1)
+    assert.ok(job)
+    await queue.settle(job, all(job, 'delivered'))
+    assert.equal(await found({ destination: 'one.example' }), 'CD')
+  })
+
+  test('ids and destinations that begin alike are kept apart', async t => {
+    const { queue } = await makeEngine(t)
+    const domains = ['a', 'a.example', 'a.example.org', 'a-b', 'é.example']
+    for (const id of ['A', 'AB', 'A-', 'A_'])
+      await queue.put(
+        newMessage(
+          id,
+          domains.map(domain => `x@${domain}`),
+        ),
+        [],
+      )
+    for (const id of ['AB', 'A']) assert.equal((await queue.get(id))?.recipients.length, domains.length)
+    assert.equal(await queue.remove('A'), true)
+    const jobs = await queue.lease(ARRIVED, 100)
+    assert.equal(jobs.length, 3 * domains.length)
+    for (const job of jobs) await queue.settle(job, all(job, 'delivered'))
+    assert.equal(await queue.count(), 0)
+  })
+}
