@@ -12,7 +12,6 @@ import { dirname, join, resolve } from 'node:path'
 import { type Log, silent } from '../../observe/event.ts'
 import { checkHold, checkNewMessage, checkTime } from '../check.ts'
 import { noted } from '../history.ts'
-import { type Holds, holdOf, isDestinationHeld, isOver } from '../hold.ts'
 import {
   type Content,
   type Filter,
@@ -27,21 +26,18 @@ import {
   type Skip,
   type Story,
 } from '../queue.ts'
-import { dueOf, hastened, jobOf, newParts, settled } from '../slot.ts'
+import { dueOf, hastened, newParts, settled } from '../slot.ts'
 import { ContentFolder, idOfName } from './content.ts'
-import { firstDueAt } from './due.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
 import { checkFormat, isCurrent, writeFormat } from './format.ts'
 import { latestGeneration } from './generation.ts'
 import * as held from './held.ts'
+import { Lines } from './lines.ts'
 import { listMessages } from './list.ts'
 import * as stored from './message.ts'
-import { type RankedDue, Ranks } from './ranks.ts'
-import type { MessageRecord } from './record.ts'
 import { Store, type Tables } from './store.ts'
 import { forgetStories, keepStory, loadStory } from './story.ts'
-import { idOf, partOf, unitOf } from './unit.ts'
 
 const DAY_MS = 24 * 3600_000
 const INLINE_OCTETS = 64 * 1024
@@ -50,8 +46,6 @@ const FORGET_AT_ONCE = 1000
 /** Of each message that is gone some 1,200 octets: 120 MB of the spool. */
 const MOST_STORIES = 100_000
 const COMPACT_ABOVE_OCTETS = 64 * 1024 * 1024
-/** Messages found held in one look: all of a `lease` waits for them to be set aside. */
-const ASIDE_AT_ONCE = 500
 
 export interface EmbeddedOptions {
   /** The spool; made, mode 0700, when it is not there. */
@@ -114,11 +108,7 @@ class EmbeddedQueue implements Queue {
   readonly #mostStories: number
   readonly #compactAboveOctets: number
   readonly #log: Log
-  readonly #leases = new Ranks(destination => isDestinationHeld(this.#holds, destination))
-  #changes = 0
-  #holds: Holds = new Map()
-  /** There are messages set aside for holds that are no more. */
-  #loose = false
+  readonly #lines: Lines
 
   constructor(store: Store, contents: ContentFolder, options: EmbeddedOptions & { files: Files }) {
     const { folder, files, retainIdsMs = DAY_MS, log = silent } = options
@@ -132,6 +122,7 @@ class EmbeddedQueue implements Queue {
     this.#mostStories = mostStories
     this.#compactAboveOctets = options.compactAboveOctets ?? COMPACT_ABOVE_OCTETS
     this.#log = log
+    this.#lines = new Lines(store, log)
   }
 
   async put(message: NewMessage, content: Content): Promise<'queued' | 'duplicate'> {
@@ -146,9 +137,7 @@ class EmbeddedQueue implements Queue {
         return true
       })
       if (!inserted) return false
-      const leases = this.#leases.of(stored.priorityOf(message))
-      for (const { destination, part, slots } of parts)
-        leases.appeared({ destination, unit: unitOf(id, part), dueMs: dueOf(slots) ?? message.arrivedMs })
+      this.#lines.appeared(message, parts)
       return true
     }
     if (sizeOctets <= INLINE_OCTETS) {
@@ -165,31 +154,12 @@ class EmbeddedQueue implements Queue {
     }
   }
 
-  async lease(
-    nowMs: number,
-    limit: number,
-    skip: (destination: string) => Skip = () => false,
-  ): Promise<Job[]> {
-    if (limit <= 0) return []
-    await this.#endHolds(nowMs)
-    const jobs: Job[] = []
-    const aside: Aside[] = []
-    try {
-      do {
-        aside.length = 0
-        this.#meet(nowMs, limit, skip, jobs, aside)
-        if (aside.length > 0) await this.#setAside(aside)
-      } while (aside.length === ASIDE_AT_ONCE && jobs.length < limit)
-    } catch (error) {
-      for (const job of jobs) this.release(job)
-      for (const { due } of aside) this.#leases.of(due.priority).give(due.destination, due.unit, true)
-      throw error
-    }
-    return jobs
+  lease(nowMs: number, limit: number, skip?: (destination: string) => Skip): Promise<Job[]> {
+    return this.#lines.lease(nowMs, limit, skip)
   }
 
   unpark(destination?: string): void {
-    this.#leases.unpark(destination)
+    this.#lines.unpark(destination)
   }
 
   async settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
@@ -213,25 +183,16 @@ class EmbeddedQueue implements Queue {
       held.forgetHeld(tables, id, record.held)
       return { inLine: false, file: record.file }
     })
-    this.#leases.of(stored.priorityOf(message)).give(destination, unitOf(id, part), inLine)
+    this.#lines.give(job, inLine)
     if (file !== null) await this.#contents.remove(file)
   }
 
-  release({ message, destination, part }: Job): void {
-    this.#leases.of(stored.priorityOf(message)).give(destination, unitOf(message.id, part), true)
+  release(job: Job): void {
+    this.#lines.give(job, true)
   }
 
   async nextDue(): Promise<number | null> {
-    const tables = this.#readLines()
-    if (this.#loose) return 0
-    let first = this.#leases.firstDue(tables) ?? Number.POSITIVE_INFINITY
-    for (const [key, hold] of this.#holds) {
-      if (hold.untilMs === null) continue
-      const dueMs =
-        hold.kind === 'destination' ? firstDueAt(tables, hold.name) : held.keepsSome(tables, key) ? 0 : null
-      if (dueMs !== null) first = Math.min(first, Math.max(dueMs, hold.untilMs))
-    }
-    return first === Number.POSITIVE_INFINITY ? null : first
+    return this.#lines.nextDue()
   }
 
   async content(id: string): Promise<Uint8Array> {
@@ -306,8 +267,7 @@ class EmbeddedQueue implements Queue {
   }
 
   async holds(): Promise<Hold[]> {
-    this.#readLines()
-    return [...this.#holds.values()]
+    return this.#lines.holds()
   }
 
   async count(): Promise<number> {
@@ -352,85 +312,6 @@ class EmbeddedQueue implements Queue {
       return this.#store.commit(tables => change(tables, 0))
     }
   }
-
-  /** Looks at what is due: what is held goes into `aside`, of the rest jobs are made. */
-  #meet(
-    nowMs: number,
-    limit: number,
-    skip: (destination: string) => Skip,
-    jobs: Job[],
-    aside: Aside[],
-  ): void {
-    const tables = this.#readLines()
-    /** Of a message with many destinations once. */
-    let latest: { readonly id: string; readonly record: MessageRecord | null } | null = null
-    this.#leases.overdue(tables, nowMs, due => {
-      const id = idOf(due.unit)
-      if (latest?.id !== id) latest = { id, record: this.#load(id, due, () => stored.loadRecord(tables, id)) }
-      const { record } = latest
-      // From here on what is met is leased: nobody else is given it. A crash forgets that: it is due again.
-      if (record === null) return 'aside'
-      const hold = holdOf(this.#holds, { id, reversePath: record.reversePath })
-      if (hold !== undefined) {
-        if (aside.length === ASIDE_AT_ONCE) return 'pass'
-        aside.push({ id, scope: hold, due })
-        return 'aside'
-      }
-      const skipped = skip(due.destination)
-      if (skipped === 'park') this.#leases.park(due.destination)
-      if (skipped) return 'pass'
-      const name = { destination: due.destination, part: partOf(due.unit) }
-      const part = this.#load(id, due, () => stored.loadPart(tables, id, record, name))
-      if (part === null) return 'aside'
-      jobs.push(jobOf(stored.fixedOf(id, record), part, part.slots, nowMs))
-      return jobs.length >= limit ? 'last' : 'take'
-    })
-  }
-
-  async #setAside(aside: readonly Aside[]): Promise<void> {
-    await this.#store.commit(tables => {
-      for (const { id, scope } of aside) held.setAside(tables, id, scope)
-    })
-    for (const { due } of aside) this.#leases.of(due.priority).give(due.destination, due.unit, false)
-  }
-
-  async #endHolds(nowMs: number): Promise<void> {
-    this.#readLines()
-    const over = this.#loose || [...this.#holds.values()].some(hold => isOver(hold, nowMs))
-    if (over) await this.#store.commit(tables => held.endHolds(tables, nowMs))
-  }
-
-  /** To read what is due: when lines or holds were changed, perhaps by another process, what we know is not enough. */
-  #readLines(): Tables {
-    const tables = this.#store.read()
-    const changes = stored.changes(tables)
-    if (changes === this.#changes) return tables
-    this.#holds = held.loadHolds(tables)
-    this.#loose = held.looseKey(tables, this.#holds) !== null
-    this.#leases.reset()
-    this.#changes = changes
-    return tables
-  }
-
-  /** A record that cannot be read is told of once and stays leased, so that it holds up no other. */
-  #load<T>(id: string, { destination }: RankedDue, load: () => T | null): T | null {
-    let reason: unknown = 'its record is missing'
-    try {
-      const loaded = load()
-      if (loaded !== null) return loaded
-    } catch (error) {
-      reason = error
-    }
-    this.#log.event('alarm', { id, destination, about: 'spool', error: String(reason) }, 'error')
-    return null
-  }
-}
-
-/** Due, and held. */
-interface Aside {
-  readonly id: string
-  readonly scope: Scope
-  readonly due: RankedDue
 }
 
 /** What is new to recipients who were pending. */
