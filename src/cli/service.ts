@@ -175,7 +175,7 @@ function tellChanges(
   }
 }
 
-type Table = 'hop' | 'directory' | 'hooks' | 'timeouts' | ProcessName
+type Table = 'hop' | 'directory' | 'hooks' | 'timeouts' | 'limits' | ProcessName
 
 /** The tables a process reads; where it does not read all of one, the keys. */
 function tablesOf(name: ProcessName): [table: Table, keys?: readonly string[]][] {
@@ -185,7 +185,10 @@ function tablesOf(name: ProcessName): [table: Table, keys?: readonly string[]][]
       ['submission', ['hostname', 'certificate', 'key']],
       ['signer', ['tsigKey', 'primary', 'zone']],
     ]
-  return [['hop'], ['directory'], ['hooks'], [name], ...(name === 'relay' ? [['timeouts'] as [Table]] : [])]
+  const both: [Table][] = [['hop'], ['directory'], ['hooks'], [name]]
+  if (name === 'relay') return [...both, ['timeouts'], ['limits', ['replyLineOctets']]]
+  const received = ['localPartOctets', 'domainOctets', 'pathOctets', 'commandLineOctets', 'textLineOctets']
+  return name === 'submission' ? [...both, ['limits', received]] : both
 }
 
 /** Of the keys a service reads, those that differ, as they are written in the file. */

@@ -55,7 +55,7 @@ Example:
   ptt tls check example.org`,
     )
     .action(async (given: string, { config: path, json }: CheckOptions) => {
-      const { relay, timeouts } = loadConfig(path)
+      const { relay, timeouts, limits } = loadConfig(path)
       const domain = normalizeDomain(given)
       const resolver = new Resolver({ servers: relay.resolver })
       const privateNetworks = new Networks(relay.privateNetworks)
@@ -71,6 +71,7 @@ Example:
         smtpPort: relay.smtpPort,
         connectMs: relay.connectMs,
         timeouts: { ...TIMEOUTS, ...timeouts },
+        replyLineOctets: limits.replyLineOctets,
         scram: scramCrypto,
         hostname: relay.hostname,
         tlsLevels: readRules({ relay }).tlsLevels,

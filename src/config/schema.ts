@@ -12,6 +12,7 @@ import { directoryTable } from './tables/directory.ts'
 import { dnsTable } from './tables/dns.ts'
 import { hooksTable } from './tables/hooks.ts'
 import { hopTable } from './tables/hop.ts'
+import { limitsTable } from './tables/limits.ts'
 import { relayTable, timeoutsTable } from './tables/relay.ts'
 import { sendTable } from './tables/send.ts'
 import { signerTable } from './tables/signer.ts'
@@ -58,6 +59,9 @@ export function configSchema(domain: string, folder: string) {
       ),
     dns: dnsTable(base).prefault({}).describe('What `ptt dns` looks for, and writes, beside the DKIM keys.'),
     timeouts: timeoutsTable().prefault({}).describe('How long the relay waits for another mail server.'),
+    limits: limitsTable()
+      .prefault({})
+      .describe('How long the parts of SMTP may be: more than the RFC asks for, never less. docs/limits.md.'),
     hooks: hooksTable(base)
       .exactOptional()
       .describe(

@@ -4,7 +4,7 @@
  */
 
 import type { ConnectionOptions } from 'node:tls'
-import { ClientSession } from '../smtp/client.ts'
+import { type ClientOptions, ClientSession } from '../smtp/client.ts'
 import { SmtpError } from '../smtp/error.ts'
 import type { Timeouts } from '../smtp/limits.ts'
 import { formatReply, type Reply } from '../smtp/reply.ts'
@@ -47,9 +47,7 @@ export type TlsWish =
   | { readonly mode: 'none' }
   | { readonly mode: 'implicit' | 'required' | 'opportunistic'; readonly options: ConnectionOptions }
 
-export interface GreetOptions {
-  /** Our name for EHLO. */
-  readonly hostname: string
+export interface GreetOptions extends ClientOptions {
   readonly tls: TlsWish
   /** To resume a TLS session, and to keep the next; none: each is new. */
   readonly sessions?: TlsSessions
@@ -99,8 +97,8 @@ export class Connection {
 
   /** Greets over a wire that is connected. @throws ConnectionError */
   static async over(wire: Wire, options: GreetOptions): Promise<Connection> {
-    const { hostname, tls, sessions, timeouts } = options
-    const connection = new Connection(wire, new ClientSession({ hostname }), timeouts)
+    const { tls, sessions, timeouts } = options
+    const connection = new Connection(wire, new ClientSession(options), timeouts)
     try {
       await connection.#greet(tls, sessions)
       return connection

@@ -3,7 +3,7 @@
  * and the right role comes before anything else.
  */
 
-import { LIMITS } from '../smtp/limits.ts'
+import { LIMITS, MOST } from '../smtp/limits.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import type { Offers, ServerOptions } from '../smtp/server.ts'
 import type { Client } from './listener.ts'
@@ -32,7 +32,13 @@ const OFFERS: Offers = {
 export function hopSession(hostname: string): ServerOptions {
   return {
     hostname,
-    limits: { ...LIMITS, messageOctets: MESSAGE_OCTETS, recipients: RECIPIENTS, transactions: TRANSACTIONS },
+    limits: {
+      ...LIMITS,
+      ...MOST,
+      messageOctets: MESSAGE_OCTETS,
+      recipients: RECIPIENTS,
+      transactions: TRANSACTIONS,
+    },
     tls: 'starttls',
     auth: [],
     authRequired: false,

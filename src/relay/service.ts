@@ -141,6 +141,7 @@ export async function startRelay(config: Config, log: Log) {
     smtpPort: relay.smtpPort,
     connectMs: relay.connectMs,
     timeouts: { ...TIMEOUTS, ...config.timeouts },
+    replyLineOctets: config.limits.replyLineOctets,
     retryMs: relay.retryMs,
     expireMs: relay.expireMs,
     warnMs: relay.warnMs,

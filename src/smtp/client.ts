@@ -32,17 +32,27 @@ export type ClientEvent =
   /** The AUTH exchange goes on: write `send`. */
   | { readonly verb: 'AUTH'; readonly send: Uint8Array }
 
+export interface ClientOptions {
+  /** Our name for EHLO. */
+  readonly hostname: string
+  /** The longest line of a reply that is taken, with its CRLF; not given: `LIMITS.replyLineOctetsRead`. */
+  readonly replyLineOctets?: number
+}
+
 export class ClientSession {
   readonly #hostname: string
-  #parser = new ReplyParser()
+  readonly #replyLineOctets: number
+  #parser: ReplyParser
   /** Whose replies have not come, in order. */
   #awaited: Answered[] = ['CONNECT']
   #extensions = Extensions.none
   #table: ParameterTable = parameterTable(Extensions.none)
   #mechanism: ClientMechanism | null = null
 
-  constructor(options: { readonly hostname: string }) {
+  constructor(options: ClientOptions) {
     this.#hostname = options.hostname
+    this.#replyLineOctets = options.replyLineOctets ?? LIMITS.replyLineOctetsRead
+    this.#parser = new ReplyParser(this.#replyLineOctets)
   }
 
   /** Of the last EHLO; empty before it, after HELO and after STARTTLS. */
@@ -126,7 +136,7 @@ export class ClientSession {
 
   /** TLS is up: what the server said in clear is forgotten, a reply begun in clear with it (RFC 3207 §4.2). EHLO again. */
   secured(): void {
-    this.#parser = new ReplyParser()
+    this.#parser = new ReplyParser(this.#replyLineOctets)
     this.#learn(Extensions.none)
   }
 

@@ -3,6 +3,7 @@
 import { isAddressLiteral, isDomain } from './domain.ts'
 import { SmtpError } from './error.ts'
 import { type ParameterTable, readParameters, writeParameters } from './extension.ts'
+import { type AddressLimits, LIMITS } from './limits.ts'
 import { formatParameters, type MailParameters, parseParameters, type RcptParameters } from './parameter.ts'
 import { type ForwardPath, formatPath, parseForwardPath, parseReversePath, type ReversePath } from './path.ts'
 import { decodeBase64, encodeBase64 } from './sasl.ts'
@@ -24,12 +25,14 @@ export interface CommandContext {
   readonly table: ParameterTable
   /** For RCPT: MAIL had SMTPUTF8. */
   readonly utf8: boolean
+  /** How long an address and its parts may be; not given: `LIMITS`. */
+  readonly limits?: AddressLimits
 }
 
 /** The arguments of a verb. @throws SmtpError 501, 555. */
 const ARGUMENTS: { readonly [V in Verb]: (argument: string, context: CommandContext) => Command } = {
-  EHLO: argument => ({ verb: 'EHLO', domain: helloDomain(argument) }),
-  HELO: argument => ({ verb: 'HELO', domain: helloDomain(argument) }),
+  EHLO: (argument, context) => ({ verb: 'EHLO', domain: helloDomain(argument, context) }),
+  HELO: (argument, context) => ({ verb: 'HELO', domain: helloDomain(argument, context) }),
   MAIL: mail,
   RCPT: rcpt,
   BDAT: bdat,
@@ -108,9 +111,9 @@ export function formatCommand(command: Command, table: ParameterTable): string {
 
 // ehlo = "EHLO" SP ( Domain / address-literal ); helo = "HELO" SP Domain. RFC 5321 §4.1.1.1.
 // Some mail programs give their machine's name with underscores, or a literal without its tag: refusing them helps nobody.
-function helloDomain(argument: string): string {
+function helloDomain(argument: string, { limits = LIMITS }: CommandContext): string {
   const lax = argument.replaceAll('_', '-').replace(/^\[(?!ipv6:)(?=.*:)/i, '[IPv6:')
-  if (!isDomain(lax) && !isAddressLiteral(lax)) {
+  if (!isDomain(lax, { limits }) && !isAddressLiteral(lax, { limits })) {
     throw new SmtpError(501, '5.5.4', 'Give your host name or [address]')
   }
   return argument
@@ -121,20 +124,21 @@ const MAIL_ARGUMENT = /^FROM: *(.*)$/is
 // rcpt = "RCPT TO:" ( "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path ) [SP Rcpt-parameters], §4.1.1.3.
 const RCPT_ARGUMENT = /^TO: *(.*)$/is
 
-function mail(argument: string, { table }: CommandContext): Command {
+function mail(argument: string, { table, limits = LIMITS }: CommandContext): Command {
   const [path, rest] = splitPath(MAIL_ARGUMENT.exec(argument)?.[1], 'MAIL FROM:<reverse-path>')
   const parameters: MailParameters = {
     body: '7BIT',
     smtputf8: false,
     ...readParameters(parseParameters(rest), table.mail),
   }
-  return { verb: 'MAIL', reversePath: parseReversePath(path, { utf8: parameters.smtputf8 }), parameters }
+  const reversePath = parseReversePath(path, { utf8: parameters.smtputf8, limits })
+  return { verb: 'MAIL', reversePath, parameters }
 }
 
-function rcpt(argument: string, { table, utf8 }: CommandContext): Command {
+function rcpt(argument: string, { table, utf8, limits = LIMITS }: CommandContext): Command {
   const [path, rest] = splitPath(RCPT_ARGUMENT.exec(argument)?.[1], 'RCPT TO:<forward-path>')
   const parameters = readParameters(parseParameters(rest), table.rcpt)
-  return { verb: 'RCPT', forwardPath: parseForwardPath(path, { utf8 }), parameters }
+  return { verb: 'RCPT', forwardPath: parseForwardPath(path, { utf8, limits }), parameters }
 }
 
 // A path ends at ">"; inside a quoted string it may hold one, and spaces (RFC 5321 §4.1.2).

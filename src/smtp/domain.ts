@@ -1,7 +1,7 @@
 /** Domain names and address literals in commands: RFC 5321 §4.1.2 and §4.1.3, U-labels of RFC 6531 §3.3. */
 
 import { SmtpError } from './error.ts'
-import { LIMITS } from './limits.ts'
+import { type AddressLimits, LIMITS } from './limits.ts'
 
 // sub-domain = Let-dig [Ldh-str]
 const SUB_DOMAIN = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
@@ -9,12 +9,22 @@ const SUB_DOMAIN = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
 const DOMAIN = new RegExp(`^${SUB_DOMAIN}(?:\\.${SUB_DOMAIN})*$`)
 // RFC 1035 §2.3.4
 const LONG_LABEL = new RegExp(`[^.]{${LIMITS.labelOctets + 1}}`)
-const withinLimits = (domain: string): boolean =>
-  domain.length <= LIMITS.labelOctets || (domain.length <= LIMITS.domainOctets && !LONG_LABEL.test(domain))
+const isName = (domain: string): boolean =>
+  domain.length <= LIMITS.labelOctets || (domain.length <= LIMITS.nameOctets && !LONG_LABEL.test(domain))
+
+export interface DomainOptions {
+  readonly utf8?: boolean
+  /** How long it may be as it is written; not given: `LIMITS`. */
+  readonly limits?: Pick<AddressLimits, 'domainOctets'>
+}
+
+const withinLimits = (text: string, { limits = LIMITS }: DomainOptions): boolean =>
+  text.length <= limits.domainOctets && octetsOf(text) <= limits.domainOctets
 
 /** Domain, RFC 5321 §4.1.2; with `utf8` also with U-labels (RFC 6531 §3.3). */
-export function isDomain(text: string, options: { utf8?: boolean } = {}): boolean {
-  if (DOMAIN.test(text)) return withinLimits(text)
+export function isDomain(text: string, options: DomainOptions = {}): boolean {
+  if (!withinLimits(text, options)) return false
+  if (DOMAIN.test(text)) return isName(text)
   return options.utf8 === true && !isAscii(text) && toAscii(text) !== null
 }
 
@@ -25,8 +35,8 @@ export function parseDomain(text: string, options: { utf8?: boolean } = {}): str
 }
 
 // address-literal = "[" ( IPv4-address-literal / IPv6-address-literal / General-address-literal ) "]"
-export function isAddressLiteral(text: string): boolean {
-  if (!text.startsWith('[') || !text.endsWith(']')) return false
+export function isAddressLiteral(text: string, options: DomainOptions = {}): boolean {
+  if (!text.startsWith('[') || !text.endsWith(']') || !withinLimits(text, options)) return false
   const inside = text.slice(1, -1)
   const address = ipv6Address(inside)
   return address !== null ? isIpv6(address) : isIpv4(inside) || GENERAL_ADDRESS_LITERAL.test(inside)
@@ -57,6 +67,7 @@ function toAscii(domain: string): string | null {
 }
 
 export const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
+export const octetsOf = (text: string): number => (isAscii(text) ? text.length : Buffer.byteLength(text))
 // ASCII beside letter, digit, hyphen and dot: `URL` would take it for its own syntax.
 const NOT_IN_U_LABEL = /[\0-,/:-@[-`{-\x9f]/
 

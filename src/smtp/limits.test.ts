@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { parseConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { hopSession } from '../net/hop.ts'
-import { LIMITS, TIMEOUTS } from './limits.ts'
+import { LEAST, LIMITS, type Limits, MOST, TIMEOUTS } from './limits.ts'
 
 const SOURCE = readFileSync(join(import.meta.dirname, 'limits.ts'), 'utf8')
 const FILE = join(import.meta.dirname, '../../docs/limits.md')
@@ -17,6 +17,12 @@ const config = parseConfig('domain = "example.com"', '/etc/ptt/ptt.toml')
 
 /** Keys of ptt.toml, and the value they have in a file that does not name them. */
 const KEYS: Readonly<Record<string, [toml: string, value: (config: Config) => number | undefined]>> = {
+  localPartOctets: ['limits.local_part_size', ({ limits }) => limits.localPartOctets],
+  domainOctets: ['limits.domain_size', ({ limits }) => limits.domainOctets],
+  pathOctets: ['limits.path_size', ({ limits }) => limits.pathOctets],
+  commandLineOctets: ['limits.command_line_size', ({ limits }) => limits.commandLineOctets],
+  replyLineOctetsRead: ['limits.reply_line_size', ({ limits }) => limits.replyLineOctets],
+  textLineOctets: ['limits.text_line_size', ({ limits }) => limits.textLineOctets],
   messageOctets: ['submission.max_message_size', ({ submission }) => submission.maxMessageOctets],
   recipients: ['submission.max_recipients', ({ submission }) => submission.maxRecipients],
   transactions: ['submission.max_transactions', ({ submission }) => submission.maxTransactions],
@@ -42,13 +48,61 @@ test('what ptt.toml leaves out is as the table has it', () => {
   }
 })
 
+test('every limit of RFC 5321 §4.5.3.1 and every time-out of §4.5.3.2 has a key', () => {
+  for (const comment of SOURCE.matchAll(/RFC 5321 (§4\.5\.3\.[12]\.\d)(?:(?!\*\/).)*\*\/\n {2}(\w+):/gs)) {
+    const [, section = '', name = ''] = comment
+    // What we send keeps to the least anybody takes; what we take is `replyLineOctetsRead`.
+    if (name !== 'replyLineOctets') assert.ok(name in KEYS, `${section} ${name}`)
+  }
+})
+
+/** A key of [limits], what is least and what is most there, and the section that says the least. */
+const BOUNDS: readonly [name: keyof typeof LEAST, section: RegExp][] = [
+  ['localPartOctets', /§4\.5\.3\.1\.1 .* 64 octets/],
+  ['domainOctets', /§4\.5\.3\.1\.2 .* 255 octets/],
+  ['pathOctets', /§4\.5\.3\.1\.3 .* 256 octets/],
+  ['commandLineOctets', /§4\.5\.3\.1\.4 .* 512 octets/],
+  ['replyLineOctetsRead', /§4\.5\.3\.1\.5 .* 512 octets/],
+  ['textLineOctets', /§4\.5\.3\.1\.6 .* 1000 octets/],
+]
+
+for (const [name, section] of BOUNDS) {
+  const [toml = '', value] = KEYS[name] ?? []
+  // A path of any length stands in a command line of the greatest.
+  const room = name === 'pathOctets' ? '\nlimits.command_line_size = "16 KiB"' : ''
+  const written = (octets: number) => `domain = "example.com"\n${toml} = "${octets} B"${room}`
+
+  test(`${toml} may be more than RFC 5321 asks for, and no less`, () => {
+    for (const octets of [LEAST[name], LEAST[name] + 1, MOST[name]])
+      assert.equal(value?.(parseConfig(written(octets), '/etc/ptt/ptt.toml')), octets)
+    for (const octets of [0, LEAST[name] - 1, MOST[name] + 1])
+      assert.throws(
+        () => parseConfig(written(octets), '/etc/ptt/ptt.toml'),
+        ({ message }: Error) => message.includes(toml) && section.test(message),
+      )
+  })
+}
+
+test('a path that no command line can hold is not possible', () => {
+  assert.throws(
+    () => parseConfig('domain = "example.com"\nlimits.path_size = "1 KiB"', '/etc/ptt/ptt.toml'),
+    /limits\.command_line_size: 512 B cannot hold a path of 1024 B .* write "1280 B" or more/,
+  )
+})
+
+test('the hops take whatever submission may be told to take', () => {
+  const hop: Limits = hopSession('relay.example').limits
+  for (const [name, most] of Object.entries(MOST)) assert.equal(hop[name as keyof typeof MOST], most, name)
+})
+
 /** What RFC 5321 §4.5.3 sets as the least. */
-const LEAST: readonly [name: keyof typeof LIMITS | keyof typeof TIMEOUTS, least: number][] = [
+const LEAST_OF_ALL: readonly [name: keyof typeof LIMITS | keyof typeof TIMEOUTS, least: number][] = [
   ['localPartOctets', 64], // §4.5.3.1.1
   ['domainOctets', 255], // §4.5.3.1.2
   ['pathOctets', 256], // §4.5.3.1.3
   ['commandLineOctets', 512], // §4.5.3.1.4
   ['replyLineOctets', 512], // §4.5.3.1.5
+  ['replyLineOctetsRead', 512], // §4.5.3.1.5
   ['textLineOctets', 1000], // §4.5.3.1.6
   ['messageOctets', 64 * 1024], // §4.5.3.1.7
   ['recipients', 100], // §4.5.3.1.8
@@ -62,7 +116,10 @@ const LEAST: readonly [name: keyof typeof LIMITS | keyof typeof TIMEOUTS, least:
 ]
 
 test('no default is below what RFC 5321 §4.5.3 asks for', () => {
-  for (const [name, least] of LEAST) assert.ok({ ...LIMITS, ...TIMEOUTS }[name] >= least, name)
+  for (const [name, least] of LEAST_OF_ALL) {
+    assert.ok({ ...LIMITS, ...TIMEOUTS }[name] >= least, name)
+    if (name in LEAST) assert.equal(LEAST[name as keyof typeof LEAST], least, name)
+  }
 })
 
 test('docs/limits.md says what the code does', () => {
@@ -76,8 +133,7 @@ function document(): string {
 
 Made of \`src/smtp/limits.ts\`, which is the only place that has them; a test compares. A key of ptt.toml changes the value for
 the services of that deployment. What is over a limit is refused with the reply in the last column; a client that waits in vain
-for longer than a time-out gives the connection up. What has no key is what every server on a message's way holds to: more than
-that is refused by the next one, less than RFC 5321 §4.5.3.1 allows by none.
+for longer than a time-out gives the connection up.
 
 ## Limits
 
@@ -86,7 +142,11 @@ that is refused by the next one, less than RFC 5321 §4.5.3.1 allows by none.
 ${rows(LIMITS).join('\n')}
 
 Between ptt's own servers a message may have ${Math.floor(hop.messageOctets / 2 ** 30)} GiB and ${hop.recipients.toLocaleString('en')} recipients, and a connection
-${hop.transactions === Number.POSITIVE_INFINITY ? 'any number of' : hop.transactions} messages: submission is what limits users.
+${hop.transactions === Number.POSITIVE_INFINITY ? 'any number of' : hop.transactions} messages: submission is what limits users. They also take whatever \`[limits]\` can allow, so that its keys are set in one place.
+
+The keys of \`[limits]\` go up only: RFC 5321 §4.5.3.1 has everybody take objects of at least these sizes, so less is refused by
+\`ptt config check\`. More helps where you know who is at the other end: most servers on the Internet take no more than the
+defaults, and a message that one of them refuses comes back. Addresses of your own users keep to the defaults.
 
 ## Extensions that have a value
 
@@ -113,6 +173,8 @@ const OVER: Readonly<Record<string, string>> = {
   commandLineOctets: '500 5.5.2',
   textLineOctets: '550 5.6.0',
   messageOctets: '552 5.3.4',
+  replyLineOctetsRead: '451 4.5.0',
+  nameOctets: '501 5.1.3, 5.1.7',
   recipients: '452 4.5.3',
   transactions: '421 4.3.2',
   recipientDomains: '452 4.5.3',

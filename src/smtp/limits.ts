@@ -1,22 +1,22 @@
 /** Every limit and every time-out of the protocol, in one place. */
 
-/**
- * The defaults. A server takes `{ ...LIMITS, messageOctets: … }`; none may be set below what its section asks for.
- */
+/** The defaults. A server takes `{ ...LIMITS, messageOctets: … }`; none may be set below what its section asks for. */
 export const LIMITS = {
   /** RFC 5321 §4.5.3.1.1. */
   localPartOctets: 64,
-  /** RFC 5321 §4.5.3.1.2. */
+  /** RFC 5321 §4.5.3.1.2: as it is written, with U-labels (RFC 6531 §3.3) or as an address literal. */
   domainOctets: 255,
+  /** RFC 1035 §2.3.4: no more can be asked for in DNS, whatever the limit of what is written. */
+  nameOctets: 255,
   /** RFC 1035 §2.3.4. */
   labelOctets: 63,
   /** RFC 5321 §4.5.3.1.3: with its punctuation. */
   pathOctets: 256,
   /** RFC 5321 §4.5.3.1.4: with its CRLF, before what extensions add to it (`Extension.lineOctets`). */
   commandLineOctets: 512,
-  /** RFC 5321 §4.5.3.1.5: with its CRLF. What we send keeps to it. */
+  /** RFC 5321 §4.5.3.1.5: with its CRLF. What we send keeps to it: a longer text is several lines. */
   replyLineOctets: 512,
-  /** What we bear from servers that do not, with its CRLF. */
+  /** RFC 5321 §4.5.3.1.5: with its CRLF. What we take: some servers do not keep to it. */
   replyLineOctetsRead: 4096,
   /** No section; EHLO replies have some 20 lines. */
   replyLines: 128,
@@ -47,6 +47,32 @@ export const LIMITS = {
 } as const
 
 export type Limits = { readonly [K in keyof typeof LIMITS]: number }
+
+/** Of an address and its parts. */
+export type AddressLimits = Pick<Limits, 'localPartOctets' | 'domainOctets' | 'pathOctets'>
+
+/** What RFC 5321 §4.5.3.1 has every implementation take: an operator may set more, and never less. */
+export const LEAST = {
+  localPartOctets: 64,
+  domainOctets: 255,
+  pathOctets: 256,
+  commandLineOctets: 512,
+  replyLineOctetsRead: 512,
+  textLineOctets: 1000,
+} as const satisfies Partial<Limits>
+
+/**
+ * The most an operator may set. A header field that names an address still fits in a line (RFC 5322 §2.1.1: 998
+ * characters), and what a stranger can make us hold is bounded. Hops take as much: what submission took must pass.
+ */
+export const MOST = {
+  localPartOctets: 256,
+  domainOctets: 512,
+  pathOctets: 1024,
+  commandLineOctets: 16 * 1024,
+  replyLineOctetsRead: 64 * 1024,
+  textLineOctets: 1024 * 1024,
+} as const satisfies { readonly [K in keyof typeof LEAST]: number }
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

@@ -1,8 +1,8 @@
 /** Reverse-path and forward-path, RFC 5321 §4.1.2, with the UTF-8 of RFC 6531 §3.3. */
 
-import { isAddressLiteral, isAscii, isDomain, normalizeDomain } from './domain.ts'
+import { isAddressLiteral, isAscii, isDomain, normalizeDomain, octetsOf } from './domain.ts'
 import { SmtpError } from './error.ts'
-import { LIMITS } from './limits.ts'
+import { type AddressLimits, LIMITS } from './limits.ts'
 import type { EnhancedStatusCode } from './status.ts'
 
 /**
@@ -22,6 +22,8 @@ export type ForwardPath = Mailbox
 export interface PathOptions {
   /** MAIL had SMTPUTF8 (RFC 6531 §3.4). */
   readonly utf8?: boolean
+  /** How long an address and its parts may be; not given: `LIMITS`. */
+  readonly limits?: AddressLimits
 }
 
 // Reverse-path = Path / "<>"
@@ -90,7 +92,8 @@ const C1 = /[\x80-\x9f]/
 function parsePath(text: string, options: PathOptions, role: Role): Mailbox {
   if (!text.startsWith('<') || !text.endsWith('>'))
     throw malformed(role, 'a path is written <local-part@domain>')
-  if (octetsOf(text) > LIMITS.pathOctets) throw malformed(role, 'path longer than 256 octets')
+  const { pathOctets } = options.limits ?? LIMITS
+  if (octetsOf(text) > pathOctets) throw malformed(role, `path longer than ${pathOctets} octets`)
   return mailbox(withoutRoute(text.slice(1, -1), options, role), options, role)
 }
 
@@ -117,7 +120,9 @@ function mailbox(text: string, options: PathOptions, role: Role): Mailbox {
   const domain = text.slice(at + 1)
   if (!isHost(domain, options)) throw malformed(role, 'bad domain')
   // RFC 5321 §4.5.3.1.1: the limit is in octets.
-  if (octetsOf(local) > LIMITS.localPartOctets) throw malformed(role, 'local-part longer than 64 octets')
+  const { localPartOctets } = options.limits ?? LIMITS
+  if (octetsOf(local) > localPartOctets)
+    throw malformed(role, `local-part longer than ${localPartOctets} octets`)
   return { localPart: localPartOf(local, role), domain }
 }
 
@@ -129,10 +134,8 @@ function localPartOf(text: string, role: Role): string {
   throw malformed(role, 'bad local-part')
 }
 
-const isHost = (text: string, { utf8 = false }: PathOptions): boolean =>
-  isDomain(text, { utf8 }) || isAddressLiteral(text)
-
-const octetsOf = (text: string): number => (isAscii(text) ? text.length : Buffer.byteLength(text))
+const isHost = (text: string, options: PathOptions): boolean =>
+  isDomain(text, options) || isAddressLiteral(text, options)
 
 function malformed(role: Role, what: string): SmtpError {
   return new SmtpError(501, role.malformed, `Malformed address: ${what}`)

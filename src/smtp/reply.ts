@@ -83,11 +83,17 @@ function foldText(text: string): string[] {
 const REPLY_LINE = /^([2-5]\d\d)(?:([ -])(.*))?$/s
 const STATUS_PREFIX = /^([245]\.\d{1,3}\.\d{1,3})(?: +(.*))?$/s
 
-/** Octets of a server as replies; what is not whole yet waits, within the bounds of `LIMITS`. */
+/** Octets of a server as replies; what is not whole yet waits, within bounds. */
 export class ReplyParser {
   #rest = ''
   #code = 0
   #texts: string[] = []
+  readonly #lineOctets: number
+
+  /** @param lineOctets the longest line that is taken, with its CRLF */
+  constructor(lineOctets: number = LIMITS.replyLineOctetsRead) {
+    this.#lineOctets = lineOctets
+  }
 
   /** In the middle of a reply. */
   get partial(): boolean {
@@ -112,11 +118,11 @@ export class ReplyParser {
       yield whole
     }
     this.#rest = this.#rest.slice(from)
-    if (this.#rest.length > LIMITS.replyLineOctetsRead) throw malformed('line too long')
+    if (this.#rest.length > this.#lineOctets) throw malformed('line too long')
   }
 
   #line(line: string): Reply | null {
-    if (line.length + 2 > LIMITS.replyLineOctetsRead) throw malformed('line too long')
+    if (line.length + 2 > this.#lineOctets) throw malformed('line too long')
     const [, digits, separator, text = ''] = REPLY_LINE.exec(line) ?? []
     if (digits === undefined) throw malformed(`"${printable(line).slice(0, 80)}"`)
     const code = Number(digits)

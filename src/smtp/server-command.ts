@@ -60,6 +60,7 @@ function parse(session: SessionState, verb: Verb, argument: string): Command {
   return parseArgument(verb, argument, {
     table: session.table,
     utf8: session.envelope?.smtputf8 === true,
+    limits: session.options.limits,
   })
 }
 

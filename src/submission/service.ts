@@ -85,6 +85,11 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
   const usage = new UsageStore(submission.state)
   const limits = {
     ...LIMITS,
+    localPartOctets: config.limits.localPartOctets,
+    domainOctets: config.limits.domainOctets,
+    pathOctets: config.limits.pathOctets,
+    commandLineOctets: config.limits.commandLineOctets,
+    textLineOctets: config.limits.textLineOctets,
     messageOctets: submission.maxMessageOctets,
     recipients: submission.maxRecipients,
     transactions: submission.maxTransactions,

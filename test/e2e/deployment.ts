@@ -47,6 +47,8 @@ export interface Happening {
 
 export type ServiceName = 'submission' | 'signer' | 'relay'
 
+type Table = ServiceName | 'directory' | 'limits'
+
 export interface Deployment {
   readonly folder: string
   readonly config: Config
@@ -76,7 +78,7 @@ export interface DeployOptions {
   /** Zones beside our own; `internet.test` with an MX on 127.0.0.1 when not given. */
   readonly zones?: readonly ZoneData[]
   /** Lines of TOML that go into a table: `{ relay: ['retry = ["1s"]'] }`. */
-  readonly toml?: Partial<Record<ServiceName | 'directory', readonly string[]>>
+  readonly toml?: Partial<Record<Table, readonly string[]>>
   readonly services?: readonly ServiceName[]
   /** As whom alice may send, beside herself. */
   readonly senders?: readonly string[]
@@ -216,7 +218,8 @@ function tomlOf(
   dnsPort: number,
   repository: string,
 ): string {
-  const tables: Record<ServiceName | 'directory', string[]> = {
+  const tables: Record<Table, string[]> = {
+    limits: [],
     directory: [`repository = "${repository}"`],
     submission: [`listen = "127.0.0.1:${port.submission}"`, `signer = "127.0.0.1:${port.signer}"`],
     signer: [
@@ -237,7 +240,7 @@ function tomlOf(
   const lines = [`domain = "${DOMAIN}"`]
   for (const [table, keys] of Object.entries(tables)) {
     // What the test says of a key stands for what is said here.
-    const own = options.toml?.[table as ServiceName | 'directory'] ?? []
+    const own = options.toml?.[table as Table] ?? []
     const nameOf = (line: string) => line.split(' ')[0]
     const kept = keys.filter(line => !own.some(other => nameOf(other) === nameOf(line)))
     lines.push('', `[${table}]`, ...kept, ...own)

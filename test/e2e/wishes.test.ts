@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { type Listener, listen, type SessionHandler } from '../../src/net/listener.ts'
 import type { Log } from '../../src/observe/event.ts'
 import type { Envelope, EnvelopeRecipient } from '../../src/smtp/envelope.ts'
-import { LIMITS, TIMEOUTS } from '../../src/smtp/limits.ts'
+import { LIMITS, MOST, TIMEOUTS } from '../../src/smtp/limits.ts'
 import { reply } from '../../src/smtp/reply.ts'
 import type { Offers } from '../../src/smtp/server.ts'
 import { type Deployment, deploy, PASSWORD, USER } from './deployment.ts'
@@ -46,7 +46,7 @@ async function startMx(t: TestContext, offers: Offers): Promise<{ port: number; 
     address: { host: '127.0.0.1', port: 0 },
     session: {
       hostname: 'mx.internet.test',
-      limits: LIMITS,
+      limits: { ...LIMITS, ...MOST },
       tls: 'none',
       tlsRequired: false,
       auth: [],
@@ -176,4 +176,23 @@ test('what cannot be had is refused at MAIL', async t => {
     assert.match(await dialog.say(`MAIL FROM:<${USER}> ${parameters}`), answer, parameters)
   }
   await dialog.closed()
+})
+
+test('what [limits] allows beyond RFC 5321 §4.5.3.1 passes all three services', async t => {
+  const mx = await startMx(t, EVERYTHING)
+  const deployment = await deploy(t, {
+    smtpPort: mx.port,
+    toml: { limits: ['local_part_size = "80 B"', 'text_line_size = "4 KiB"'] },
+  })
+  const { dialog } = await signIn(t, deployment)
+  const localPart = 'b'.repeat(80)
+  await dialog.say(`MAIL FROM:<${USER}>`, 250)
+  assert.match(
+    await dialog.say(`RCPT TO:<${localPart}b@internet.test>`),
+    /^501 5\.1\.3 .*longer than 80 octets/,
+  )
+  await dialog.say(`RCPT TO:<${localPart}@internet.test>`, 250)
+  await sendContent(dialog, `long\r\n\r\n${'x'.repeat(4000)}`)
+  await deployment.event('delivered')
+  assert.equal(mx.arrived[0]?.envelope.recipients[0]?.forwardPath.localPart, localPart)
 })

@@ -28,7 +28,7 @@ import { Suppressions } from '../../src/relay/suppression.ts'
 import { releasedMs } from '../../src/relay/times.ts'
 import type { Outcome } from '../../src/relay/tls-report/outcome.ts'
 import type { Envelope } from '../../src/smtp/envelope.ts'
-import { TIMEOUTS } from '../../src/smtp/limits.ts'
+import { LIMITS, TIMEOUTS } from '../../src/smtp/limits.ts'
 import { reply } from '../../src/smtp/reply.ts'
 
 export const START = Date.UTC(2026, 0, 5, 12)
@@ -223,6 +223,7 @@ export function simulate(options: SimulationOptions): Simulation {
     smtpPort: options.smtpPort,
     connectMs: 5000,
     timeouts: options.timeouts ?? TIMEOUTS,
+    replyLineOctets: LIMITS.replyLineOctetsRead,
     retryMs: [5, 10, 20, 40, 60, 120, 240].map(minutes => minutes * 60_000),
     expireMs: EXPIRE_MS,
     warnMs: 4 * HOUR_MS,

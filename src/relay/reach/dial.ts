@@ -35,6 +35,8 @@ export interface Dialling {
   readonly smtpPort: number
   readonly connectMs: number
   readonly timeouts: Timeouts
+  /** The longest line of a reply that is taken. */
+  readonly replyLineOctets: number
   readonly now: () => number
   /** Of SCRAM, for smart hosts: with it the password does not leave this machine. */
   readonly scram: ScramClientCrypto
@@ -129,11 +131,12 @@ async function connect(
   log: Log,
 ): Promise<Connection> {
   const { host, remote, policy } = candidate
-  const { timeouts, memory } = dialling
+  const { timeouts, replyLineOctets, memory } = dialling
   const tls = wishFor(policy, host)
   const sessions = sessionsFor(candidate, tls, memory)
-  const options: GreetOptions = { hostname: source.hostname, timeouts, tls, ...sessions }
-  const inClear: GreetOptions = { hostname: source.hostname, timeouts, tls: { mode: 'none' } }
+  const greeting = { hostname: source.hostname, replyLineOctets, timeouts }
+  const options: GreetOptions = { ...greeting, tls, ...sessions }
+  const inClear: GreetOptions = { ...greeting, tls: { mode: 'none' } }
   if (policy.clearText && memory.hasBrokenTls(host.name)) return Connection.over(wire, inClear)
   let failure: ConnectionError
   try {
