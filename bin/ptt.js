@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// ptt as it is installed: compiled (dist/), or the sources as they stand where there is no dist/. It needs Node 24: on
+// ptt from a clone: the sources as they stand; as it is installed: what was compiled of them (dist/). It needs Node 24: on
 // an older one it goes on under the one that `npm ci` puts in node_modules.
 
 import { spawn } from 'node:child_process'
@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const at = path => fileURLToPath(new URL(`../${path}`, import.meta.url))
-const main = [at('dist/cli/main.js'), at('src/cli/main.ts')].find(existsSync)
+const main = [at('src/cli/main.ts'), at('dist/cli/main.js')].find(existsSync)
 const newer = at('node_modules/node/bin/node')
 
 if (Number.parseInt(process.versions.node, 10) >= 24) {

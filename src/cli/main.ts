@@ -105,4 +105,4 @@ function complaint(word: string | undefined, error: unknown): string {
   return `ptt${word ? ` ${word}` : ''}: ${ours ? error.stack : error.message}\n`
 }
 
-if (import.meta.main) await main(process.argv)
+if (import.meta.main) void main(process.argv)

@@ -9,6 +9,7 @@ import type { Tools } from '../sandbox/sandbox.ts'
 import { formatMailbox } from '../smtp/path.ts'
 import { selfSigned } from './authority.ts'
 import { initialize } from './init.ts'
+import { ownName } from './itself.ts'
 import { Supervisor } from './supervise.ts'
 import { servicePrograms } from './up.ts'
 
@@ -88,7 +89,7 @@ async function run({ folder, fresh = false, once = false, portBase = null }: Opt
       console.log(`delivered to ${formatMailbox(recipient)}, ${signature}, ${arrival.ms} ms`)
       if (verdict.dkim !== 'pass') throw new Error('the signature of the first message did not verify')
       if (once) return
-      console.log(commands(sandbox.file))
+      console.log(commands(sandbox.file, ownName()))
       await ended
     } finally {
       await sandbox.close()

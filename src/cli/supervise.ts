@@ -12,7 +12,7 @@ import type { Log } from '../observe/event.ts'
 
 export interface Program {
   readonly name: string
-  /** The arguments of Node: a script and its own. */
+  /** The arguments of `process.execPath`: a script and its own, or only these where it is ptt itself. */
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /** An open file for its standard output; ours when not given. */

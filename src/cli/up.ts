@@ -1,9 +1,9 @@
 /** `ptt up`: the three services on one machine, and who looks after the certificate; each a process of its own as everywhere, kept alive. */
 
-import { extname, join } from 'node:path'
 import { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { openLog } from '../observe/log.ts'
+import { ownScript } from './itself.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
 import type { ProcessName } from './service.ts'
 import { type Program, Supervisor } from './supervise.ts'
@@ -13,10 +13,9 @@ const ORDER: readonly ProcessName[] = ['relay', 'signer', 'certificate', 'submis
 
 /** The services as child processes, with the configuration `file`; `certificate` where the configuration has its table. */
 export function servicePrograms(file: string, verbose = false, certificate = false): Program[] {
-  const main = join(import.meta.dirname, `main${extname(import.meta.filename)}`)
   return ORDER.filter(name => name !== 'certificate' || certificate).map(name => ({
     name,
-    args: [main, name, '--config', file, ...(verbose ? ['--verbose'] : [])],
+    args: [...ownScript(), name, '--config', file, ...(verbose ? ['--verbose'] : [])],
   }))
 }
 

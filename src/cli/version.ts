@@ -4,7 +4,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 
+/** Where ptt is one script without files beside it (scripts/build-bundle.mjs). */
+declare const PTT_VERSION: string | undefined
+
 export function version(): string {
+  if (typeof PTT_VERSION === 'string') return PTT_VERSION
   const text = readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }

@@ -1,9 +1,8 @@
 /** replies.toml: what the replies of other servers mean beyond their codes. The first rule that fits counts. */
 
-import { join } from 'node:path'
 import { z } from 'zod'
 import { list, oneOf, text } from './field.ts'
-import { type Rule, readRules } from './rules.ts'
+import { type Rule, readRules, readShippedRules } from './rules.ts'
 import * as kind from './value.ts'
 
 /** What a reply is about. */
@@ -45,7 +44,7 @@ const expression: kind.Kind<RegExp> = {
 }
 const hosts = list(text(kind.word), 'a list of names', 'write for example ["*.example.com"]')
 
-const RULE = z
+export const RULE = z
   .object({
     name: z.string({ error: 'is missing: write whose reply it is and what it says' }),
     /** Names of the MX host: all when not given. */
@@ -70,6 +69,6 @@ export type ReplyRule = Rule<typeof RULE>
 
 /** The operator's rules, then those that come with ptt. @throws ConfigError */
 export function readReplies(path: string | undefined): ReplyRule[] {
-  const shipped = join(import.meta.dirname, 'shipped/replies.toml')
-  return [...(path === undefined ? [] : [path]), shipped].flatMap(file => readRules(file, 'reply', RULE))
+  const ours = readShippedRules('replies.toml', 'reply', RULE)
+  return path === undefined ? ours : [...readRules(path, 'reply', RULE), ...ours]
 }

@@ -3,6 +3,7 @@
  * operator's follow, so that they have the last word. Problems are told as those of ptt.toml.
  */
 
+import { join } from 'node:path'
 import type { z } from 'zod'
 import { byLine, ConfigError, type Problem, parseToml, readToml, rename } from './load.ts'
 import { locate } from './locate.ts'
@@ -11,6 +12,16 @@ import { tomlKey } from './schema.ts'
 export type Rule<T extends z.ZodObject> = z.infer<T> & {
   /** `shaping.toml:12`: for whoever asks why. */
   readonly where: string
+}
+
+/** What stands in `shipped/`, by name, where ptt is one script without files beside it (scripts/build-bundle.mjs). */
+declare const PTT_SHIPPED: Readonly<Record<string, string>> | undefined
+
+/** The rules of ours in `shipped/`. @throws ConfigError */
+export function readShippedRules<T extends z.ZodObject>(name: string, table: string, schema: T): Rule<T>[] {
+  const file = join(import.meta.dirname, 'shipped', name)
+  const toml = typeof PTT_SHIPPED === 'undefined' ? undefined : PTT_SHIPPED[name]
+  return parseRules(toml ?? readToml(file, 'it comes with ptt: install ptt again'), file, table, schema)
 }
 
 /** @throws ConfigError with every problem of the file */

@@ -1,9 +1,8 @@
 /** shaping.toml: how the hosts of large providers want to be treated, in rules of which later ones have the last word. */
 
-import { join } from 'node:path'
 import { z } from 'zod'
 import { integer, list, text } from './field.ts'
-import { type Rule, readRules } from './rules.ts'
+import { type Rule, readRules, readShippedRules } from './rules.ts'
 import * as kind from './value.ts'
 
 const patterns = list(
@@ -12,7 +11,7 @@ const patterns = list(
   'write for example ["*.example.com"]',
 ).exactOptional()
 
-const RULE = z
+export const RULE = z
   .object({
     name: z.string({ error: 'is missing: write for whom the rule is, such as "Gmail"' }),
     /** Why: shown by `ptt shaping explain`. */
@@ -38,6 +37,6 @@ export type ShapingRule = Rule<typeof RULE>
 
 /** The rules that come with ptt, then the operator's. @throws ConfigError */
 export function readShaping(path: string | undefined): ShapingRule[] {
-  const shipped = join(import.meta.dirname, 'shipped/shaping.toml')
-  return [shipped, ...(path === undefined ? [] : [path])].flatMap(file => readRules(file, 'shaping', RULE))
+  const ours = readShippedRules('shaping.toml', 'shaping', RULE)
+  return path === undefined ? ours : [...ours, ...readRules(path, 'shaping', RULE)]
 }

@@ -1,14 +1,14 @@
 /** What a person can paste next. */
 
-import { join, relative } from 'node:path'
+import { relative } from 'node:path'
 import type { SandboxFile } from './folder.ts'
 import { SPECIAL_LOCAL_PARTS } from './internet.ts'
 import { SPECIAL_DOMAINS } from './world.ts'
 
-export function commands({ submission, internet, config, git, dns }: SandboxFile): string {
+/** `ptt`: how ptt is called in the folder we are in. */
+export function commands({ submission, internet, config, git, dns }: SandboxFile, ptt: string): string {
   const { host, port, username, password } = submission
   const near = (path: string) => relative('', path) || '.'
-  const ptt = `node ${near(join(import.meta.dirname, '../../bin/ptt.js'))}`
   return `
 Send by swaks:
 
@@ -36,7 +36,7 @@ The users      git clone ${near(git)}
 The zone       dig @${dns.host} -p ${dns.port} ptt._domainkey.${dns.zone} TXT
 The logs       ${near(config).replace(/ptt\.toml$/, 'log')}/*.log
 
-Ctrl-C ends it; npm start goes on from there, npm start -- --fresh begins anew.
+Ctrl-C ends it; the next start goes on from there, one with --fresh begins anew.
 `
 }
 

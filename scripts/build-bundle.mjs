@@ -1,0 +1,107 @@
+/**
+ * ptt as one script, for the single executable and for bootable images:
+ *
+ *   main.cjs        the sources and the packages they use; the rules that come with ptt are in it as text
+ *   lmdb.node       the compiled part of LMDB, for this platform
+ *   packages.json   what of node_modules is in it: name, version, license
+ *   LICENSES.txt    the licenses of those, whole
+ *
+ * `node main.cjs relay` is `ptt relay`; nothing else is needed. The same sources give the same octets.
+ */
+
+import { copyFileSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { deflateSync } from 'node:zlib'
+import { build } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+const ADDON = `node_modules/@lmdb/lmdb-${process.platform}-${process.arch}`
+
+/** Writes them into `folder`. Resolves with what packages.json says. */
+export async function buildBundle(folder) {
+  mkdirSync(folder, { recursive: true })
+  const shipped = globSync('src/config/shipped/*.toml', { cwd: root }).toSorted()
+  const texts = shipped.map(path => [basename(path), readFileSync(join(root, path), 'utf8')])
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: ['src/cli/bundled/entry.ts'],
+    outfile: join(folder, 'main.cjs'),
+    bundle: true,
+    // Node 24's single executables begin with a CommonJS script.
+    format: 'cjs',
+    platform: 'node',
+    target: 'node24',
+    // Of each package what Node itself would load.
+    mainFields: ['main'],
+    conditions: [],
+    metafile: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    logOverride: { 'require-resolve-not-external': 'silent' },
+    // Faster decoding of MessagePack, which ptt does not use.
+    external: ['msgpackr-extract'],
+    plugins: [{ name: 'embed', setup: embed }],
+    alias: {
+      // LMDB's ES modules import each other in circles, which in one script are evaluated in another order.
+      lmdb: './node_modules/lmdb/dist/index.cjs',
+      'node-gyp-build-optional-packages': './src/cli/bundled/addon.ts',
+    },
+    banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href" },
+    define: {
+      'import.meta.url': 'importMetaUrl',
+      'import.meta.dirname': '__dirname',
+      'import.meta.filename': '__filename',
+      'import.meta.main': 'false',
+      'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
+      PTT_VERSION: JSON.stringify(manifestOf('.').version),
+      PTT_SHIPPED: JSON.stringify(Object.fromEntries(texts)),
+    },
+  })
+  // Of a folder that is not there any more; LMDB's is a dictionary for compression, which ptt does not use.
+  const lost = readFileSync(join(folder, 'main.cjs'), 'utf8').match(/^.*readFileSync\(.*__dirname.*$/gm)
+  const [unknown] = (lost ?? []).filter(line => !line.includes('package.json'))
+  if (unknown !== undefined) throw new Error(`the bundle would miss a file: ${unknown}`)
+  copyFileSync(join(root, ADDON, 'node.napi.glibc.node'), join(folder, 'lmdb.node'))
+  const folders = new Set([...Object.keys(metafile.inputs).flatMap(packageFolder), ADDON])
+  const packages = [...folders].toSorted().map(folder => ({ folder, ...manifestOf(folder) }))
+  const listed = packages.map(({ name, version, license }) => ({ name, version, license }))
+  writeFileSync(join(folder, 'packages.json'), `${JSON.stringify(listed, null, 2)}\n`)
+  writeFileSync(join(folder, 'LICENSES.txt'), packages.map(licenseOf).join(`\n${'-'.repeat(80)}\n\n`))
+  return { packages: listed }
+}
+
+/** What a package reads beside its script while it is loaded comes into the bundle. */
+const READS = /\bfs\.readFileSync\(path\.resolve\(__dirname, '([^']+)'\)\)/g
+
+function embed({ onLoad }) {
+  onLoad({ filter: /\/node_modules\/saslprep\/lib\/memory-code-points\.js$/ }, ({ path }) => {
+    let found = 0
+    const contents = readFileSync(path, 'utf8').replace(READS, (_, name) => {
+      found++
+      const packed = deflateSync(readFileSync(join(dirname(path), name)), { level: 9 })
+      return `require('node:zlib').inflateSync(Buffer.from('${packed.toString('base64')}', 'base64'))`
+    })
+    if (found === 0) throw new Error(`${path} reads its data in another way than it did: see READS`)
+    return { contents, loader: 'js' }
+  })
+}
+
+/** `node_modules/a/node_modules/@b/c/index.js` is of `node_modules/a/node_modules/@b/c`. */
+function packageFolder(path) {
+  return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []
+}
+
+function manifestOf(folder) {
+  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+}
+
+function licenseOf({ folder, name, version, license }) {
+  // The compiled part of a package has no license file of its own.
+  const places = [folder, folder === ADDON ? 'node_modules/lmdb' : dirname(folder)]
+  const texts = places.flatMap(place =>
+    globSync('{LICENSE,LICENCE,License,license,COPYING}*', { cwd: join(root, place) }).map(file =>
+      readFileSync(join(root, place, file), 'utf8'),
+    ),
+  )
+  return `${name} ${version} (${license})\n\n${texts[0] ?? ''}`
+}
