@@ -1,0 +1,137 @@
+/**
+ * `npm run bench`: ptt and other mail servers side by side on this machine, the same generator and the same sink for all.
+ * `npm run bench -- --help` says how.
+ *
+ * REACHES     127.0.0.0/8 only; with --setup the package registries.
+ * BUGS        Generator and sink share the machine's cores with what they measure, as they do for everybody.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { dirname } from 'node:path'
+import { freePort } from '../test/peers/port.ts'
+import { type Arguments, HELP, readArguments } from './arguments.ts'
+import { Load, type Order } from './load/load.ts'
+import { CONTENDERS, type Contender, ROWS, type Row } from './plan.ts'
+import { figuresOf, type Results, type RowResults, summaryOf } from './report/results.ts'
+import { formatRow } from './report/table.ts'
+import { type Measurement, measure } from './run.ts'
+import { type Systems, startSystems } from './systems/start.ts'
+
+/** V8 compiles what is used much, and caches fill: the first seconds of a system are not measured. */
+const WARM_UP: Order = { sessions: 20, sizeOctets: 4096, destinations: 100, seconds: 3, rate: null }
+const QUICK_WARM_UP_SECONDS = 2
+
+const wanted = process.argv.slice(2)
+if (wanted.includes('--help')) {
+  console.log(HELP)
+} else {
+  let options: Arguments
+  try {
+    options = readArguments(wanted)
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${HELP}`)
+    process.exit(2)
+  }
+  await bench(options)
+}
+
+async function bench(options: Arguments): Promise<void> {
+  const tell = (text: string) => (options.json ? console.error(text) : console.log(text))
+  const contenders = CONTENDERS.filter(({ name }) => isChosen(options.only, name))
+  const rows = ROWS.filter(row => isChosen(options.rows, row.name) && (!options.quick || row.quick !== null))
+  const sinkPort = await freePort()
+  const load = await Load.start(sinkPort)
+  let systems: Systems | null = null
+  try {
+    systems = await startSystems({
+      names: [...new Set(contenders.map(({ system }) => system))],
+      sinkPort,
+      folder: options.folder,
+      profile: options.profile,
+    })
+    for (const [name, reason] of systems.missing) tell(`SKIPPED: ${name}: ${reason}\n`)
+    const there = contenders.filter(({ system }) => systems?.running.has(system))
+    await warmUp(load, systems, options)
+    const results: RowResults[] = []
+    const rates = new Map<string, number>()
+    for (const row of rows) {
+      const result = await runRow(row, there.filter(row.contenders), load, systems, options, rates)
+      if (result.figures.length === 0) continue
+      results.push(result)
+      tell(formatRow(result))
+    }
+    finish(options, { rows: results, missing: Object.fromEntries(systems.missing) })
+  } finally {
+    await systems?.stop()
+    await load.stop()
+  }
+}
+
+async function warmUp(load: Load, { running }: Systems, { quick }: Arguments): Promise<void> {
+  const seconds = quick ? QUICK_WARM_UP_SECONDS : WARM_UP.seconds
+  for (const system of running.values()) {
+    const [door] = Object.values(system.doors)
+    if (door !== undefined) await load.run(door, { ...WARM_UP, seconds })
+  }
+}
+
+/** The contenders in turn, and again. */
+async function runRow(
+  row: Row,
+  contenders: readonly Contender[],
+  load: Load,
+  { running, keyRecord }: Systems,
+  options: Arguments,
+  rates: Map<string, number>,
+): Promise<RowResults> {
+  const usual = options.quick ? (row.quick ?? row) : row
+  const rounds = options.rounds ?? usual.rounds
+  const measured = new Map<Contender, Measurement[]>()
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of contenders) {
+      const system = running.get(contender.system)
+      const door = system?.doors[contender.door]
+      if (system === undefined || door === undefined) continue
+      const full = rates.get(contender.name)
+      const order: Order = {
+        sessions: row.sessions,
+        sizeOctets: row.sizeOctets,
+        destinations: row.destinations,
+        seconds: options.seconds ?? usual.seconds,
+        rate: row.load === null || full === undefined ? null : full * row.load,
+      }
+      const measurement = await measure(load, system, door, order, { signed: contender.signed, keyRecord })
+      measured.set(contender, [...(measured.get(contender) ?? []), measurement])
+    }
+  }
+  const figures = [...measured].map(([contender, runs]) => figuresOf(contender.name, contender.signed, runs))
+  if (row === ROWS[0])
+    for (const { contender, deliveredPerSecond } of figures) rates.set(contender, deliveredPerSecond)
+  return { row: row.name, title: row.title, figures }
+}
+
+function finish(options: Arguments, { rows, missing }: Pick<Results, 'rows' | 'missing'>): void {
+  const results: Results = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: machine(),
+    versions: { node: process.version },
+    rows,
+    missing,
+  }
+  if (options.output !== null) {
+    mkdirSync(dirname(options.output), { recursive: true })
+    writeFileSync(options.output, `${JSON.stringify(results, null, 2)}\n`)
+  }
+  if (options.json) console.log(JSON.stringify(summaryOf(results)))
+}
+
+function machine(): string {
+  const models = cpus()
+  const gibibytes = Math.round(totalmem() / 2 ** 30)
+  return `${models.length} × ${models[0]?.model.trim() ?? 'CPU'}, ${gibibytes} GiB`
+}
+
+function isChosen(names: readonly string[], name: string): boolean {
+  return names.length === 0 || names.includes(name)
+}

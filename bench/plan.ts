@@ -1,0 +1,98 @@
+/** What is measured: who with which messages, for how long, how often. */
+
+import type { DoorName } from './systems/system.ts'
+
+export type SystemName = 'ptt' | 'postfix'
+
+/** A system, and the door that messages go in by. */
+export interface Contender {
+  readonly name: string
+  readonly system: SystemName
+  readonly door: DoorName
+  readonly signed: boolean
+}
+
+export const CONTENDERS: readonly Contender[] = [
+  { name: 'ptt', system: 'ptt', door: 'tls', signed: true },
+  { name: 'postfix+opendkim', system: 'postfix', door: 'plain', signed: true },
+  { name: 'postfix+opendkim/tls', system: 'postfix', door: 'tls', signed: true },
+]
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export interface Row {
+  readonly name: string
+  readonly title: string
+  readonly contenders: (contender: Contender) => boolean
+  readonly sessions: number
+  readonly sizeOctets: number
+  readonly destinations: number
+  /** Of each contender, in turn with the others. */
+  readonly rounds: number
+  readonly seconds: number
+  /** Messages a second as a share of what the contender took in the first row; null: as many as it takes. */
+  readonly load: number | null
+  /** With --quick: so many rounds of so many seconds; null: not at all. */
+  readonly quick: { readonly rounds: number; readonly seconds: number } | null
+}
+
+const usual = {
+  contenders: ({ signed, door }: Contender) => signed && door === 'plain',
+  sessions: 20,
+  sizeOctets: 4 * KIB,
+  destinations: 1,
+  rounds: 2,
+  seconds: 3,
+  load: null,
+  quick: null,
+}
+const ours = ({ system }: Contender) => system === 'ptt'
+const signed = (contender: Contender) => contender.signed
+/** Each by the door it is quickest at; ptt has but one. */
+const each = (contender: Contender) => usual.contenders(contender) || (ours(contender) && contender.signed)
+
+export const ROWS: readonly Row[] = [
+  {
+    ...usual,
+    name: '4k',
+    title: '4 KiB, 20 sessions, 1 destination',
+    contenders: signed,
+    rounds: 3,
+    quick: { rounds: 2, seconds: 2 },
+  },
+  {
+    ...usual,
+    name: 'half-load',
+    title: '4 KiB, at half of that rate',
+    contenders: each,
+    rounds: 1,
+    seconds: 5,
+    load: 0.5,
+    quick: { rounds: 1, seconds: 3 },
+  },
+  { ...usual, name: '1k', title: '1 KiB, 20 sessions, 1 destination', contenders: each, sizeOctets: KIB },
+  {
+    ...usual,
+    name: '50k',
+    title: '50 KiB, 20 sessions, 1 destination',
+    contenders: each,
+    sizeOctets: 50 * KIB,
+  },
+  { ...usual, name: '1m', title: '1 MiB, 20 sessions, 1 destination', contenders: each, sizeOctets: MIB },
+  { ...usual, name: '1-session', title: '4 KiB, 1 session, 1 destination', contenders: each, sessions: 1 },
+  {
+    ...usual,
+    name: '100-sessions',
+    title: '4 KiB, 100 sessions, 1 destination',
+    contenders: each,
+    sessions: 100,
+  },
+  {
+    ...usual,
+    name: '100-destinations',
+    title: '4 KiB, 20 sessions, 100 destinations',
+    contenders: each,
+    destinations: 100,
+  },
+]

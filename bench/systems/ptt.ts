@@ -1,0 +1,141 @@
+/**
+ * ptt as an operator has it: what `ptt init` makes, three processes, TLS and a password on the way in, mutual TLS between
+ * them. Its log goes to files, its spool to the same disk as the others'. A DNS server of the sandbox has the destinations.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { initialize } from '../../src/cli/init.ts'
+import { formatTsigKey, parseTsigKey } from '../../src/dns/tsig.ts'
+import { silent } from '../../src/observe/event.ts'
+import { startDnsServer } from '../../src/sandbox/dns-server.ts'
+import type { ZoneData } from '../../src/sandbox/dns-zone.ts'
+import { freePort } from '../../test/peers/port.ts'
+import { addressOf, MOST_DESTINATIONS } from '../load/load.ts'
+import { DESTINATIONS_DOMAIN, SENDER_DOMAIN } from '../load/message.ts'
+import { PASSWORD, SELECTOR, type Surroundings, type System, USERNAME } from './system.ts'
+
+const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
+const SERVICES = ['relay', 'signer', 'submission'] as const
+type ServiceName = (typeof SERVICES)[number]
+const START_MS = 30_000
+
+/** Our own zone: nobody remembers that the key was not there (the last number of the SOA), so it signs at once. */
+const OWN_ZONE: ZoneData = {
+  origin: SENDER_DOMAIN,
+  records: [
+    { name: '@', type: 'SOA', data: `ns.${SENDER_DOMAIN} hostmaster.${SENDER_DOMAIN} 1 3600 600 86400 0` },
+  ],
+}
+
+/** An MX of its own for each destination: none shares a site with another. */
+export const DESTINATIONS: ZoneData = {
+  origin: DESTINATIONS_DOMAIN,
+  records: Array.from({ length: MOST_DESTINATIONS }, (_, at) => at + 1).flatMap(number => [
+    { name: `d${number}`, type: 'MX', data: `10 mx${number}.${DESTINATIONS_DOMAIN}`, ttlSeconds: 3600 },
+    { name: `mx${number}`, type: 'A', data: addressOf(number), ttlSeconds: 3600 },
+  ]),
+}
+
+export async function startPtt(around: Surroundings): Promise<System> {
+  const { folder, sinkPort } = around
+  const ports = { dns: 0, submission: await freePort(), signer: await freePort(), relay: await freePort() }
+  ports.dns = await freePort()
+  const at = (port: number) => `127.0.0.1:${port}`
+  const deployment = await initialize({
+    dir: folder,
+    domain: SENDER_DOMAIN,
+    user: { name: USERNAME, password: PASSWORD },
+    settings: {
+      submission: { listen: at(ports.submission), signer: at(ports.signer) },
+      signer: {
+        listen: at(ports.signer),
+        relay: at(ports.relay),
+        primary: at(ports.dns),
+        authoritative: [at(ports.dns)],
+        resolver: [at(ports.dns)],
+        // The key that all have, and no second signature (Ed25519), which the others do not make.
+        selector: SELECTOR,
+        key: ['dkim/bench.pem'],
+      },
+      relay: {
+        listen: at(ports.relay),
+        signer: at(ports.signer),
+        resolver: [at(ports.dns)],
+        smtp_port: sinkPort,
+        private_networks: ['127.0.0.0/8'],
+      },
+    },
+  })
+  const { config } = deployment
+  writeFileSync(join(folder, 'dkim/bench.pem'), around.dkimKey, { mode: 0o600 })
+  const dns = await startDnsServer({
+    zones: [OWN_ZONE, DESTINATIONS],
+    tsigKey: parseTsigKey(formatTsigKey(deployment.tsigKey)),
+    port: ports.dns,
+    log: silent,
+  })
+  const running: ChildProcess[] = []
+  const stop = async () => {
+    // Who hands on to others ends before them.
+    for (const child of running.toReversed()) {
+      const gone = once(child, 'exit')
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      child.kill('SIGTERM')
+      await gone
+    }
+    await dns.close()
+  }
+  try {
+    for (const name of SERVICES) running.push(await startService(name, config.file, around))
+    await signs(join(folder, 'signer.log'))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return {
+    doors: {
+      tls: {
+        port: ports.submission,
+        ca: readFileSync(config.hop.ca, 'utf8'),
+        credentials: { username: `${USERNAME}@${SENDER_DOMAIN}`, password: PASSWORD },
+      },
+    },
+    pids: running.flatMap(({ pid }) => pid ?? []),
+    stop,
+  }
+}
+
+async function startService(
+  name: ServiceName,
+  file: string,
+  { folder, profile }: Surroundings,
+): Promise<ChildProcess> {
+  const log = openSync(join(folder, `${name}.log`), 'a', 0o600)
+  const profiling =
+    profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${name}.cpuprofile`]
+  const child = spawn(process.execPath, [...profiling, MAIN, name, '--config', file], {
+    stdio: ['ignore', log, log, 'ipc'],
+  })
+  closeSync(log)
+  const ready = once(child, 'message', { signal: AbortSignal.timeout(START_MS) })
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`ptt ${name} does not start: ${readFileSync(join(folder, `${name}.log`), 'utf8')}`)
+  })
+  await Promise.race([ready, ended])
+  // It ends by a signal later, as it should.
+  ended.catch(() => {})
+  return child
+}
+
+/** Resolves when the key is seen in DNS: until then every message is put off. */
+async function signs(log: string): Promise<void> {
+  const untilMs = performance.now() + START_MS
+  while (!/"event":"key".*"state":"active"/.test(readFileSync(log, 'utf8'))) {
+    if (performance.now() > untilMs)
+      throw new Error(`the signer has no active key: ${readFileSync(log, 'utf8')}`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
