@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import type { Envelope } from '../smtp/envelope.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
 import { Connection } from './connection.ts'
-import { PiecewiseDelivery } from './transaction.ts'
+import { deliver, PiecewiseDelivery } from './transaction.ts'
 
 const ENVELOPE: Envelope = {
   reversePath: { localPart: 'alice', domain: 'example.com' },
@@ -90,4 +90,69 @@ test('the first chunk that is refused is the answer', async t => {
   await delivery.send([CHUNK])
   const { message } = await delivery.finish([])
   assert.deepEqual(message, { code: 452, status: '4.3.1', lines: ['full'] })
+})
+
+/** What the peer is told until `end`, after which it says `replies`. */
+async function told(socket: Socket, end: string, replies: string): Promise<string> {
+  let heard = ''
+  socket.setEncoding('latin1')
+  while (!heard.endsWith(end)) heard += (await once(socket, 'data'))[0]
+  socket.write(replies)
+  return heard
+}
+
+test('a peer that has taken a message over this connection is told the next in one go', async t => {
+  const { connection, socket } = await connected(t)
+  const first = deliver(connection, ENVELOPE, [CHUNK])
+  const group = await told(socket, 'RCPT TO:<carol@example.net>\r\n', '250 mail\r\n250 bob\r\n250 carol\r\n')
+  assert.ok(!group.includes('BDAT'), 'of a stranger it is asked first whether it wants the message')
+  await told(socket, CHUNK.toString(), '250 2.0.0 taken\r\n')
+  assert.equal((await first).message?.code, 250)
+
+  const second = deliver(connection, ENVELOPE, [CHUNK])
+  const whole = await told(
+    socket,
+    `BDAT 10 LAST\r\n${CHUNK}`,
+    '250 mail\r\n550 5.1.1 bob\r\n250 carol\r\n250 2.0.0 taken\r\n',
+  )
+  assert.match(whole, /^MAIL .*\r\nRCPT .*\r\nRCPT .*\r\nBDAT 10 LAST\r\n/)
+  const { recipients, message } = await second
+  assert.deepEqual(
+    recipients.map(({ code }) => code),
+    [550, 250],
+  )
+  assert.equal(message?.code, 250)
+  assert.equal(connection.session.outstanding, 0)
+})
+
+test('what is said to content that nobody was to get is not an answer to the message', async t => {
+  const { connection, socket } = await connected(t)
+  const first = deliver(connection, ENVELOPE, [CHUNK])
+  await told(socket, 'carol@example.net>\r\n', '250 mail\r\n250 bob\r\n250 carol\r\n')
+  await told(socket, CHUNK.toString(), '250 2.0.0 taken\r\n')
+  await first
+  for (const replies of [
+    '250 mail\r\n450 4.2.0 bob\r\n550 5.1.1 carol\r\n554 5.5.1 no recipients\r\n',
+    '451 4.7.1 mail\r\n503 bob\r\n503 carol\r\n503 bdat\r\n',
+  ]) {
+    const delivered = deliver(connection, ENVELOPE, [CHUNK])
+    await told(socket, CHUNK.toString(), replies)
+    assert.equal((await delivered).message, null)
+    assert.equal(connection.usable, true)
+  }
+  const large = deliver(connection, ENVELOPE, [Buffer.alloc(256 * 1024, 'x')])
+  await told(socket, 'carol@example.net>\r\n', '250 mail\r\n550 bob\r\n550 carol\r\n')
+  assert.equal((await large).message, null, 'a large one is not sent for nothing')
+})
+
+test('a connection that breaks when all was sent may have delivered it', async t => {
+  const { connection, socket } = await connected(t)
+  const first = deliver(connection, ENVELOPE, [CHUNK])
+  await told(socket, 'carol@example.net>\r\n', '250 mail\r\n250 bob\r\n250 carol\r\n')
+  await told(socket, CHUNK.toString(), '250 2.0.0 taken\r\n')
+  await first
+  const second = deliver(connection, ENVELOPE, [CHUNK])
+  await told(socket, CHUNK.toString(), '250 mail\r\n')
+  socket.destroy()
+  await assert.rejects(second, { phase: 'message' })
 })
