@@ -11,7 +11,7 @@ import { startBind } from '../peers/bind.ts'
 import { need } from '../peers/need.ts'
 import { type Pebble, startPebble } from '../peers/pebble.ts'
 import { run, start } from '../peers/program.ts'
-import { MAIN } from '../peers/sandbox.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 import { type Deployment, DOMAIN, deploy, USER } from './deployment.ts'
 import { signIn } from './sign-in.ts'
 
@@ -77,7 +77,7 @@ test('the first certificate and its renewals reach a submission that runs, and n
   await open.say('DATA', 354)
   open.send(`From: ${USER}\r\nSubject: Dinner\r\n\r\nHow about `)
 
-  const certificate = start(process.execPath, [MAIN, 'certificate', '--config', file])
+  const certificate = start(...pttCommand('certificate', '--config', file))
   t.after(() => certificate.stop('SIGKILL'))
   const inUse = (number: number) => {
     let seen = 0
@@ -103,7 +103,7 @@ test('ptt certificate --once, status and renew', async t => {
   const deployment = await world(t)
   await startServices(deployment)
   const ptt = (...args: string[]) =>
-    run(process.execPath, [MAIN, 'certificate', ...args, '--config', deployment.config.file])
+    run(...pttCommand('certificate', ...args, '--config', deployment.config.file))
   const before = await ptt('status')
   assert.equal(before.code, 0, 'the one of `ptt init` can be used')
   assert.match(before.output, /^wanted +another: the certificate in place is not from the CA$/m)
@@ -150,7 +150,7 @@ test('ptt up looks after the certificate too; without any, submission starts whe
   const deployment = await world(t)
   const { certificate, key } = deployment.config.submission
   for (const path of [certificate, key]) rmSync(path)
-  const up = start(process.execPath, [MAIN, 'up', '--config', deployment.config.file])
+  const up = start(...pttCommand('up', '--config', deployment.config.file))
   t.after(() => up.stop('SIGKILL'))
   await up.said(/"service":"submission","event":"started"/)
   assert.ok((await shown(deployment)) !== undefined)

@@ -7,7 +7,7 @@ import { startGitHttp } from '../peers/git-http.ts'
 import { nodemailer } from '../peers/nodemailer.ts'
 import { freePort } from '../peers/port.ts'
 import { run } from '../peers/program.ts'
-import { MAIN } from '../peers/sandbox.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 import { type Deployment, DOMAIN, deploy, PASSWORD, USER } from './deployment.ts'
 import { Dialog } from './dialog.ts'
 import { signIn } from './sign-in.ts'
@@ -42,7 +42,7 @@ async function send(deployment: Deployment, user = USER, password?: string): Pro
 }
 
 async function ptt(deployment: Deployment, args: readonly string[], input = ''): Promise<string> {
-  const { code, output } = await run(process.execPath, [MAIN, ...args, '--config', deployment.config.file], {
+  const { code, output } = await run(...pttCommand(...args, '--config', deployment.config.file), {
     input,
   })
   assert.equal(code, 0, output)

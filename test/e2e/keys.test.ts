@@ -13,7 +13,7 @@ import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { need } from '../peers/need.ts'
 import { nodemailer } from '../peers/nodemailer.ts'
 import { run, start } from '../peers/program.ts'
-import { MAIN } from '../peers/sandbox.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 import { type SmtpSink, startSmtpSink } from '../peers/smtp-sink.ts'
 import { sinkPart } from './arrival.ts'
 import { type Deployment, type DeployOptions, DOMAIN, deploy, PASSWORD, USER } from './deployment.ts'
@@ -67,7 +67,7 @@ function records(deployment: Deployment, domain = DOMAIN): Record<string, string
 }
 
 async function ptt(deployment: Deployment, ...args: string[]): Promise<{ code: number; output: string }> {
-  return run(process.execPath, [MAIN, 'key', ...args, '--config', deployment.config.file])
+  return run(...pttCommand('key', ...args, '--config', deployment.config.file))
 }
 
 test('both algorithms sign; new keys take the place of old ones, and nothing is unsigned meanwhile', async t => {
@@ -284,7 +284,6 @@ test("the original's options of the signer stand above ptt.toml", async t => {
   const seed = Buffer.alloc(32, 9).toString('base64')
   const expiration = Math.floor(Date.now() / 1000) + 30 * 86_400
   const command = [
-    MAIN,
     'signer',
     '--config',
     deployment.config.file,
@@ -305,7 +304,7 @@ test("the original's options of the signer stand above ptt.toml", async t => {
     '--expiration',
     String(expiration),
   ]
-  const signer = start(process.execPath, [...command, ...options])
+  const signer = start(...pttCommand(...command, ...options))
   t.after(() => signer.stop())
   await signer.said(/"state":"active"/)
   assert.match(signer.output(), /--seed: a secret on the command line is seen by every user of this machine/)

@@ -9,7 +9,7 @@ import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { need } from '../peers/need.ts'
 import { freePort } from '../peers/port.ts'
 import { run } from '../peers/program.ts'
-import { MAIN } from '../peers/sandbox.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 import { type Deployment, DOMAIN, deploy, PASSWORD, USER } from './deployment.ts'
 import type { Dialog } from './dialog.ts'
 import { startProcess } from './service-process.ts'
@@ -197,8 +197,7 @@ test('recipients: for now, or for ever; those of a domain together; new ones', a
   )
   assert.match(await send(dialog, to('a', 'b', 'c')), /^250 /)
   assert.match(await send(dialog, to('a', 'b')), /^450 4\.7\.1 .* 6 recipients a day, 1 are left/)
-  const command = [MAIN, 'user', 'usage', '--config', deployment.config.file]
-  const { output } = await run(process.execPath, command)
+  const { output } = await run(...pttCommand('user', 'usage', '--config', deployment.config.file))
   const again = '\\d{4}-\\d\\d-\\d\\d \\d\\d:00 UTC'
   assert.match(
     output,
@@ -232,7 +231,7 @@ test('a limit that is pushed holds at the next message of a session', async t =>
   for (let count = 0; count < 3; count++) assert.match(await send(dialog), /^250 /)
   const state = join(deployment.folder, 'state')
   assert.equal(existsSync(state), false, 'who has no limits a day leaves nothing on the disk')
-  const usage = () => run(process.execPath, [MAIN, 'user', 'usage', '-c', deployment.config.file])
+  const usage = () => run(...pttCommand('user', 'usage', '-c', deployment.config.file))
   assert.equal((await usage()).output, 'Nobody has limits a day.\n')
   await deployment.repository.commit(people('limits = { messages_per_day = 1 }'))
   assert.match((await usage()).output, new RegExp(`^WHO .*\n${USER} +messages +0 +1\n$`))

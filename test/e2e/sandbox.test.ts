@@ -16,7 +16,7 @@ import { need } from '../peers/need.ts'
 import { nodemailer } from '../peers/nodemailer.ts'
 import { freePort } from '../peers/port.ts'
 import { run, start, temporaryFolder } from '../peers/program.ts'
-import { MAIN, type RunningSandbox, runSandbox } from '../peers/sandbox.ts'
+import { pttCommand, type RunningSandbox, runSandbox } from '../peers/sandbox.ts'
 import { smtplib } from '../peers/smtplib.ts'
 import { swaks } from '../peers/swaks.ts'
 
@@ -25,8 +25,7 @@ const folder = join(temporary.path, 'state')
 const maildir = join(folder, 'internet')
 after(() => temporary.remove())
 
-const once = (...args: string[]) =>
-  run(process.execPath, [MAIN, 'sandbox', '--folder', folder, '--once', ...args])
+const once = (...args: string[]) => run(...pttCommand('sandbox', '--folder', folder, '--once', ...args))
 
 /** What must be the same at the next start: CA, password, DKIM keys. */
 function identity(): string {
@@ -184,7 +183,8 @@ test('--fresh begins anew, also after a sandbox that was killed', async () => {
 })
 
 test('it ends with the npm that started it', async () => {
-  const script = `"${process.execPath}" "${MAIN}" sandbox --folder "${folder}"; true`
+  const [program, words] = pttCommand('sandbox', '--folder', folder)
+  const script = `${[program, ...words].map(word => `"${word}"`).join(' ')}; true`
   const shell = start('sh', ['-c', script], { env: { npm_lifecycle_event: 'start' } })
   await shell.said(/Ctrl-C ends it/)
   // Only the shell: what npm does when it is told to end.
@@ -196,8 +196,7 @@ test('--fresh deletes nothing that is not a sandbox', async () => {
   const home = join(temporary.path, 'home')
   mkdirSync(home)
   writeFileSync(join(home, 'thesis.tex'), 'years of work')
-  const args = [MAIN, 'sandbox', '--folder', home, '--fresh', '--once']
-  const { code, output } = await run(process.execPath, args)
+  const { code, output } = await run(...pttCommand('sandbox', '--folder', home, '--fresh', '--once'))
   assert.equal(code, 1)
   assert.match(output, /is not a sandbox's folder/)
   assert.ok(existsSync(join(home, 'thesis.tex')))
@@ -212,9 +211,9 @@ test('a port that is taken is said so', async () => {
 })
 
 async function sendWithPatience(sandbox: RunningSandbox, recipient: string) {
-  const args = [MAIN, 'send', '-c', sandbox.file().config, recipient]
+  const command = pttCommand('send', '-c', sandbox.file().config, recipient)
   for (let attempt = 1; ; attempt++) {
-    const sent = await run(process.execPath, args, { input: 'Subject: Hello\n\nHello\n' })
+    const sent = await run(...command, { input: 'Subject: Hello\n\nHello\n' })
     if (sent.code !== 75 || attempt === 20) return sent
   }
 }

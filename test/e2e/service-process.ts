@@ -6,7 +6,7 @@ import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import type { EventName, Fields, Level } from '../../src/observe/event.ts'
-import { MAIN } from '../peers/sandbox.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 import type { Deployment, Happening, ServiceName } from './deployment.ts'
 
 export interface ServiceProcess {
@@ -30,7 +30,8 @@ export function startProcess(
   service: ServiceName,
   wrapper: readonly string[] = [],
 ): ServiceProcess {
-  const command = [...wrapper, process.execPath, MAIN, service, '--config', deployment.config.file]
+  const [itself, words] = pttCommand(service, '--config', deployment.config.file)
+  const command = [...wrapper, itself, ...words]
   const [program = '', ...args] = command
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child

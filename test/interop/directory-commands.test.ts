@@ -10,7 +10,7 @@ import { type GitRepository, makeGitRepository } from '../peers/git-repository.t
 import { sshSigner, writeSigners } from '../peers/git-signer.ts'
 import { need } from '../peers/need.ts'
 import { run } from '../peers/program.ts'
-import { MAIN } from '../peers/sandbox.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 
 const hash = formatVerifier(await makeVerifier('pencil', { iterations: 4096 }))
 const file = (...lines: string[]) => [`password = "${hash}"`, ...lines, ''].join('\n')
@@ -39,7 +39,7 @@ async function deployed(
     repository,
     clone: join(folder, 'clones/submission.git'),
     async ptt(...args) {
-      const { code, output } = await run(process.execPath, [MAIN, 'directory', ...args], {
+      const { code, output } = await run(...pttCommand('directory', ...args), {
         env: { PTT_CONFIG: config },
         cwd: folder,
       })

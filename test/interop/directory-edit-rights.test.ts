@@ -21,7 +21,7 @@ import { removeUser } from '../../src/directory/users.ts'
 import { type GitRepository, makeGitRepository } from '../peers/git-repository.ts'
 import { need } from '../peers/need.ts'
 import { run } from '../peers/program.ts'
-import { MAIN } from '../peers/sandbox.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ptt-rights-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -297,7 +297,7 @@ test('the commands: what they say, and what a list shows', async t => {
   const toml = `domain = "example.com"\n[directory]\nrepository = "${repository.path}"\n`
   writeFileSync(join(cwd, 'ptt.toml'), toml)
   const ptt = async (...args: string[]) => {
-    const { code, output } = await run(process.execPath, [MAIN, ...args], { cwd })
+    const { code, output } = await run(...pttCommand(...args), { cwd })
     assert.equal(code, 0, output)
     return output
   }
@@ -351,13 +351,13 @@ test('the commands: what they say, and what a list shows', async t => {
     await repository.git('show', 'main:example.org/domain.toml'),
     '# example.org\ntotal_limits = { messages_per_day = 20000 }\nsigning_budget = 5000',
   )
-  const nonsense = await run(process.execPath, [MAIN, 'domain', 'budget', 'example.org', '0'], { cwd })
+  const nonsense = await run(...pttCommand('domain', 'budget', 'example.org', '0'), { cwd })
   assert.deepEqual([nonsense.code, /Write a whole number from 1, or none/.test(nonsense.output)], [1, true])
   await ptt('domain', 'budget', 'example.org', 'none')
   assert.match(await ptt('group', 'remove', 'sales@example.org'), /^sales@example\.org is removed/)
   assert.match(await ptt('domain', 'remove', 'example.org'), /^example\.org removed/)
   assert.match(await ptt('alias', 'remove', 'postmaster'), /^postmaster@example\.com is removed/)
-  const bad = await run(process.execPath, [MAIN, 'user', 'limit', 'alice', 'much'], { cwd })
+  const bad = await run(...pttCommand('user', 'limit', 'alice', 'much'), { cwd })
   assert.deepEqual([bad.code, /write message_size=10MiB/.test(bad.output)], [1, true])
 })
 
@@ -372,8 +372,8 @@ test('ptt directory import: one commit, all of it or nothing', async t => {
   writeFileSync(join(cwd, 'ptt.toml'), toml)
   const ptt = async (from: string, file: string, text?: string, ...more: string[]) => {
     if (text !== undefined) writeFileSync(join(cwd, file), text)
-    const args = [MAIN, 'directory', 'import', '--from', from, file, ...more]
-    const { code, output } = await run(process.execPath, args, { cwd })
+    const command = pttCommand('directory', 'import', '--from', from, file, ...more)
+    const { code, output } = await run(...command, { cwd })
     return [code, output] as const
   }
   const subject = () => repository.git('log', '-1', '--format=%s')

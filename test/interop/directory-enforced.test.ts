@@ -11,7 +11,7 @@ import { Dialog } from '../e2e/dialog.ts'
 import { gsasl } from '../peers/gsasl.ts'
 import { need } from '../peers/need.ts'
 import { run } from '../peers/program.ts'
-import { MAIN } from '../peers/sandbox.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 
 const verifier = formatVerifier(await makeVerifier(PASSWORD, { iterations: 4096 }))
 const file = (...lines: string[]) => [`password = "${verifier}"`, ...lines, ''].join('\n')
@@ -106,9 +106,9 @@ test('what is wrong is told by each service, with file, line and rule, and by pt
       assert.match(String(fields.rule), rule, name)
       if (at !== '') assert.equal(`${fields.file}:${fields.line}`, at, name)
     }
-    const { code, output } = await run(process.execPath, [
-      ...[MAIN, 'directory', 'status', '--json', '--config', deployment.config.file],
-    ])
+    const { code, output } = await run(
+      ...pttCommand('directory', 'status', '--json', '--config', deployment.config.file),
+    )
     const { head, inForce } = JSON.parse(output)
     assert.deepEqual([code, head.kind, head.commit], [1, 'broken', commit])
     const { file, line, rule: said } = told[0]?.fields ?? {}
