@@ -7,7 +7,8 @@ import { test } from 'node:test'
 
 const ANY = '*'
 const services = ['submission', 'signer', 'relay', 'certificate']
-const below = ['smtp', 'message', 'dkim', 'dns', 'net', 'hooks', 'directory', 'queue', 'observe', 'config']
+const mail = ['smtp', 'message', 'dkim', 'dns']
+const below = [...mail, 'net', 'hooks', 'directory', 'queue', 'observe', 'config', 'workers']
 
 /** folder → [folders it may import beside itself, builtins it may name]. */
 const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
@@ -37,9 +38,10 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
     ['observe', 'config'],
     ['http', 'crypto', 'events'],
   ],
-  submission: [['smtp', 'message', 'queue', 'directory', 'net', 'hooks', 'observe', 'config'], []],
+  workers: [[], []],
+  submission: [['smtp', 'message', 'queue', 'directory', 'net', 'hooks', 'observe', 'config', 'workers'], []],
   signer: [
-    ['smtp', 'message', 'dkim', 'dns', 'directory', 'net', 'hooks', 'observe', 'config'],
+    ['smtp', 'message', 'dkim', 'dns', 'directory', 'net', 'hooks', 'observe', 'config', 'workers'],
     ['fs', 'path', 'crypto'],
   ],
   relay: [['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'hooks', 'observe', 'config'], []],
@@ -47,8 +49,9 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
     ['dns', 'net', 'observe', 'config'],
     ['fs', 'path', 'crypto', 'https', 'timers'],
   ],
+  image: [['config'], ['fs', 'path', 'crypto', 'child_process']],
   sandbox: [[...below, ...services], [ANY]],
-  cli: [[...below, 'dns-plan', ...services, 'sandbox'], [ANY]],
+  cli: [[...below, 'dns-plan', 'image', ...services, 'sandbox'], [ANY]],
 }
 /** Only types may cross here: nothing of the queue runs in submission, nothing that signs in the relay. */
 const TYPES_ONLY = new Set(['submission → queue', 'relay → dkim'])

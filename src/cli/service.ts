@@ -17,6 +17,7 @@ import type { SignerOverrides } from '../signer/keep-keys.ts'
 import { signOnEachCore } from '../signer/sign-message-threads.ts'
 import { type Adjusted, addKeyOptions, adjust, type KeyOptions } from './key-options.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
+import { runWorker, startForeman, workerNumber, workersOf } from './worker.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
 export type ServiceName = (typeof SERVICES)[number]
@@ -110,8 +111,23 @@ export async function runService(
   /** What the command line says above ptt.toml. */
   adjusting: (config: Config) => Adjusted = config => ({ config, overrides: {}, complaints: [] }),
 ): Promise<void> {
+  const worker = workerNumber()
+  const told = openLog({ service: name, level: verbose ? 'debug' : 'info' })
+  const log = worker === null ? told : told.with({ worker })
+  // Our fault. Better a fresh process than one whose state nobody knows; what was acknowledged is on disk.
+  const fail = (cause: unknown) => {
+    const error = cause instanceof Error ? cause : new Error(String(cause))
+    log.event('failed', { reason: error.message, stack: error.stack }, 'error')
+    process.exit(1)
+  }
+  if (worker !== null) {
+    process.on('uncaughtException', fail).on('unhandledRejection', fail)
+    return runWorker(name, log).catch(error => {
+      process.stderr.write(`ptt ${name}: worker ${worker}: ${explain(error)}\n`)
+      process.exit(1)
+    })
+  }
   const { config, overrides, complaints } = adjusting(loadConfig(file))
-  const log = openLog({ service: name, level: verbose ? 'debug' : 'info' })
   let service: Service | undefined
   let closing = false
   /** One reload after the other; those asked for while it starts come when it has. */
@@ -133,18 +149,13 @@ export async function runService(
   })
   process.on('SIGTERM', () => void close()).on('SIGINT', () => void close())
 
-  const start = await STARTERS[name]()
   for (const reason of complaints) log.event('alarm', { reason }, 'warn')
-  service = await start(config, log, overrides).catch(error => {
-    throw new Error(explain(error), { cause: error })
-  })
+  const start: Start =
+    workersOf(name, config) > 1
+      ? () => startForeman(name, process.argv.slice(2), config, log, overrides)
+      : await STARTERS[name]()
+  service = await start(config, log, overrides).catch(asStarting)
   started.resolve(service)
-  // Our fault. Better a fresh process than one whose state nobody knows; what was acknowledged is on disk.
-  const fail = (cause: unknown) => {
-    const error = cause instanceof Error ? cause : new Error(String(cause))
-    log.event('failed', { reason: error.message, stack: error.stack }, 'error')
-    process.exit(1)
-  }
   process.on('uncaughtException', fail).on('unhandledRejection', fail)
 
   if (process.send) {
@@ -152,6 +163,11 @@ export async function runService(
     process.send({ ready: name, port: service.port } satisfies Ready)
     process.channel?.unref()
   }
+}
+
+/** @throws Error what keeps a service from starting, in words */
+function asStarting(error: unknown): never {
+  throw new Error(explain(error), { cause: error })
 }
 
 /** The configuration is read at start only: a file that has changed since is an alarm, with the keys that differ. */

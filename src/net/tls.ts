@@ -58,15 +58,22 @@ export class TlsAcceptor {
 
   /**
    * For the public: TLS 1.2 and up (RFC 8997 §3, RFC 9325 §3.1.1). With `clientCa` a certificate of it is asked for, so
-   * that SASL EXTERNAL can be used; one that is missing or foreign does no harm.
+   * that SASL EXTERNAL can be used; one that is missing or foreign does no harm. `ticketKeys`, 48 octets that several
+   * processes share: a session of one can be resumed at another (RFC 8446 §4.6.1).
    */
-  static forClients(pair: KeyPair, handshakeTimeout: number, clientCa?: string): TlsAcceptor {
+  static forClients(
+    pair: KeyPair,
+    handshakeTimeout: number,
+    clientCa?: string,
+    ticketKeys?: Buffer,
+  ): TlsAcceptor {
     return new TlsAcceptor({
       ...SERVER,
       cert: pair.certificate,
       key: pair.key,
       minVersion: 'TLSv1.2',
       handshakeTimeout,
+      ...(ticketKeys === undefined ? {} : { ticketKeys }),
       ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: false }),
     })
   }

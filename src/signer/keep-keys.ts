@@ -64,8 +64,11 @@ function hours(ms: number): string {
   return `${Math.round(ms / 360_000) / 10} h`
 }
 
-/** @throws FileError for a key, a seed or a state that cannot be read */
-export function keepKeys(config: Config, directory: () => Directory, log: Log) {
+/**
+ * @param changed what can be signed with may be another than before
+ * @throws FileError for a key, a seed or a state that cannot be read
+ */
+export function keepKeys(config: Config, directory: () => Directory, log: Log, changed?: () => void) {
   const { signer, domain } = config
   const tsigKey = parseTsigKey(readSecret(signer.tsigKey).trim())
   const settings = lifeSettings(config)
@@ -83,6 +86,7 @@ export function keepKeys(config: Config, directory: () => Directory, log: Log) {
     log,
     now: Date.now,
     random: octets => crypto.getRandomValues(new Uint8Array(octets)),
+    ...(changed === undefined ? {} : { changed }),
   })
   const resolvers: NamedResolver[] = signer.resolver.map(endpoint => ({
     name: formatEndpoint(endpoint),
@@ -138,6 +142,35 @@ function prepareFolder(signer: Config['signer'], log: Log): void {
     if (!namesKeys(signer)) throw new FileError(reason, { cause: error })
     log.event('alarm', { about: 'key state', reason }, 'error')
   }
+}
+
+/** In a process that signs, and leaves the keys to another, whose snapshots it takes. */
+export function followKeys(config: Config, directory: () => Directory, log: Log): Keyring {
+  const { signer, domain } = config
+  const elsewhere = () => {
+    throw new Error('this process does not look after the keys')
+  }
+  return new Keyring({
+    folder: {
+      load: () => [],
+      hasPrivate: () => false,
+      save: elsewhere,
+      readPrivate: elsewhere,
+      writePrivate: elsewhere,
+      destroyPrivate: elsewhere,
+    },
+    settings: lifeSettings(config),
+    domain,
+    rules: () => rulesOf(directory()),
+    selector: signer.selector,
+    selectorTemplate: signer.selectorTemplate,
+    algorithms: signer.algorithms,
+    configured: namesKeys(signer) ? { keys: [], derive: () => [] } : null,
+    earlier: [],
+    log,
+    now: Date.now,
+    random: octets => crypto.getRandomValues(new Uint8Array(octets)),
+  })
 }
 
 const NO_RULES: DomainRules['signing'] = new Map()

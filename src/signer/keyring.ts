@@ -3,7 +3,7 @@
  * to be signed with. Every change goes through `apply`, which saves and tells it.
  */
 
-import type { KeyObject } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { formatKeyRecord } from '../dkim/key-record.ts'
 import type { SigningKey } from '../dkim/sign.ts'
 import type { Algorithm } from '../dkim/signature.ts'
@@ -54,6 +54,16 @@ export interface KeyringOptions {
   readonly log: Log
   readonly now: () => number
   readonly random: (octets: number) => Uint8Array
+  /** What can be signed with may be another than before. */
+  readonly changed?: () => void
+}
+
+/** What another process of this service signs by. It has private keys: it goes nowhere else. */
+export interface KeySnapshot {
+  readonly keys: readonly Key[]
+  /** Of those that sign: name and PEM (PKCS #8). */
+  readonly pems: readonly (readonly [name: string, pem: string])[]
+  readonly unreadable: readonly (readonly [name: string, reason: string])[]
 }
 
 /** What is to be done with a message. */
@@ -107,7 +117,29 @@ export class Keyring {
   #set(keys: readonly Key[]): void {
     this.#keys = keys
     this.#byName = new Map(keys.map(key => [nameOf(key), key]))
+    this.#changed()
+  }
+
+  #changed(): void {
     this.#view = null
+    this.#options.changed?.()
+  }
+
+  snapshot(): KeySnapshot {
+    const pems = [...this.#private].flatMap(([name, key]) => {
+      if (this.#byName.get(name)?.stage !== 'active') return []
+      return [[name, key.export({ type: 'pkcs8', format: 'pem' }).toString()] as const]
+    })
+    return { keys: this.#keys, pems, unreadable: [...this.#unreadable] }
+  }
+
+  /** All is as it is in the process that looks after the keys. */
+  take({ keys, pems, unreadable }: KeySnapshot): void {
+    this.#private.clear()
+    for (const [name, pem] of pems) this.#private.set(name, createPrivateKey(pem))
+    this.#unreadable.clear()
+    for (const [name, reason] of unreadable) this.#unreadable.set(name, reason)
+    this.#set(keys)
   }
 
   /** All domains that are to be signed for: the deployment's and the directory's, but for those that say never. */
@@ -166,7 +198,7 @@ export class Keyring {
     }
     if (configured === null) this.#adopt({ domain, selector: this.#options.selector })
     for (const key of this.#keys) if (key.origin === 'generated' && isLive(key)) this.#read(key)
-    this.#view = null
+    this.#changed()
   }
 
   #configuredKeys(): readonly LoadedKey[] {
@@ -266,7 +298,7 @@ export class Keyring {
       throw error
     }
     this.#private.set(nameOf(id), privateKey)
-    this.#view = null
+    this.#changed()
   }
 
   /** Which domains answer for what they send: each author's closest of these. */
@@ -305,14 +337,20 @@ export class Keyring {
 
   /** Something of these keys is on its way, and may be verified until then. Before it is signed. */
   signed(keys: readonly SigningKey[], untilMs: number): void {
+    for (const { id, untilMs: rounded } of this.news(keys, untilMs))
+      this.apply({ kind: 'signed', id, untilMs: rounded })
+  }
+
+  /** What `signed` has to write down. */
+  news(keys: readonly SigningKey[], untilMs: number): { id: KeyId; untilMs: number }[] {
     // Rounded, so that it is not written for every message.
     const grainMs = Math.min(Math.max(this.#options.settings.lifetimeMs / 10, 1000), DAY_MS)
     const rounded = Math.ceil(untilMs / grainMs) * grainMs
-    for (const key of keys) {
+    return keys.flatMap(key => {
       const known = this.find(idOf(key))
-      if (known !== undefined && known.neededUntilMs < rounded)
-        this.apply({ kind: 'signed', id: known, untilMs: rounded })
-    }
+      if (known === undefined || known.neededUntilMs >= rounded) return []
+      return [{ id: { domain: known.domain, selector: known.selector }, untilMs: rounded }]
+    })
   }
 
   #current(): View {

@@ -13,21 +13,22 @@
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
 import type { Follower } from '../directory/directory.ts'
-import { follow } from '../directory/repository.ts'
-import { openHooks } from '../hooks/hooks.ts'
 import { hopSession } from '../net/hop.ts'
 import { listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
 import { Peer } from '../net/peer.ts'
 import { TlsAcceptor } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
-import { keepKeys, type SignerOverrides, signatureOptions } from './keep-keys.ts'
-import { nameOf } from './life-cycle.ts'
+import type { Channel } from '../workers/channel.ts'
+import { type SignerOverrides, signatureOptions } from './keep-keys.ts'
 import { SecondOpinion } from './second-opinion.ts'
-import { SignerSession } from './session.ts'
-import { SigningBudget } from './signing-budget.ts'
+import { type SignatureOptions, SignerSession } from './session.ts'
+import { type Asked, openShared, reachShared, type Shared, type Told } from './shared.ts'
 
+/** What messages in flight may take together. Of this and the next two a worker has its part. */
 const BUDGET_OCTETS = 512 * 1024 * 1024
+/** Two or three of the largest, however many workers there are. */
+const LEAST_OCTETS = 64 * 1024 * 1024
 const MAX_CONNECTIONS = 1000
 const MAX_HOP_CONNECTIONS = 32
 /** Less than what submission waits for us. */
@@ -42,13 +43,27 @@ const FETCH_PAUSE_MS = 1000
 export type { SignerOverrides } from './keep-keys.ts'
 
 export async function startSigner(config: Config, log: Log, overrides: SignerOverrides = {}) {
-  const { signer, domain, directory, hop, postmaster } = config
-  const hopPair = { certificate: readPem(signer.hopCertificate), key: readSecret(signer.hopKey) }
   // What is wrong with it is said before anything else is begun.
   const signatures = signatureOptions(config, overrides)
-  const follower = await follow({ ...directory, clone: signer.clone, domain, log })
-  const hooks = await openHooks(config, 'signer', () => follower.refresh(), log)
-  const { keyring, keeper, close: closeKeys } = keepKeys(config, () => follower.current(), log)
+  return serve(config, log, await openShared(config, log), signatures)
+}
+
+/** One process of several. */
+export async function startSignerWorker(
+  config: Config,
+  log: Log,
+  foreman: Channel<Asked, Told>,
+  workers: number,
+  overrides: SignerOverrides = {},
+) {
+  const signatures = signatureOptions(config, overrides)
+  return serve(config, log, await reachShared(config, log, foreman, workers), signatures)
+}
+
+async function serve(config: Config, log: Log, shared: Shared, signatures: SignatureOptions) {
+  const { signer, domain, hop, postmaster } = config
+  const { follower, keys, signingBudget, part } = shared
+  const hopPair = { certificate: readPem(signer.hopCertificate), key: readSecret(signer.hopKey) }
   const relay = new Peer({
     endpoint: signer.relay,
     role: 'relay',
@@ -57,24 +72,24 @@ export async function startSigner(config: Config, log: Log, overrides: SignerOve
     hostname: `signer.${domain}`,
     waitMs: signer.hopWaitMs,
     replyMs: REPLY_MS,
-    maxConnections: MAX_HOP_CONNECTIONS,
+    maxConnections: part(MAX_HOP_CONNECTIONS),
     log,
   })
   const around = {
     domain,
-    keys: keyring,
+    keys,
     signatures,
     catchUp: catchUp(follower),
     relay,
     postmaster,
-    budget: new Budget(BUDGET_OCTETS),
+    budget: new Budget(Math.max(part(BUDGET_OCTETS), LEAST_OCTETS)),
     opinion: new SecondOpinion({
       directory: () => follower.current(),
       refresh: () => follower.refresh(),
       postmaster,
       now: Date.now,
     }),
-    signingBudget: new SigningBudget(signer.budgetPerHour, Date.now, () => follower.current()),
+    signingBudget,
     now: Date.now,
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
     log,
@@ -84,35 +99,30 @@ export async function startSigner(config: Config, log: Log, overrides: SignerOve
     session: hopSession(`signer.${domain}`),
     acceptor: TlsAcceptor.forHop(hopPair, readPem(hop.ca), HANDSHAKE_MS),
     idleMs: IDLE_MS,
-    maxConnections: MAX_CONNECTIONS,
+    maxConnections: part(MAX_CONNECTIONS),
     log,
     handler: () => new SignerSession(around),
   })
   log.event('started', {
     port: listener.port,
-    hooks_port: hooks?.port,
-    keys: keyring.keys.filter(key => key.stage === 'active').map(nameOf),
+    hooks_port: shared.hooksPort,
+    keys: shared.active(),
     domain,
     directory: follower.current().commit,
   })
   // Not waited for: until it is done, messages are answered 451 with the reason.
-  void keeper.check()
+  void shared.check?.()
   return {
     port: listener.port,
     async reload() {
-      // A domain that is new gets its key at once.
-      await follower.refresh()
-      await keeper.check()
-      const active = keyring.keys.filter(key => key.stage === 'active').map(nameOf)
-      log.event('reloaded', { keys: active, directory: follower.current().commit })
+      await shared.reload()
+      log.event('reloaded', { keys: shared.active(), directory: follower.current().commit })
     },
     async close() {
       log.event('stopping')
-      await hooks?.close()
       await listener.close(GRACE_MS)
       relay.close()
-      await closeKeys()
-      await follower.close()
+      await shared.close()
       log.event('stopped')
     },
   }

@@ -22,7 +22,7 @@ import type { SigningBudget } from './signing-budget.ts'
 export interface Surroundings {
   /** The deployment's domain. */
   readonly domain: string
-  readonly keys: Pick<Keyring, 'isReady' | 'reason' | 'signingDomains' | 'decide' | 'signed'>
+  readonly keys: Keys
   readonly signatures: SignatureOptions
   /** Learn of this commit, by which submission has decided. Resolves with whether it is the one in force. */
   readonly catchUp: (commit: string | undefined) => Promise<boolean>
@@ -32,10 +32,20 @@ export interface Surroundings {
   readonly budget: Budget
   readonly opinion: Pick<SecondOpinion, 'judge'>
   /** What may be signed in an hour. */
-  readonly signingBudget: Pick<SigningBudget, 'spend'>
+  readonly signingBudget: Budgets
   readonly now: () => number
   readonly random: (octets: number) => Uint8Array
   readonly log: Log
+}
+
+/** Where another process looks after the keys, it is told what was signed, and counts it. */
+export interface Keys extends Pick<Keyring, 'isReady' | 'reason' | 'signingDomains' | 'decide'> {
+  /** To be waited for. */
+  signed(...what: Parameters<Keyring['signed']>): unknown
+}
+
+export interface Budgets {
+  spend(...what: Parameters<SigningBudget['spend']>): Reply | null | Promise<Reply | null>
 }
 
 export interface SignatureOptions extends Pick<SignerOptions, 'fields' | 'canonicalization'> {
@@ -85,7 +95,7 @@ export class SignerSession extends HopSession {
         facts = { ...facts, selector: decision.keys.map(key => key.selector).join(' ') }
         const { options, neededUntilMs } = this.#signatureOptions(parameters, startedMs)
         // Before there is a signature: its key stays in DNS for as long as somebody may look for it.
-        keys.signed(decision.keys, neededUntilMs)
+        await keys.signed(decision.keys, neededUntilMs)
         const identity = identityOf(parameters.authenticatedAs, authors)
         const { header } = authors
         const whole = { ...options, header, ...(identity !== undefined && { identity }) }
@@ -173,7 +183,7 @@ export class SignerSession extends HopSession {
     const facts = { id, user: authenticatedAs, commit, from: authors.map(author => formatMailbox(author)) }
     const refusal = await opinion.judge(claim)
     // Notices are few, and must get out when users have used up the budget.
-    const beyond = refusal === null && role !== 'relay' ? signingBudget.spend(domain, authors) : null
+    const beyond = refusal === null && role !== 'relay' ? await signingBudget.spend(domain, authors) : null
     const answer = refusal ?? beyond
     if (answer === null) return null
     const about = beyond === null ? 'second opinion' : 'signing budget'

@@ -35,6 +35,13 @@ export class SigningBudget {
     this.#now = now
   }
 
+  /** Whether anything in the name of these is counted. */
+  counts(authors: readonly Mailbox[]): boolean {
+    if (this.#perHour !== undefined) return true
+    const budgets = this.#directory().signingBudgets ?? NONE
+    return budgets.size > 0 && authors.some(author => ownerOf(author, budgets) !== undefined)
+  }
+
   /** One more in the name of these; a refusal when there is none left. `domain`: the deployment's, for the words. */
   spend(domain: string, authors: readonly Mailbox[]): Reply | null {
     const budgets = this.#directory().signingBudgets ?? NONE

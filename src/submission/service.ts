@@ -12,9 +12,7 @@
 import { readPem, readSecret } from '../config/file.ts'
 import { PairWatch } from '../config/pair.ts'
 import type { Config } from '../config/schema.ts'
-import { follow } from '../directory/repository.ts'
 import { UsageStore } from '../directory/usage/store.ts'
-import { openHooks } from '../hooks/hooks.ts'
 import type { Endpoint } from '../net/endpoint.ts'
 import { type Listener, listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
@@ -23,12 +21,13 @@ import { TlsAcceptor } from '../net/tls.ts'
 import type { Log } from '../observe/event.ts'
 import { LIMITS } from '../smtp/limits.ts'
 import type { Offers } from '../smtp/server.ts'
+import type { Channel } from '../workers/channel.ts'
 import { Allowance } from './allowance.ts'
 import { SubmissionSession } from './session.ts'
+import { type Asked, openShared, reachShared, type Shared, type Told } from './shared.ts'
 import { prepareSignIn } from './sign-in.ts'
-import { THROTTLE, Throttle } from './throttle.ts'
 
-/** What messages in flight may take together. */
+/** What messages in flight may take together. Of this and the next two a worker has its part. */
 const BUDGET_OCTETS = 512 * 1024 * 1024
 const MAX_CONNECTIONS = 10_000
 const MAX_HOP_CONNECTIONS = 32
@@ -46,14 +45,22 @@ export interface Service {
 }
 
 export async function startSubmission(config: Config, log: Log): Promise<Service> {
-  const { submission, domain, directory, hop } = config
-  const follower = await follow({
-    ...directory,
-    clone: submission.clone,
-    domain,
-    log,
-  })
-  const hooks = await openHooks(config, 'submission', () => follower.refresh(), log)
+  return serve(config, log, await openShared(config, log))
+}
+
+/** One process of several. */
+export async function startSubmissionWorker(
+  config: Config,
+  log: Log,
+  foreman: Channel<Asked, Told>,
+  workers: number,
+): Promise<Service> {
+  return serve(config, log, await reachShared(config, log, foreman, workers))
+}
+
+async function serve(config: Config, log: Log, shared: Shared & { hooksPort?: number | undefined }) {
+  const { submission, domain, hop } = config
+  const { follower, throttle, part } = shared
   const signer = new Peer({
     endpoint: submission.signer,
     role: 'signer',
@@ -62,7 +69,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     hostname: submission.hostname,
     waitMs: submission.hopWaitMs,
     replyMs: REPLY_MS,
-    maxConnections: MAX_HOP_CONNECTIONS,
+    maxConnections: part(MAX_HOP_CONNECTIONS),
     log,
   })
   const signIn = prepareSignIn(config, () => follower.current())
@@ -75,13 +82,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     },
     alarm: reason => log.event('alarm', { about: 'certificate', reason }),
   })
-  const acceptor = TlsAcceptor.forClients(watch.pair, HANDSHAKE_MS, signIn.clientCa())
-  const throttle = new Throttle(Date.now, name => {
-    const user = follower.current().user(name)
-    if (user === undefined) return
-    const facts = { about: 'sign-in', user: user.name, failures: THROTTLE.attack }
-    log.event('alarm', { ...facts, reason: 'somebody guesses at his password' }, 'warn')
-  })
+  const acceptor = TlsAcceptor.forClients(watch.pair, HANDSHAKE_MS, signIn.clientCa(), shared.ticketKeys)
   const usage = new UsageStore(submission.state)
   const limits = {
     ...LIMITS,
@@ -105,7 +106,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
     throttle,
     allowance: new Allowance({ store: usage, now: Date.now, log }),
     signer,
-    budget: new Budget(BUDGET_OCTETS),
+    budget: new Budget(Math.max(part(BUDGET_OCTETS), 2 * submission.maxMessageOctets)),
     limits,
     maxPriority: submission.maxPriority,
     now: Date.now,
@@ -129,7 +130,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
       },
       acceptor,
       idleMs: submission.idleMs,
-      maxConnections: MAX_CONNECTIONS,
+      maxConnections: part(MAX_CONNECTIONS),
       log,
       handler: () => new SubmissionSession(around),
     })
@@ -138,7 +139,7 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
   const starttls = listenStarttls === undefined ? null : await door(listenStarttls, 'starttls')
   log.event('started', {
     port: listener.port,
-    hooks_port: hooks?.port,
+    hooks_port: shared.hooksPort,
     starttls_port: starttls?.port,
     directory: follower.current().commit,
   })
@@ -148,17 +149,16 @@ export async function startSubmission(config: Config, log: Log): Promise<Service
       watch.reload()
       acceptor.renew(watch.pair, signIn.clientCa())
       signIn.reload()
-      await follower.refresh()
+      await shared.reload()
       log.event('reloaded', { directory: follower.current().commit })
     },
     async close() {
       log.event('stopping')
       watch.close()
-      await hooks?.close()
       await Promise.all([listener.close(GRACE_MS), starttls?.close(GRACE_MS)])
       signer.close()
       await usage.close()
-      await follower.close()
+      await shared.close()
       log.event('stopped')
     },
   }

@@ -27,7 +27,7 @@ export interface Surroundings {
   /** The commit in force. */
   readonly directory: () => Directory
   readonly authenticator: Authenticator
-  readonly throttle: Throttle
+  readonly throttle: Pick<Throttle, 'admit'>
   readonly allowance: Pick<Allowance, 'refuse' | 'reserve'>
   readonly signer: Peer
   readonly budget: Budget

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { type Base, integer, list, oneOf, pathFrom, resolverList, seconds, text } from '../field.ts'
+import { type Base, integer, list, oneOf, pathFrom, resolverList, seconds, text, workers } from '../field.ts'
 import * as kind from '../value.ts'
 import { hopPair } from './hop.ts'
 
@@ -117,6 +117,7 @@ export function signerTable(base: Base) {
         .describe(
           'The resolvers of the relay, which must see a key too before it signs. Empty: only the primary is asked.',
         ),
+      workers: workers(),
       hopWaitMs: text(kind.wait)
         .prefault('10s')
         .describe('How long submission waits for a relay that does not answer before it is told 451.'),

@@ -1,7 +1,7 @@
 /** [submission]: where users connect, how they sign in, what they may ask for. */
 
 import { z } from 'zod'
-import { type Base, integer, list, oneOf, pathFrom, seconds, text } from '../field.ts'
+import { type Base, integer, list, oneOf, pathFrom, seconds, text, workers } from '../field.ts'
 import * as kind from '../value.ts'
 import { hopPair } from './hop.ts'
 import { oauthTable } from './oauth.ts'
@@ -96,6 +96,7 @@ export function submissionTable(base: Base) {
       .describe(
         'The folder of what users have used up of their limits a day. All submission processes of a machine share one.',
       ),
+    workers: workers(),
     hopWaitMs: text(kind.wait)
       .prefault('10s')
       .describe('How long a client waits for a signer that does not answer before it is told 451.'),

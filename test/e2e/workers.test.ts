@@ -1,0 +1,245 @@
+/** Services as several processes: what was promised of one holds of all together. */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
+import { THROTTLE } from '../../src/submission/throttle.ts'
+import { need } from '../peers/need.ts'
+import { type SmtpSink, startSmtpSink } from '../peers/smtp-sink.ts'
+import {
+  type Deployment,
+  DOMAIN,
+  deploy,
+  type Happening,
+  PASSWORD,
+  type ServiceName,
+  USER,
+} from './deployment.ts'
+import { Dialog } from './dialog.ts'
+import { type Acknowledgement, PersistentClient } from './persistent-client.ts'
+import { type ServiceProcess, startProcess } from './service-process.ts'
+
+const BOB = 'bob@internet.test'
+const CLIENTS = 6
+
+const messageOf = (n: number): string =>
+  `From: ${USER}\r\nTo: ${BOB}\r\nSubject: message ${n}\r\n\r\nIt is ${n}.\r\n`
+
+/** The foreman's own, which comes when all its workers are there. */
+async function running(
+  t: TestContext,
+  deployment: Deployment,
+  name: ServiceName,
+  workers: number,
+): Promise<ServiceProcess> {
+  const life = startProcess(t, deployment, name)
+  await Promise.race([
+    deployment.event('started', ({ service, fields }) => service === name && fields.workers === workers),
+    life.started.then(() => new Promise(() => {})),
+  ])
+  return life
+}
+
+interface Crowd {
+  readonly deployment: Deployment
+  readonly sink: SmtpSink
+  readonly lives: Readonly<Record<'submission' | 'signer', ServiceProcess>>
+}
+
+async function crowd(
+  t: TestContext,
+  toml: { signer?: string[]; submission?: string[] } = {},
+): Promise<Crowd> {
+  const sink = await startSmtpSink()
+  t.after(() => sink.stop())
+  const { signer = [], submission = [] } = toml
+  const deployment = await deploy(t, {
+    services: ['relay'],
+    smtpPort: sink.port,
+    toml: {
+      relay: ['retry = ["100ms"]'],
+      signer: ['workers = 2', 'hop_wait = "30s"', ...signer],
+      submission: ['workers = 2', 'hop_wait = "30s"', ...submission],
+    },
+  })
+  const signing = await running(t, deployment, 'signer', 2)
+  await deployment.event('key', ({ fields }) => fields.state === 'active')
+  return {
+    deployment,
+    sink,
+    lives: { signer: signing, submission: await running(t, deployment, 'submission', 2) },
+  }
+}
+
+/** Of each worker that lives, its process id, by its number. */
+function pids(deployment: Deployment, service: ServiceName): Map<number, number> {
+  const found = new Map<number, number>()
+  for (const { service: of, name, fields } of deployment.events)
+    if (
+      of === service &&
+      name === 'started' &&
+      typeof fields.worker === 'number' &&
+      typeof fields.pid === 'number'
+    )
+      found.set(fields.worker, fields.pid)
+  return found
+}
+
+const workersIn = (happenings: readonly Happening[]): unknown[] =>
+  [...new Set(happenings.map(({ fields }) => fields.worker))].toSorted()
+
+const plain = (password: string) => `AUTH PLAIN ${Buffer.from(`\0${USER}\0${password}`).toString('base64')}`
+
+/** Each goes to the next worker in turn. */
+async function dial(t: TestContext, deployment: Deployment): Promise<Dialog> {
+  const options = { ca: deployment.authority.certificate, servername: 'localhost' }
+  const dialog = await Dialog.tls(deployment.config.submission.listen.port, options)
+  t.after(() => dialog.destroy())
+  await dialog.expect(220)
+  await dialog.say('EHLO client.test', 250)
+  return dialog
+}
+
+/** So many clients send until `until` is over, at least `count` messages. */
+async function submit(
+  deployment: Deployment,
+  count: number,
+  until: Promise<void> = Promise.resolve(),
+): Promise<Map<number, Acknowledgement>> {
+  const acknowledged = new Map<number, Acknowledgement>()
+  let next = 0
+  let over = false
+  const send = async () => {
+    const client = new PersistentClient(deployment)
+    try {
+      while (next < count || !over) {
+        const n = next++
+        acknowledged.set(n, await client.send(messageOf(n), BOB))
+      }
+    } finally {
+      client.close()
+    }
+  }
+  const ending = until.finally(() => {
+    over = true
+  })
+  await Promise.all([ending, ...Array.from({ length: CLIENTS }, send)])
+  return acknowledged
+}
+
+/** Whether the budget held one more. */
+async function tryToSend(deployment: Deployment, n: number): Promise<boolean> {
+  const client = new PersistentClient(deployment)
+  try {
+    await client.send(messageOf(n), BOB)
+    return true
+  } catch (error) {
+    assert.match(String(error), /550 5\.7\.1 example\.test may send 27 messages an hour/)
+    return false
+  } finally {
+    client.close()
+  }
+}
+
+test('both workers of both services take part, share the budget of the hour, and stop in good order', async t => {
+  if (!need(t, 'smtp-sink')) return
+  const { deployment, lives } = await crowd(t, { signer: ['budget_per_hour = 27'] })
+  const acknowledged = await submit(deployment, 20)
+  for (const { id } of acknowledged.values())
+    await deployment.event('delivered', ({ fields }) => fields.id === id)
+  for (const [service, name] of [
+    ['submission', 'accepted'],
+    ['signer', 'signed'],
+  ] as const) {
+    const done = deployment.events.filter(each => each.service === service && each.name === name)
+    assert.deepEqual(workersIn(done), [1, 2], name)
+  }
+  const more = await Promise.all(Array.from({ length: 12 }, (_, n) => tryToSend(deployment, 100 + n)))
+  assert.equal(more.filter(sent => sent).length, 27 - acknowledged.size)
+
+  await lives.submission.stop()
+  await lives.signer.stop()
+  for (const service of ['submission', 'signer'] as const) {
+    const stopped = deployment.events.filter(each => each.service === service && each.name === 'stopped')
+    assert.deepEqual(workersIn(stopped), [1, 2, undefined], service)
+  }
+})
+
+test('a worker is killed again and again: nothing acknowledged is lost, and another takes its place', async t => {
+  if (!need(t, 'smtp-sink')) return
+  const { deployment, sink } = await crowd(t)
+  const victims = ['submission', 'signer', 'signer', 'submission', 'signer'] as const
+  const siege = async () => {
+    for (const [kill, service] of victims.entries()) {
+      // Between the messages that pass through it meanwhile.
+      const seen = deployment.events.length
+      let left = 8
+      const isNew = (each: Happening) =>
+        each.service === 'submission' && deployment.events.indexOf(each) >= seen
+      await deployment.event('accepted', each => isNew(each) && left-- === 0)
+      const worker = (kill % 2) + 1
+      const pid = pids(deployment, service).get(worker) ?? assert.fail()
+      process.kill(pid, 'SIGKILL')
+      const alarm = await deployment.event('alarm', ({ fields }) => fields.pid === pid)
+      assert.deepEqual(
+        [alarm.service, alarm.fields.worker, alarm.fields.signal],
+        [service, worker, 'SIGKILL'],
+      )
+      // It is back when it says where it listens.
+      await deployment.event(
+        'started',
+        each =>
+          deployment.events.indexOf(each) > deployment.events.indexOf(alarm) &&
+          each.service === service &&
+          each.fields.port !== undefined,
+      )
+    }
+  }
+  const acknowledged = await submit(deployment, 60, siege())
+  let unanswered = 0
+  for (const each of acknowledged.values()) {
+    await deployment.event('delivered', ({ fields }) => fields.id === each.id)
+    unanswered += each.unanswered
+    // Submission waits for the signer; of its own end a client hears by the end of the connection.
+    assert.deepEqual(
+      each.failures.filter(failure => /^\d/.test(failure)),
+      [],
+    )
+  }
+  const copies = sink.messages().map(text => /^Subject: message (\d+)$/m.exec(text)?.[1])
+  assert.equal(new Set(copies).size, acknowledged.size)
+  // Who has got no answer sends again, as another message.
+  assert.ok(copies.length <= acknowledged.size + unanswered)
+  t.diagnostic(`${acknowledged.size} messages, ${victims.length} kills, ${unanswered} never answered`)
+})
+
+test('guesses are counted once, whichever worker they meet', async t => {
+  const deployment = await deploy(t, { services: [], toml: { submission: ['workers = 2'] } })
+  await running(t, deployment, 'submission', 2)
+  for (let guess = 0; guess < THROTTLE.free; guess++)
+    await (await dial(t, deployment)).say(plain('guess'), 535)
+  // Two connections: the one worker and the other.
+  for (const dialog of [await dial(t, deployment), await dial(t, deployment)])
+    assert.match(await dialog.say(plain(PASSWORD)), /^454 4\.7\.0 /)
+  assert.deepEqual(
+    workersIn(deployment.events.filter(({ fields }) => /before/.test(String(fields.reason)))),
+    [1, 2],
+  )
+})
+
+test('a commit is in force at all workers', async t => {
+  const deployment = await deploy(t, { services: [], toml: { submission: ['workers = 2'] } })
+  const { pid } = await running(t, deployment, 'submission', 2)
+  const sessions = [await dial(t, deployment), await dial(t, deployment)]
+  for (const session of sessions) await session.say(plain(PASSWORD), 235)
+  const verifier = formatVerifier(await makeVerifier(PASSWORD, { iterations: 4096 }))
+  const suspended = `password = "${verifier}"\nsuspended = "on leave"\n`
+  const commit = await deployment.repository.commit({ [`${DOMAIN}/users/alice.toml`]: suspended })
+  process.kill(pid, 'SIGHUP')
+  for (const worker of [1, 2, undefined])
+    await deployment.event(
+      'reloaded',
+      ({ fields }) => fields.worker === worker && fields.directory === commit,
+    )
+  for (const session of sessions) assert.match(await session.say('NOOP'), /^421 .*on leave/)
+})
