@@ -61,6 +61,7 @@ function write(path: string, octets: Uint8Array): void {
   } finally {
     closeSync(descriptor)
   }
+  // What is cut short would not be refused by dlopen, but end us with SIGBUS.
   if (digest(readFileSync(path)) !== digest(octets))
     throw new UnpackError(`${path} is not what was written to it: is that disk whole? ${REMEDY}`)
 }
