@@ -49,7 +49,7 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
     ['dns', 'net', 'observe', 'config'],
     ['fs', 'path', 'crypto', 'https', 'timers'],
   ],
-  image: [['config'], ['fs', 'path', 'crypto', 'child_process']],
+  image: [['config'], ['fs', 'path', 'crypto', 'child_process', 'zlib']],
   sandbox: [[...below, ...services], [ANY]],
   cli: [[...below, 'dns-plan', 'image', ...services, 'sandbox'], [ANY]],
 }

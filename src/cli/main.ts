@@ -39,6 +39,7 @@ const COMMANDS: Record<string, Entry> = {
     group: RUN,
     load: async () => (await import('./certificate.ts')).certificateCommand(),
   },
+  image: { group: RUN, load: async () => (await import('./image.ts')).imageCommand() },
   domain: { group: LOOK_AFTER, load: async () => (await import('./domain.ts')).domainCommand() },
   user: { group: LOOK_AFTER, load: async () => (await import('./user.ts')).userCommand() },
   group: { group: LOOK_AFTER, load: async () => (await import('./group.ts')).groupCommand() },

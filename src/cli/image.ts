@@ -1,0 +1,77 @@
+/** `ptt image`: a service as an operating system of its own. */
+
+import { existsSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Argument, Command } from 'commander'
+import { type BuildOptions, type Built, buildImage, SERVICES, type Service } from '../image/build.ts'
+import { bootCommand } from './image-boot.ts'
+import { print } from './print.ts'
+
+export function imageCommand(): Command {
+  return new Command('image')
+    .description('build a service as an image that boots: a kernel, init, Node and the service')
+    .addCommand(buildCommand())
+    .addCommand(bootCommand(), { hidden: true })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  ptt image build relay                  the kernel, the initramfs and disks that boot, in ./image
+  ptt image build signer --output /srv`,
+    )
+}
+
+interface Options {
+  readonly output: string
+  readonly cache: string
+}
+
+function buildCommand(): Command {
+  return new Command('build')
+    .description('build the image of one service')
+    .addArgument(new Argument('<service>', 'which').choices(SERVICES))
+    .option('-o, --output <dir>', 'where the files go', 'image')
+    .option('--cache <dir>', 'where Debian packages are kept between builds', cacheFolder())
+    .addHelpText(
+      'after',
+      `
+Made of Debian packages, which apt fetches and nothing installs. The same packages give the same octets.
+
+Examples:
+  ptt image build relay
+  ptt image build submission -o /srv/images`,
+    )
+    .action(async (service: Service, { output, cache }: Options) => {
+      const built = await build({ service, output: resolve(output), cache: resolve(cache) })
+      await print(`${[built.kernel, built.initrd].join('\n')}\n`)
+    })
+}
+
+/** With the bundle that ptt was installed with, or one that is made of the sources. */
+export async function build(
+  options: Omit<BuildOptions, 'bundle' | 'init' | 'node'> & { readonly bundle?: string },
+): Promise<Built> {
+  const root = join(import.meta.dirname, '../..')
+  const init = join(root, 'image/init')
+  if (!existsSync(init))
+    throw new Error(
+      'this ptt has no sources of init beside it: build images from a clone, or with ptt as npm installs it',
+    )
+  const bundle = options.bundle ?? (await bundleIn(root, options.cache))
+  return buildImage({ ...options, bundle, init, node: process.execPath })
+}
+
+async function bundleIn(root: string, cache: string): Promise<string> {
+  const script = join(root, 'scripts/build-bundle.mjs')
+  if (!existsSync(script)) return join(root, 'dist/bundle')
+  const bundle = join(cache, 'bundle')
+  const { buildBundle } = await import(pathToFileURL(script).href)
+  await buildBundle(bundle)
+  return bundle
+}
+
+function cacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ptt-image')
+}
