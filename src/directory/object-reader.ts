@@ -99,8 +99,13 @@ function answers(child: Process, names: readonly string[]): Promise<(GitObject |
   })
 }
 
+/** git-cat-file(1), BATCH OUTPUT: no object of that name, several, or one of another repository. */
+const NONE = / (?:missing|ambiguous|submodule)$/
+
+const tooMuch = (): GitError => new GitError('TOO_MUCH', 'git cat-file gives too much output')
+
 /** `<oid> SP <type> SP <size> LF <contents> LF`, or `<name> SP missing LF` and its like. */
-class AnswerParser {
+export class AnswerParser {
   readonly found: (GitObject | null)[] = []
   readonly #expected: number
   #chunks: Buffer[] = []
@@ -116,7 +121,7 @@ class AnswerParser {
   push(chunk: Buffer): boolean {
     this.#chunks.push(chunk)
     this.#octets += chunk.length
-    if (this.#octets > MAX_OCTETS) throw new GitError('TOO_MUCH', 'git cat-file gives too much output')
+    if (this.#octets > MAX_OCTETS) throw tooMuch()
     if (this.#octets < this.#needed) return false
     let rest = Buffer.concat(this.#chunks, this.#octets)
     while (this.found.length < this.#expected) {
@@ -125,13 +130,18 @@ class AnswerParser {
       const line = rest.toString('utf8', 0, end)
       const [, oid, type, size] = /^([0-9a-f]{40,64}) (commit|tree|blob|tag) (\d+)$/.exec(line) ?? []
       if (oid === undefined || type === undefined) {
+        // Whatever else it says is not "there is none": we would take what is there for gone.
+        if (!NONE.test(line))
+          throw new GitError('FAILED', `git cat-file says ${JSON.stringify(line.slice(0, 80))}`)
         this.found.push(null)
         rest = rest.subarray(end + 1)
         continue
       }
       const after = end + 1 + Number(size) + 1
       this.#needed = after
+      if (after > MAX_OCTETS) throw tooMuch()
       if (rest.length < after) break
+      if (rest[after - 1] !== 10) throw new GitError('FAILED', 'git cat-file gives more than it said')
       this.found.push({ oid, type, octets: rest.subarray(end + 1, after - 1) })
       rest = rest.subarray(after)
       this.#needed = 1

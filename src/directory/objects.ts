@@ -21,12 +21,20 @@ const GITLINK = '160000'
 
 /** Every file of a commit, without its content. */
 export async function filesOf(run: Run, commit: string): Promise<Map<string, Blob>> {
-  const listing = await run(['ls-tree', '-r', '-z', '-l', '--full-tree', commit])
+  return parseListing(await run(['ls-tree', '-r', '-z', '-l', '--full-tree', commit]))
+}
+
+const LISTED = /^(\d{6}) [a-z]+ ([0-9a-f]{40,64}) +(\d+|-)$/
+
+/** What `git ls-tree -z -l` prints: `<mode> SP <type> SP <oid> SP+ <size> TAB <path> NUL` for each. */
+export function parseListing(listing: Buffer): Map<string, Blob> {
   const blobs = new Map<string, Blob>()
   for (let start = 0; start < listing.length; ) {
     const tab = listing.indexOf(9, start)
-    const end = listing.indexOf(0, tab)
-    const [mode = '', , oid = '', size = ''] = listing.toString('latin1', start, tab).split(/ +/)
+    const end = tab < 0 ? -1 : listing.indexOf(0, tab)
+    const [, mode, oid, size] = LISTED.exec(listing.toString('latin1', start, Math.max(start, tab))) ?? []
+    if (end < 0 || mode === undefined || oid === undefined)
+      throw new GitError('FAILED', 'git ls-tree does not list files: another git than this ptt knows?')
     const path = listing.toString('utf8', tab + 1, end)
     blobs.set(path, { mode, oid, path, sizeOctets: Number(size) || 0 })
     start = end + 1

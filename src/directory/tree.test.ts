@@ -74,3 +74,21 @@ for (const algorithm of ['sha1', 'sha256'])
       { seed: 6, numRuns: 500 },
     )
   })
+
+const whole = Buffer.concat([Buffer.from('100644 a\0'), Buffer.alloc(20, 1)])
+for (const [what, tree] of [
+  ['no name ends', Buffer.from('100644 a')],
+  ['a hash is cut short', whole.subarray(0, -1)],
+  ['a mode is missing', Buffer.from(`\0${'x'.repeat(20)}`)],
+  ['what follows is no entry', Buffer.concat([whole, Buffer.from('40000')])],
+] as const)
+  test(`a malformed tree ends with an error, and does end: ${what}`, async () => {
+    for (const [from, to] of [
+      [tree, Buffer.alloc(0)],
+      [whole, tree],
+    ] as const)
+      await assert.rejects(
+        diffTrees(from, to, 20, async () => []),
+        /a tree of the repository is malformed/,
+      )
+  })

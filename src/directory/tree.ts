@@ -1,5 +1,7 @@
 /** What differs between two trees of Git: only subtrees that differ are read. */
 
+import { GitError } from './git.ts'
+
 /** A file, `null` where it is not on that side. */
 export interface TreeChange {
   readonly path: string
@@ -15,7 +17,7 @@ const TREE = '40000'
 const NOTHING = Buffer.alloc(0)
 const SLASH = Buffer.from('/')
 
-/** `from` and `to` are the octets of the two roots; `hashOctets` is 20 or 32. */
+/** `from` and `to` are the octets of the two roots; `hashOctets` is 20 or 32. @throws GitError for a malformed tree */
 export async function diffTrees(
   from: Buffer,
   to: Buffer,
@@ -52,7 +54,7 @@ interface Difference {
 }
 
 // A tree: entries <mode> SP <name> NUL <hash>, by name, where the name of a subtree counts as if it ended with "/".
-function* differences(from: Buffer, to: Buffer, hashOctets: number): Generator<Difference> {
+export function* differences(from: Buffer, to: Buffer, hashOctets: number): Generator<Difference> {
   let at = 0
   let other = 0
   while (at < from.length || other < to.length) {
@@ -73,8 +75,15 @@ function* differences(from: Buffer, to: Buffer, hashOctets: number): Generator<D
   }
 }
 
+/** @throws GitError for what is no entry: who may push may push such a tree, and a server that does not look takes it. */
 function endOf(tree: Buffer, at: number, hashOctets: number): number {
-  return at >= tree.length ? at : tree.indexOf(0, at) + 1 + hashOctets
+  if (at >= tree.length) return at
+  const nul = tree.indexOf(0, at)
+  const space = tree.indexOf(0x20, at)
+  const end = nul + 1 + hashOctets
+  if (nul < 0 || space < 0 || space > nul || end > tree.length)
+    throw new GitError('FAILED', 'a tree of the repository is malformed: see git fsck')
+  return end
 }
 
 function entryOf(tree: Buffer, at: number, end: number, hashOctets: number): TreeEntry {

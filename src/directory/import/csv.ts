@@ -24,7 +24,7 @@ const AT_ONCE = 8
 
 export async function readCsv(file: string, text: string, ourDomain: string): Promise<Imported> {
   const problems: Problem[] = []
-  const [head, ...records] = recordsOf(text.replace(/^\ufeff/, ''))
+  const [head, ...records] = readRecords(text.replace(/^\ufeff/, ''))
   const columns =
     head?.fields.map(name =>
       name
@@ -56,7 +56,8 @@ export async function readCsv(file: string, text: string, ourDomain: string): Pr
     )
     users.push(...read.filter(user => user !== undefined))
   }
-  const twice = users.filter(({ path }, index) => users.findIndex(other => other.path === path) !== index)
+  const firsts = new Map(users.toReversed().map(user => [user.path, user]))
+  const twice = users.filter(user => firsts.get(user.path) !== user)
   for (const { mailbox } of twice)
     problems.push({ file, line: 1, rule: `${addressOf(mailbox)} is there twice` })
   refuseProblems(problems)
@@ -106,13 +107,14 @@ async function verifierOf(written: string, refuse: (rule: string) => void): Prom
   return null
 }
 
-interface Row {
+export interface Row {
+  /** Where it begins, 1 for the first. */
   readonly line: number
   readonly fields: readonly string[]
 }
 
 /** RFC 4180 §2; `;` in place of `,` where the head has it, as some spreadsheets write. */
-function recordsOf(text: string): Row[] {
+export function readRecords(text: string): Row[] {
   const [first = ''] = text.split(/\r?\n/, 1)
   const separator = first.includes(';') && !first.includes(',') ? ';' : ','
   const field = new RegExp(`(?:"((?:[^"]|"")*)"|([^"\\r\\n${separator}]*))(${separator}|\\r?\\n|$)`, 'y')
