@@ -122,7 +122,7 @@ function withoutWsp(text: string): string {
 const shown = (value: string | undefined): string => (value === undefined ? 'missing' : quoted(value))
 
 /** Others' text, for logs and reports. */
-const quoted = (text: string): string =>
+export const quoted = (text: string): string =>
   JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text).replace(
     /[\x7f-\x9f]/g,
     control => `\\u00${control.charCodeAt(0).toString(16)}`,

@@ -65,7 +65,9 @@ const bad: [records: string[], reason: RegExp][] = [
   [['v=TLSRPTv1; RUA=mailto:reports@example.com'], /it has no rua=/],
   [['v=TLSRPTv1; rua=mailto:reports@example.com; nonsense'], /"nonsense" is not name=value/],
   [['v=TLSRPTv1;; rua=mailto:reports@example.com'], /"" is not name=value/],
-  [['v=TLSRPTv1; rua=http://example.com/'], /no rua= is a mailto: or https: URI: http:/],
+  [['v=TLSRPTv1; rua=http://example.com/'], /no rua= is a mailto: or https: URI: "http:/],
+  // It goes into logs: no controls of theirs.
+  [['v=TLSRPTv1; rua=a\x1b[31m\x85,b'], /URI: "a\\u001b\[31m\\u0085,b"$/],
   [['v=TLSRPTv1; rua='], /no rua= is a mailto:/],
   [['v=TLSRPTv1; rua=mailto:a@example.com\r\nBcc: x'], /no rua= is a mailto:/],
 ]

@@ -2,6 +2,7 @@
 
 import { SmtpError } from '../../smtp/error.ts'
 import { type Mailbox, parseMailbox } from '../../smtp/path.ts'
+import { quoted } from '../mta-sts/policy.ts'
 
 export function recordName(domain: string): string {
   return `_smtp._tls.${domain}`
@@ -36,14 +37,13 @@ export function parseRecords(records: readonly string[]): TlsRptRecord {
   if (fields.at(-1)?.trim() === '') fields.pop()
   for (const text of fields) {
     const [, name, value = ''] = FIELD.exec(trim(text)) ?? []
-    if (name === undefined) return none(`${JSON.stringify(trim(text).slice(0, 80))} is not name=value`)
+    if (name === undefined) return none(`${quoted(trim(text))} is not name=value`)
     // tlsrpt-rua = %s"rua=" tlsrpt-uri *(*WSP "," *WSP tlsrpt-uri)
     if (name === 'rua') uris.push(...value.split(',').map(trim))
   }
   if (uris.length === 0) return none('it has no rua=')
   const destinations = uris.flatMap(uri => destinationOf(uri) ?? [])
-  if (destinations.length === 0)
-    return none(`no rua= is a mailto: or https: URI: ${uris.join(',').slice(0, 200)}`)
+  if (destinations.length === 0) return none(`no rua= is a mailto: or https: URI: ${quoted(uris.join(','))}`)
   const once = new Map(destinations.map(destination => [destination.uri, destination]))
   return { kind: 'reports', destinations: [...once.values()].slice(0, MAX_DESTINATIONS) }
 }
