@@ -9,7 +9,7 @@ import * as kind from './value.ts'
 
 const patterns = list(text(kind.domainPattern), 'a list of domains', kind.domainPattern.write).exactOptional()
 
-const RULE = z
+export const RULE = z
   .object({
     name: text(kind.word),
     /** Domains of recipients; of senders (the reverse-path). Neither: all. */

@@ -13,7 +13,7 @@ const address: kind.Kind<string> = {
     return host !== undefined && /^[\d.]+$|:/.test(host) ? host : undefined
   },
 }
-const RULE = z
+export const RULE = z
   .object({
     name: text(kind.word),
     /** Not set: the pool of those whose senders have no other. */

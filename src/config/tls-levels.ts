@@ -15,7 +15,7 @@ const fingerprint: kind.Kind<Buffer> = {
   },
 }
 
-const RULE = z
+export const RULE = z
   .object({
     name: z.string({ error: 'is missing: write for whom the rule is' }),
     /** Of recipients. */

@@ -104,10 +104,15 @@ function namesIn(stateFolder: string): string[] {
 /** `null`: it cannot be understood. */
 export function readRequest(stateFolder: string, id: string): KeyRequest | null {
   try {
-    return checkRequest(JSON.parse(readFileSync(requestPath(stateFolder, id), 'utf8')))
+    return parseRequest(readFileSync(requestPath(stateFolder, id), 'utf8'))
   } catch {
     return null
   }
+}
+
+/** `null`: it is JSON, and no request. @throws SyntaxError it is no JSON */
+export function parseRequest(text: string): KeyRequest | null {
+  return checkRequest(JSON.parse(text))
 }
 
 /** The answer first: a crash between the two has the request done twice, and never forgotten. */

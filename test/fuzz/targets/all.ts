@@ -3,8 +3,12 @@
 import type { Target } from '../target.ts'
 import { dkimTargets } from './dkim.ts'
 import { dnsTargets } from './dns.ts'
+import { dnsStreamTargets } from './dns-stream.ts'
+import { gitTargets } from './git.ts'
 import { messageTargets } from './message.ts'
 import { networkTargets } from './network.ts'
+import { operatorTargets } from './operator.ts'
+import { publishedTargets } from './published.ts'
 import { sasl } from './sasl.ts'
 import { settingsTargets } from './settings.ts'
 import { codecTargets } from './smtp-codecs.ts'
@@ -23,7 +27,11 @@ export const TARGETS: ReadonlyMap<string, Target> = new Map(
     ...messageTargets,
     ...dkimTargets,
     ...dnsTargets,
+    ...dnsStreamTargets,
     ...networkTargets,
+    ...publishedTargets,
     ...settingsTargets,
+    ...operatorTargets,
+    ...gitTargets,
   ].map(target => [target.name, target]),
 )

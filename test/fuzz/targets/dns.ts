@@ -117,7 +117,32 @@ export const tsig: Target = {
 
 export const tsigKey: Target = {
   name: 'dns-tsig-key',
-  words: [':', 'hmac-sha256', 'hmac-sha512.', 'x._update.example.com', 'c2VjcmV0', '=', '.', '..', '\\058'],
+  words: [
+    ':',
+    'hmac-sha256',
+    'hmac-sha512.',
+    'x._update.example.com',
+    'c2VjcmV0',
+    '=',
+    '.',
+    '..',
+    '\\058',
+  ].concat([
+    'key "x" {',
+    'algorithm hmac-sha256;',
+    'secret "c2VjcmV0";',
+    '};',
+    '{',
+    '}',
+    ';',
+    '"',
+    '/*',
+    '*/',
+    '//',
+    '#',
+    '\n',
+    ' ',
+  ]),
   run(input) {
     const { value: key, error } = attempt(() => parseTsigKey(input.toString()), TsigKeyError)
     if (key === null) return error
