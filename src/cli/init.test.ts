@@ -294,7 +294,7 @@ test('signatures must not expire while a message may be queued', async t => {
   if (!need(t, 'git')) return
   const deployment = await make({ settings: { signer: { expiration: '3d' } } })
   assert.deepEqual(await findings(deployment), [
-    'signer.expiration: signatures would expire after 72 h, and the relay tries for 120 h: write a longer one, or leave it out',
+    'signer.expiration: signatures would expire after 72 h, and the relay tries for 120 h: write a longer one, "never", or leave it out',
   ])
 })
 

@@ -27,13 +27,26 @@ export interface SignerOverrides {
   readonly expirationSeconds?: number
 }
 
+/**
+ * A host that has taken a message on the last day tries for four or five days itself (RFC 5321 §4.5.4.1), before it is
+ * verified where it was to go.
+ */
+const ONWARD_MS = 5 * 86_400_000
+
+/** After how long signatures expire (x= is RECOMMENDED, RFC 6376 §3.5); undefined: they do not. */
+function expirationOf(config: Config): number | undefined {
+  const { expirationMs = queueAgeOf(config) + ONWARD_MS } = config.signer
+  return expirationMs ?? undefined
+}
+
 /** @throws FileError for an x= that would end while messages are still queued */
 export function signatureOptions(config: Config, overrides: SignerOverrides): SignatureOptions {
-  const { fields, canonicalization, expirationMs } = config.signer
+  const { fields, canonicalization } = config.signer
+  const expirationMs = expirationOf(config)
   const queueAgeMs = queueAgeOf(config)
   if (expirationMs !== undefined && overrides.expirationSeconds === undefined && expirationMs <= queueAgeMs)
     throw new FileError(
-      `signatures would expire after ${hours(expirationMs)}, and the relay tries for ${hours(queueAgeMs)}: write a longer one, or leave it out`,
+      `signatures would expire after ${hours(expirationMs)}, and the relay tries for ${hours(queueAgeMs)}: write a longer one, "never", or leave it out`,
     )
   return {
     queueAgeMs,
@@ -52,8 +65,9 @@ const HALVES = {
 } as const
 
 export function lifeSettings(config: Config): Settings {
-  const { rotateMs, expirationMs = 0, revokedForMs } = config.signer
-  return { rotateMs, lifetimeMs: queueAgeOf(config) + expirationMs, revokedMs: revokedForMs }
+  const { rotateMs, revokedForMs } = config.signer
+  const lifetimeMs = queueAgeOf(config) + (expirationOf(config) ?? 0)
+  return { rotateMs, lifetimeMs, revokedMs: revokedForMs }
 }
 
 function queueAgeOf({ signer, relay }: Config): number {

@@ -20,7 +20,7 @@ import { type Deployment, type DeployOptions, DOMAIN, deploy, PASSWORD, USER } f
 
 const TO = ['bob@internet.test']
 /** The signer makes its keys; what is replaced goes fast. */
-const MANAGED = ['key = []', 'queue_age = "1s"', 'revoked_for = "1s"', 'bits = 2048']
+const MANAGED = ['key = []', 'queue_age = "1s"', 'expiration = "never"', 'revoked_for = "1s"', 'bits = 2048']
 
 async function begin(
   t: TestContext,
@@ -247,7 +247,7 @@ test('keys of ptt.toml: RSA and Ed25519 from a seed; only the operator replaces 
   if (!need(t, 'smtp-sink')) return
   const sink = await startSmtpSink()
   t.after(() => sink.stop())
-  const toml = ['key = []', 'seed = "seed"', 'queue_age = "1s"', 'revoked_for = "1s"']
+  const toml = ['key = []', 'seed = "seed"', 'queue_age = "1s"', 'expiration = "never"', 'revoked_for = "1s"']
   const deployment = await deploy(t, { toml: { signer: toml }, smtpPort: sink.port, services: [] })
   writeFileSync(join(deployment.folder, 'seed'), Buffer.alloc(32, 5).toString('base64'), { mode: 0o600 })
   for (const name of ['relay', 'signer', 'submission'] as const) await deployment.start(name)

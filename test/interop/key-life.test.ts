@@ -57,6 +57,7 @@ function startKeeping(t: TestContext, primary: DnsPeer, lines: readonly string[]
     `primary = "127.0.0.1:${primary.port}"`,
     'ttl = "2s"',
     'queue_age = "1s"',
+    'expiration = "never"',
     'revoked_for = "1s"',
     ...(lines.some(line => line.startsWith('rotate')) ? [] : ['rotate = "never"']),
     ...lines,

@@ -77,12 +77,12 @@ export function signerTable(base: Base) {
       canonicalization: oneOf(['relaxed/relaxed', 'relaxed/simple', 'simple/relaxed', 'simple/simple'])
         .prefault('relaxed/relaxed')
         .describe('c= of signatures, header and body: "simple" bears no change of white space on the way.'),
-      expirationMs: text(kind.duration)
+      expirationMs: text(durationOrNever)
         .exactOptional()
         .meta({
           description:
-            'Signatures expire after this long (x= of RFC 6376 §3.5), longer than the relay tries. Not set: they do not.',
-          examples: ['7d'],
+            'Signatures expire after this long (x= of RFC 6376 §3.5), longer than the relay tries; or "never". Not set: five days after the relay gives up.',
+          examples: ['14d'],
         }),
       primary: text(kind.endpoint(53, 1))
         .prefault('127.0.0.1:53')
