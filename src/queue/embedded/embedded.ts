@@ -35,6 +35,7 @@ import { latestGeneration } from './generation.ts'
 import * as held from './held.ts'
 import { Lines } from './lines.ts'
 import { listMessages } from './list.ts'
+import type { MappedLimit } from './mapped.ts'
 import * as stored from './message.ts'
 import { Store, type Tables } from './store.ts'
 import { forgetStories, keepStory, loadStory } from './story.ts'
@@ -55,6 +56,8 @@ export interface EmbeddedOptions {
   readonly mostStories?: number
   /** From which size on a database that is mostly free is written anew by `sweep`. */
   readonly compactAboveOctets?: number
+  /** How much of the database may be mapped into memory before it is unmapped. */
+  readonly mapped?: MappedLimit
   readonly log?: Log
   readonly files?: Files
 }
@@ -71,7 +74,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Queue> {
   const contents = join(folder, 'content')
   try {
     const made = await files.makeFolder(contents)
-    const store = await Store.open(folder, files)
+    const store = await Store.open(folder, files, options.mapped)
     await useFormat(store)
     // The names of what was made are durable before any message depends on them.
     await files.syncFolder(folder)

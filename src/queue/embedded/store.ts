@@ -24,6 +24,7 @@ import {
   removeEarlier,
   sizesOf,
 } from './generation.ts'
+import { MAPPED_LIMIT, Mapped, type MappedLimit } from './mapped.ts'
 import { step } from './step.ts'
 
 /** A page header of 24 octets, then the magic number of a meta page, in the machine's order. */
@@ -88,23 +89,25 @@ export class Store {
   #generation: number
   #tables: Tables
   #looked = 0
+  readonly #mapped: Mapped
   readonly #closing: Promise<unknown>[] = []
   #writing: Promise<void> | null = null
   #closed = false
 
-  private constructor(folder: string, files: Files, generation: number) {
+  private constructor(folder: string, files: Files, generation: number, limit: MappedLimit) {
     this.#folder = folder
     this.#files = files
+    this.#mapped = new Mapped(limit)
     this.#generation = generation
     this.#tables = openTables(databaseFile(folder, generation))
   }
 
   /** The folder is there. */
-  static async open(folder: string, files: Files): Promise<Store> {
+  static async open(folder: string, files: Files, limit = MAPPED_LIMIT): Promise<Store> {
     const generation = Math.max(latestGeneration(folder), 1)
     const file = databaseFile(folder, generation)
     await checkFile(file, () => files.freeOctets(folder))
-    const store = new Store(folder, files, generation)
+    const store = new Store(folder, files, generation, limit)
     await Promise.all([chmod(file, 0o600), chmod(`${file}-lock`, 0o600)])
     removeEarlier(folder, generation)
     return store
@@ -224,8 +227,19 @@ export class Store {
         await this.#recover()
       }
       for (const change of changes) change.end()
+      if (this.#mapped.isTooMuch(performance.now())) await this.#unmap()
     }
     this.#writing = null
+  }
+
+  /** Opens the environment anew, some milliseconds. Between two transactions, and with nothing else in between. */
+  async #unmap(): Promise<void> {
+    // Whoever was told of his change goes on first. Then nobody is left who could read while it is closed: it is closed by
+    // promises that are settled already, one after the other, before the loop's next turn.
+    await new Promise(resolve => setImmediate(resolve))
+    await this.#tables.root.close()
+    this.#tables = openTables(databaseFile(this.#folder, this.#generation))
+    this.#mapped.reset()
   }
 
   #failure(cause: unknown): Promise<QueueError> {
