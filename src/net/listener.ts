@@ -13,6 +13,7 @@ import type { Credentials, ScramVerifier } from '../smtp/sasl.ts'
 import type { ServerOptions } from '../smtp/server.ts'
 import type { Endpoint } from './endpoint.ts'
 import { ListenerSession } from './listener-session.ts'
+import { passedSocket, type SocketName } from './passed-socket.ts'
 import type { TlsAcceptor } from './tls.ts'
 import type { TlsFacts } from './wire.ts'
 
@@ -73,6 +74,7 @@ export interface Listener {
   close(graceMs: number): Promise<void>
 }
 
+/** At the address, or at the socket that was passed for such sessions: then the address is that socket's. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const sessions = new Set<ListenerSession>()
   const server = createServer({ noDelay: true }, socket => {
@@ -81,7 +83,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     sessions.add(session)
     session.run().finally(() => sessions.delete(session))
   })
-  await listening(server, options.address)
+  await listening(server, options)
   // ENFILE and the like: the connection is lost, those that are open are not.
   server.on('error', error =>
     options.log.event('alarm', { about: 'listener', error: error.message }, 'error'),
@@ -108,12 +110,20 @@ function turnAway(socket: Socket, options: ListenOptions): void {
   else socket.end(encodeReply(reply(421, '4.3.2', 'Too many connections, try again later')))
 }
 
-function listening(server: Server, address: Endpoint): Promise<void> {
+function listening(server: Server, { address, session }: ListenOptions): Promise<void> {
+  // A worker's connections come by way of its parent, which has the socket.
+  const pids = process.env.PTT_WORKER === undefined ? [process.pid] : [process.pid, process.ppid]
+  const fd = passedSocket(socketName(session), process.env, pids)
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: address.host, port: address.port }, () => {
+    server.listen(fd === undefined ? { host: address.host, port: address.port } : { fd }, () => {
       server.off('error', reject)
       resolve()
     })
   })
+}
+
+function socketName({ tls, hop }: ServerOptions): SocketName {
+  if (hop) return 'smtp'
+  return tls === 'implicit' ? 'submissions' : 'submission'
 }
