@@ -1,7 +1,14 @@
 /** `ptt domain`: our domains are folders in the repository of [directory]; each change is one commit. */
 
-import { Command, InvalidArgumentError } from 'commander'
-import { addDomain, budgetDomain, limitDomain, removeDomain } from '../directory/domains.ts'
+import { Argument, Command, InvalidArgumentError } from 'commander'
+import {
+  addDomain,
+  budgetDomain,
+  limitDomain,
+  removeDomain,
+  selectorOfDomain,
+  signDomain,
+} from '../directory/domains.ts'
 import { readRepository } from '../directory/edit.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { editOptions, formatColumns, parseLimits, reportCommit, TAKES_EFFECT } from './repository.ts'
@@ -13,6 +20,8 @@ export function domainCommand(): Command {
     .addCommand(listCommand())
     .addCommand(limitCommand())
     .addCommand(budgetCommand())
+    .addCommand(signCommand())
+    .addCommand(selectorCommand())
     .addCommand(removeCommand())
     .addHelpText(
       'after',
@@ -97,6 +106,51 @@ function budgetCommand(): Command {
       const options = editOptions(config)
       const { domain, path, commit } = await budgetDomain(options, name, perHour)
       reportCommit(`the signing budget of ${domain} is set`, path, commit, options)
+    })
+}
+
+function signCommand(): Command {
+  return new Command('sign')
+    .description('say whether the signer signs the mail of a domain')
+    .argument('<domain>', 'example.org')
+    .addArgument(
+      new Argument('<when>', 'never: for a domain that somebody else signs for, or nobody').choices([
+        'always',
+        'never',
+      ] as const),
+    )
+    .addOption(configOption())
+    .addHelpText('after', `\n${TAKES_EFFECT}\n\nExample:\n  ptt domain sign example.org never`)
+    .action(async (name: string, when: 'always' | 'never', { config }: ConfigOption) => {
+      const options = editOptions(config)
+      const { domain, path, commit } = await signDomain(options, name, when)
+      reportCommit(`mail of ${domain} is ${when === 'never' ? 'not ' : ''}signed`, path, commit, options)
+    })
+}
+
+function selectorCommand(): Command {
+  return new Command('selector')
+    .description('set how the keys that the signer makes for a domain are named in DNS')
+    .argument('<domain>', 'example.org')
+    .argument('<template>', "such as 'org-{date}-{random}-{algorithm}'; none: selector_template of ptt.toml")
+    .addOption(configOption())
+    .addHelpText(
+      'after',
+      `
+There are {selector}, {date}, {random}, {number} and {algorithm}. Keys that are there keep their names: ptt key rotate replaces them.
+${TAKES_EFFECT}
+
+Example:
+  ptt domain selector example.org 'org-{date}-{random}-{algorithm}'`,
+    )
+    .action(async (name: string, template: string, { config }: ConfigOption) => {
+      const options = editOptions(config)
+      const { domain, path, commit } = await selectorOfDomain(
+        options,
+        name,
+        template === 'none' ? null : template,
+      )
+      reportCommit(`the selectors of ${domain} are set`, path, commit, options)
     })
 }
 

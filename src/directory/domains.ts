@@ -61,6 +61,26 @@ export function budgetDomain(
   return editDomain(options, name, 'Signing budget', change)
 }
 
+/** `always`: as every domain is unless its file says otherwise. */
+export function signDomain(
+  options: EditOptions,
+  name: string,
+  sign: 'always' | 'never',
+): Promise<DomainDone> {
+  const value = sign === 'never' ? sign : undefined
+  return editDomain(options, name, 'Signing', (path, text) => changed(path, text, 'sign', value))
+}
+
+/** A template for the selectors of its keys; `null`: that of ptt.toml. */
+export function selectorOfDomain(
+  options: EditOptions,
+  name: string,
+  template: string | null,
+): Promise<DomainDone> {
+  const change = (path: string, text: string) => changed(path, text, 'selector', template ?? undefined)
+  return editDomain(options, name, 'Selector', change)
+}
+
 /** domain.toml is made when it is not there. */
 async function editDomain(
   options: EditOptions,

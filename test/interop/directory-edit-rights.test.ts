@@ -6,7 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { addAlias, removeAlias } from '../../src/directory/aliases.ts'
-import { addDomain, budgetDomain, limitDomain, removeDomain } from '../../src/directory/domains.ts'
+import {
+  addDomain,
+  budgetDomain,
+  limitDomain,
+  removeDomain,
+  selectorOfDomain,
+  signDomain,
+} from '../../src/directory/domains.ts'
 import { type EditOptions, readRepository } from '../../src/directory/edit.ts'
 import { addMembers, removeMembers } from '../../src/directory/groups.ts'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
@@ -177,6 +184,33 @@ test('limits of a user and of a domain', t =>
     ],
     [options => limitDomain(options, 'example.net', { message_size: '1 MB' }), /ptt domain add example\.net/],
   ]))
+
+test('how a domain is signed for', t => {
+  const file = (...lines: string[]): [string, string] => [
+    'example.org/domain.toml',
+    ['# example.org', ...lines, ''].join('\n'),
+  ]
+  const signing = 'domains: Signing of example.org'
+  const selector = 'domains: Selector of example.org'
+  return steps(t, { [ALICE]: user(), 'example.org/domain.toml': '# example.org\n' }, [
+    [options => signDomain(options, 'example.org', 'never'), [signing, ...file('sign = "never"')]],
+    [
+      options => selectorOfDomain(options, 'example.org', 'org-{number}-{algorithm}'),
+      [selector, ...file('sign = "never"', 'selector = "org-{number}-{algorithm}"')],
+    ],
+    [
+      options => selectorOfDomain(options, 'example.org', 'org_{date}'),
+      /selector: write letters, digits, hyphens/,
+    ],
+    [
+      options => signDomain(options, 'example.org', 'always'),
+      [signing, ...file('selector = "org-{number}-{algorithm}"')],
+    ],
+    [options => signDomain(options, 'example.org', 'always'), /it is so already/],
+    [options => selectorOfDomain(options, 'example.org', null), [selector, ...file()]],
+    [options => signDomain(options, 'example.net', 'never'), /ptt domain add example\.net/],
+  ])
+})
 
 const SALES = 'example.com/groups/sales.toml'
 test('groups', t =>
