@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readReplies } from '../config/replies.ts'
+import { type ReplyRule, readReplies } from '../config/replies.ts'
 import { ConnectionError } from '../net/connection.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import {
@@ -86,4 +86,22 @@ test('a host that turns us away with 521 does not fail a message', () => {
     const known = inThisLight(verdict, classify(readReplies(undefined), answer, 'mx.x.test'))
     assert.equal(settleNext(known).action, action, text)
   }
+})
+
+test("an operator's rule fails what a code would put off, wherever it was said", () => {
+  const rules: ReplyRule[] = [
+    { name: 'never', reply: /not from you/i, category: 'policy', action: 'fail', where: 'test' },
+  ]
+  const answer = reply(450, '4.7.1', 'Not from you')
+  const greeting = new ConnectionError('refused', 'greeting', '450 Not from you', answer)
+  for (const verdict of [fromMailReply(answer), fromRcptReply(answer), fromConnectionError(greeting)]) {
+    const known = inThisLight(verdict, classify(rules, answer, 'mx.x.test'))
+    assert.deepEqual([known.action, known.status], ['failed', '5.7.1'])
+    const usual = settleNext(inThisLight(verdict, classify([], answer, 'mx.x.test')))
+    assert.deepEqual([usual.action, usual.status], ['deferred', '4.7.1'])
+  }
+  // A greeting of 554 alone fails nobody, for it is no rule that says so.
+  const refused = reply(554, '5.7.1', 'No')
+  const turned = fromConnectionError(new ConnectionError('refused', 'greeting', '554 No', refused))
+  assert.equal(settleNext(inThisLight(turned, classify([], refused, 'mx.x.test'))).action, 'deferred')
 })

@@ -66,13 +66,16 @@ export function fromWireError(error: WireError): Verdict {
 }
 
 /** The same, with what the rules know of the reply: a host that turns us away does not fail a message. */
-export function inThisLight(verdict: Verdict, { category: said, action, waitMs }: Classified): Verdict {
+export function inThisLight(verdict: Verdict, { category: said, action, waitMs, rule }: Classified): Verdict {
   const category = verdict.shared && (said === 'bad-address' || said === 'inactive') ? 'policy' : said
   const known = { ...verdict, category, ...(waitMs === null ? {} : { waitMs }) }
   if (verdict.action === 'failed' && action === 'defer')
     return { ...known, action: 'deferred', status: temporary(verdict.status) }
   if (verdict.action === 'deferred' && action === 'fail')
-    return { ...known, action: 'failed', status: verdict.status.replace(/^4/, '5') }
+    return { ...known, action: 'failed', status: permanent(verdict.status) }
+  // A code alone that turns us away (MAIL, a greeting) is about this host; a rule of the operator's is about the message.
+  if (verdict.action === 'next' && rule?.action === 'fail')
+    return { ...known, action: 'failed', status: permanent(verdict.status) }
   // "Never" in a greeting (521), and it is we who are meant.
   if (verdict.action === 'next' && action === 'defer') return { ...known, status: temporary(verdict.status) }
   return known
@@ -95,6 +98,10 @@ export function settleNext(verdict: Verdict): Verdict {
 
 function temporary(status: string): string {
   return status.replace(/^5/, '4')
+}
+
+function permanent(status: string): string {
+  return status.replace(/^4/, '5')
 }
 
 /** Where a verdict was given. */
