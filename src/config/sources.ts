@@ -32,7 +32,7 @@ export const RULE = z
     senders: list(text(kind.domainPattern), 'a list of domains', kind.domainPattern.write).exactOptional(),
     /** Of the pool's mail, relative to the others. */
     weight: integer(1, 1000).exactOptional(),
-    /** Messages on the first day of a new address. Not set: no warm-up. */
+    /** Messages on the first day of a new address, one for each recipient. Not set: no warm-up. */
     firstDay: integer(1, 1_000_000).exactOptional(),
     since: z.date({ error: 'write a date, such as 2026-11-20' }).exactOptional(),
     /** So many times as much on each day that follows. */

@@ -61,7 +61,8 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
     const source = means.sources.sourceOf(job.message, job.destination)
     if (source === null) verdicts.conclude(SENT_ENOUGH)
     else {
-      means.sources.begin(source)
+      const share = means.sources.begin(source, job.recipients.length)
+      for (const index of job.recipients.slice(share)) verdicts.note(index, SENT_ENOUGH, {})
       try {
         const site = place.arrive(
           where.hosts.map(({ name }) => name),
@@ -88,7 +89,7 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
         const { sts } = announced
         await visit(where.hosts, { job, content, means, site, policy, sts, source, verdicts })
       } finally {
-        means.sources.end(source)
+        means.sources.end(source, share)
       }
     }
   }
@@ -203,8 +204,9 @@ async function over(
     site.succeeded()
   }
   link.messages++
+  const taken = [...results.values()].filter(({ action }) => action === 'delivered').length
   means.sources
-    .sent(link.source)
+    .sent(link.source, taken)
     .catch(error => log.event('alarm', { about: 'warm-up', error: String(error) }, 'error'))
   site.links.give(link, means.now())
   return recipients.filter(index => !results.has(index))

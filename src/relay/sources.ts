@@ -1,4 +1,8 @@
-/** The addresses that mail leaves from, and what those that are being warmed up have sent today. */
+/**
+ * The addresses that mail leaves from, and what those that are being warmed up have sent today. A message counts once for
+ * each recipient that a peer took it for: that is how providers count what comes from an address, however many recipients
+ * are in a transaction.
+ */
 
 import type { SourceRule } from '../config/sources.ts'
 import type { Message } from '../queue/queue.ts'
@@ -31,10 +35,10 @@ export class DayCounts {
   }
 
   /** Rejects when it could not be kept; it is counted all the same. */
-  async add(source: string, day: number): Promise<void> {
+  async add(source: string, day: number, messages: number): Promise<void> {
     const key = keyOf(source, day)
-    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
-    await this.#shelf.add(key, 1, (day + KEPT_DAYS) * DAY_MS)
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + messages)
+    await this.#shelf.add(key, messages, (day + KEPT_DAYS) * DAY_MS)
   }
 }
 
@@ -51,7 +55,7 @@ export class Sources {
   readonly #hostname: string
   readonly #counts: Pick<DayCounts, 'get' | 'add'>
   readonly #now: () => number
-  /** Messages that are being given to somebody now, by the source's name. */
+  /** What is being given to somebody now, in recipients, by the source's name. */
   readonly #underWay = new Map<string, number>()
 
   constructor(
@@ -78,29 +82,40 @@ export class Sources {
 
   /** Where a message leaves from; null: from nowhere until tomorrow. */
   sourceOf(message: Pick<Message, 'id'>, destination: string): Source | null {
-    const day = Math.floor(this.#now() / DAY_MS)
-    return sourceFor(this.#rules(), poolOf(destination), message.id, this.#hostname, rule => {
-      const limit = dayLimit(rule, this.#now())
-      return limit === null
-        ? null
-        : limit - this.#counts.get(rule.name, day) - (this.#underWay.get(rule.name) ?? 0)
-    })
+    const rules = this.#rules()
+    return sourceFor(rules, poolOf(destination), message.id, this.#hostname, rule => this.#roomOf(rule))
   }
 
-  /** A message leaves from there, if anybody takes it: it counts for the share of the day until `end`. */
-  begin({ name }: Source): void {
-    this.#underWay.set(name, (this.#underWay.get(name) ?? 0) + 1)
+  /**
+   * A message leaves from there, for so many recipients if they all are taken: they count for the share of the day until
+   * `end`. @returns for how many of them there is room
+   */
+  begin({ name }: Source, recipients: number): number {
+    const rule = this.#rules().find(each => each.name === name)
+    const room = rule === undefined ? null : this.#roomOf(rule)
+    const share = room === null ? recipients : Math.min(recipients, Math.max(0, room))
+    this.#underWay.set(name, (this.#underWay.get(name) ?? 0) + share)
+    return share
   }
 
-  end({ name }: Source): void {
-    const left = (this.#underWay.get(name) ?? 0) - 1
+  /** @param share what `begin` returned */
+  end({ name }: Source, share: number): void {
+    const left = (this.#underWay.get(name) ?? 0) - share
     if (left > 0) this.#underWay.set(name, left)
     else this.#underWay.delete(name)
   }
 
-  /** A message was given to somebody. Rejects when the count could not be kept. */
-  async sent({ name }: Source): Promise<void> {
-    if (this.#rules().some(rule => rule.name === name && rule.warmUp !== undefined))
-      await this.#counts.add(name, Math.floor(this.#now() / DAY_MS))
+  /** A peer took a message for so many recipients. Rejects when the count could not be kept. */
+  async sent({ name }: Source, recipients: number): Promise<void> {
+    if (recipients > 0 && this.#rules().some(rule => rule.name === name && rule.warmUp !== undefined))
+      await this.#counts.add(name, Math.floor(this.#now() / DAY_MS), recipients)
+  }
+
+  #roomOf(rule: SourceRule): number | null {
+    const nowMs = this.#now()
+    const limit = dayLimit(rule, nowMs)
+    if (limit === null) return null
+    const sent = this.#counts.get(rule.name, Math.floor(nowMs / DAY_MS))
+    return limit - sent - (this.#underWay.get(rule.name) ?? 0)
   }
 }

@@ -3,7 +3,7 @@
  * real sockets to whatever listens, and a signer that takes every notice.
  */
 
-import { readReplies } from '../../src/config/replies.ts'
+import { type ReplyRule, readReplies } from '../../src/config/replies.ts'
 import type { RouteRule } from '../../src/config/routes.ts'
 import type { SourceRule } from '../../src/config/sources.ts'
 import type { TlsRule } from '../../src/config/tls-levels.ts'
@@ -79,6 +79,7 @@ export interface SimulationOptions {
   readonly timeouts?: typeof TIMEOUTS
   readonly sources?: readonly SourceRule[]
   readonly routes?: readonly RouteRule[]
+  readonly replies?: readonly ReplyRule[]
   /** By domain. */
   readonly sts?: Readonly<Record<string, StsAnswer>>
   /** To be asked instead of that: a real one. */
@@ -115,8 +116,8 @@ export function simulate(options: SimulationOptions): Simulation {
   const sent = new Map<string, number>()
   const counts = {
     get: (source: string, day: number) => sent.get(`${source}/${day}`) ?? 0,
-    add: async (source: string, day: number) =>
-      void sent.set(`${source}/${day}`, counts.get(source, day) + 1),
+    add: async (source: string, day: number, messages: number) =>
+      void sent.set(`${source}/${day}`, counts.get(source, day) + messages),
   }
   let ids = 0
   const suppressions = new Suppressions(shelf, () => simulation.nowMs)
@@ -198,7 +199,7 @@ export function simulate(options: SimulationOptions): Simulation {
     },
     suppressions,
     suppressMs: 30 * 24 * HOUR_MS,
-    replies: readReplies(undefined),
+    replies: options.replies ?? readReplies(undefined),
     sources: new Sources(
       () => options.sources ?? [],
       'mail.example.org',

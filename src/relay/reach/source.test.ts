@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ConfigError } from '../../config/load.ts'
 import { readSources } from '../../config/sources.ts'
-import { Sources } from '../sources.ts'
+import { openMemoryShelf } from '../../queue/memory/shelf.ts'
+import { DayCounts, Sources } from '../sources.ts'
 import { dayLimit, poolFor, sourceFor } from './source.ts'
 
 function sourcesOf(toml: string) {
@@ -114,7 +115,12 @@ since = 2026-11-01
 first_day = 2
 `)
   let sent = 0
-  const counts = { get: () => sent, add: async () => void sent++ }
+  const counts = {
+    get: () => sent,
+    add: async (_: string, __: number, messages: number) => {
+      sent += messages
+    },
+  }
   const sources = new Sources(
     () => rules,
     'm',
@@ -123,18 +129,47 @@ first_day = 2
   )
   const begin = (id: string) => {
     const source = sources.sourceOf({ id }, 'x.test')
-    if (source !== null) sources.begin(source)
+    if (source !== null) assert.equal(sources.begin(source, 1), 1)
     return source
   }
   const [first, second, third] = ['1', '2', '3'].map(begin)
   assert.ok(first && second)
   assert.equal(third, null)
-  await sources.sent(first)
-  sources.end(first)
+  await sources.sent(first, 1)
+  sources.end(first, 1)
   assert.equal(begin('3'), null)
-  sources.end(second)
+  sources.end(second, 1)
   assert.equal(begin('3')?.name, 'new')
   assert.equal(begin('4'), null)
+})
+
+test('sources: a message counts for each of its recipients, and a share is never exceeded', async () => {
+  const rules = sourcesOf(`
+[[source]]
+name = "new"
+addresses = ["192.0.2.1"]
+since = 2026-11-01
+first_day = 10
+`)
+  const nowMs = Date.parse('2026-11-01T12:00:00Z')
+  const counts = await DayCounts.open(openMemoryShelf(), nowMs)
+  const sources = new Sources(
+    () => rules,
+    'm',
+    counts,
+    () => nowMs,
+  )
+  const source = sources.sourceOf({ id: '1' }, 'x.test')
+  assert.ok(source)
+  assert.equal(sources.begin(source, 6), 6)
+  assert.equal(sources.begin(source, 6), 4)
+  assert.equal(sources.sourceOf({ id: '2' }, 'x.test'), null)
+  // Of the six four were taken, of the four none.
+  await sources.sent(source, 4)
+  sources.end(source, 6)
+  await sources.sent(source, 0)
+  sources.end(source, 4)
+  assert.equal(sources.begin(source, 100), 6)
 })
 
 const days: [date: string, limit: number | null][] = [
