@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { credentialName } from './file.ts'
 import * as kind from './value.ts'
 
 /** What the defaults of a table are made of. */
@@ -43,9 +44,14 @@ function complaint(written: unknown, noun: string, write: string): string {
     : `${JSON.stringify(written)} is not ${noun}: ${write}`
 }
 
-/** A path, absolute in what comes out. */
+/** A path, absolute in what comes out, or `credential:NAME` as it is. */
 export function pathFrom(folder: string) {
-  return text({ ...kind.path, parse: written => kind.path.parse(written) && resolve(folder, written) })
+  return text({ ...kind.path, parse: written => kind.path.parse(written) && fileFrom(folder, written) })
+}
+
+/** `written` as what is in config/file.ts can read it; relative paths start at `folder`. */
+export function fileFrom(folder: string, written: string): string {
+  return credentialName(written) === undefined ? resolve(folder, written) : written
 }
 
 export function resolverList() {

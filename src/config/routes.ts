@@ -1,8 +1,8 @@
 /** routes.toml: smart hosts, through which some mail goes instead of to the MX hosts of its recipients. */
 
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { z } from 'zod'
-import { integer, list, oneOf, text } from './field.ts'
+import { fileFrom, integer, list, oneOf, text } from './field.ts'
 import { readPem, readSecret } from './file.ts'
 import { type Rule, readRules } from './rules.ts'
 import * as kind from './value.ts'
@@ -38,7 +38,7 @@ export interface RouteRule extends Omit<Rule<typeof RULE>, 'username' | 'passwor
 /** Passwords and CAs are read too. @throws ConfigError, FileError */
 export function readRoutes(path: string | undefined): RouteRule[] {
   if (path === undefined) return []
-  const at = (file: string) => resolve(dirname(path), file)
+  const at = (file: string) => fileFrom(dirname(path), file)
   return readRules(path, 'route', RULE).map(({ username, passwordFile, ca, ...rule }) => ({
     ...rule,
     ...(username === undefined || passwordFile === undefined

@@ -3,7 +3,7 @@
  * started the process has opened, or a systemd credential. The last two need no disk that anybody could read.
  */
 
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { FileError, readSecret } from '../config/file.ts'
 import type { KeySource } from '../config/tables/signer.ts'
@@ -28,7 +28,7 @@ export function readSource(source: KeySource): SecretText {
     case 'descriptor':
       return { name, text: readDescriptor(source.descriptor) }
     case 'credential':
-      return { name, text: readCredential(source.credential) }
+      return { name, text: readSecret(name) }
     case 'given':
       return { name, text: source.text }
   }
@@ -86,31 +86,5 @@ function readDescriptor(descriptor: number): string {
       `fd:${descriptor}: cannot be read (${reason}): open it for the process, as in ptt signer ${descriptor}< key.pem`,
       { cause: error },
     )
-  }
-}
-
-function readCredential(name: string): string {
-  const folder = process.env.CREDENTIALS_DIRECTORY
-  if (folder === undefined)
-    throw new FileError(
-      `credential:${name}: there is no $CREDENTIALS_DIRECTORY: write LoadCredential=${name}:/path in the unit of systemd`,
-    )
-  const path = join(folder, name)
-  let descriptor: number
-  try {
-    descriptor = openSync(path, 'r')
-  } catch (error) {
-    throw new FileError(`credential:${name}: ${path} cannot be read: is it in the unit of systemd?`, {
-      cause: error,
-    })
-  }
-  try {
-    // systemd gives them by ACL, whose mask shows as rights of the group: those of others are what can be told.
-    const { mode } = fstatSync(descriptor)
-    if ((mode & 0o007) !== 0)
-      throw new FileError(`${path}: others may read it (mode ${(mode & 0o777).toString(8)})`)
-    return readFileSync(descriptor, 'utf8')
-  } finally {
-    closeSync(descriptor)
   }
 }
