@@ -21,6 +21,9 @@ type Content = readonly Uint8Array[]
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1000
 
+/** Whoever sends again does so as a new message, with an id of its own: it may come twice, and is not lost. */
+const MAYBE_KEPT = 'the message may have been kept: try again later, it may arrive twice'
+
 export class Peer {
   readonly #options: PeerOptions
   readonly #pool: Pool
@@ -32,13 +35,18 @@ export class Peer {
 
   /**
    * Hands one message on. The reply is the peer's: 2xx says that it is responsible now. A peer that cannot be reached
-   * in `waitMs` is answered for with 451 4.4.1. Never throws for what a network does.
+   * in `waitMs` is answered for with 451: 4.4.1 where it never had the message, 4.4.2 where it may have it, for only the
+   * reply was lost. Never throws for what a network does.
    */
   async deliver(envelope: Envelope, content: Content): Promise<Reply> {
+    let isSent = false
     const answer = await this.#withConnection(connection =>
-      conclude(this.#pool, connection, () => deliverAtOnce(connection, envelope, content)),
+      conclude(this.#pool, connection, () => {
+        isSent = true
+        return deliverAtOnce(connection, envelope, content)
+      }),
     )
-    return answer ?? this.#unreachable()
+    return answer ?? (isSent ? this.#unanswered() : this.#unreachable())
   }
 
   /** The same for a message too large to be held: its content goes on as it comes, and cannot be sent again. */
@@ -74,6 +82,10 @@ export class Peer {
     }
   }
 
+  #unanswered(): Reply {
+    return reply(451, '4.4.2', `The ${this.#options.role} did not answer, ${MAYBE_KEPT}`)
+  }
+
   #unreachable(): Reply {
     return reply(
       451,
@@ -89,6 +101,8 @@ export class Outgoing {
   readonly #connection: Connection
   readonly #delivery: PiecewiseDelivery
   #broken = false
+  /** The peer may have all of it. */
+  #isSent = false
 
   constructor(pool: Pool, connection: Connection, delivery: PiecewiseDelivery) {
     this.#pool = pool
@@ -110,10 +124,12 @@ export class Outgoing {
   async finish(content: Content): Promise<Reply> {
     const outcome = await conclude(this.#pool, this.#connection, async () => {
       if (this.#broken) throw new ConnectionError('closed', 'BDAT', 'the connection was lost')
+      this.#isSent = true
       return this.#delivery.finish(content)
     })
     if (typeof outcome !== 'string') return outcome
-    return reply(451, '4.4.2', 'The connection to the next hop was lost, nothing was kept: try again later')
+    const kept = this.#isSent ? MAYBE_KEPT : 'nothing was kept: try again later'
+    return reply(451, '4.4.2', `The connection to the next hop was lost, ${kept}`)
   }
 
   /** The connection ends between two chunks, and the transaction with it: the peer drops what it has. */

@@ -157,7 +157,7 @@ async function siegeOfRelay(t: TestContext, siege: (lives: Lives) => Promise<voi
   })
   const last = lives.at(-1) ?? assert.fail()
   // A relay that is away for a moment is nothing a client hears of: the hops wait, and send again what was not answered.
-  // In hundreds of restarts one may take longer than they wait: then nothing was kept, and the client sends again.
+  // In hundreds of restarts one may take longer than they wait: then it is told 451, and the client sends again.
   for (const [n, { failures }] of acknowledged) {
     const unexpected = KILLS > 12 ? failures.filter(each => !each.startsWith('451 4.4.1 ')) : failures
     assert.deepEqual(unexpected, [], `message ${n}`)
