@@ -48,6 +48,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   sshd: 'openssh-server',
   sslscan: 'sslscan',
   swaks: 'swaks',
+  'systemd-analyze': 'systemd',
+  'systemd-socket-activate': 'systemd',
   testssl: 'testssl.sh',
   unbound: 'unbound',
   unshare: 'util-linux',
