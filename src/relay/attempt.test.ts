@@ -110,6 +110,30 @@ test('attempt: a connection is used again for another domain at the same hosts',
   assert.equal(server.sessions.length, 1)
 })
 
+test('attempt: of all sites together so many connections wait for work, and the one used last stays', async t => {
+  const server = await startScriptedSmtp()
+  const names = ['a', 'b', 'c']
+  const relay = simulate({
+    smtpPort: server.port,
+    hosts: Object.fromEntries(names.map(name => [`mx.${name}.test`, '127.0.0.1'])),
+    domains: Object.fromEntries(names.map(name => [`${name}.test`, [`mx.${name}.test`]])),
+    mostIdle: 2,
+  })
+  t.after(async () => {
+    relay.close()
+    await server.stop()
+  })
+  const sessionsAfter = async (domain: string) => {
+    await relay.put([`bob@${domain}.test`])
+    await relay.run(START)
+    return server.sessions.length
+  }
+  const sessions: number[] = []
+  for (const domain of ['a', 'b', 'c', 'b', 'a', 'b', 'c']) sessions.push(await sessionsAfter(domain))
+  // The third closes that of a; a again that of c, for b was used since.
+  assert.deepEqual(sessions, [1, 2, 3, 3, 4, 4, 5])
+})
+
 async function suppressed({ suppressions }: Simulation): Promise<Suppression[]> {
   const all: Suppression[] = []
   for await (const one of suppressions.list()) all.push(one)

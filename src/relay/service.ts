@@ -88,6 +88,7 @@ export async function startRelay(config: Config, log: Log) {
     shapeOf: (destination, hosts) => rules.shapeOf(destination, hosts),
     now: Date.now,
     unpark: destination => queue.unpark(destination),
+    mostIdle: relay.idleConnections,
   })
   const settler = new Settler(queue, log)
   const signer = new Peer({

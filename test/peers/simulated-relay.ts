@@ -80,6 +80,7 @@ export interface SimulationOptions {
   readonly sources?: readonly SourceRule[]
   readonly routes?: readonly RouteRule[]
   readonly replies?: readonly ReplyRule[]
+  readonly mostIdle?: number
   /** By domain. */
   readonly sts?: Readonly<Record<string, StsAnswer>>
   /** To be asked instead of that: a real one. */
@@ -111,6 +112,7 @@ export function simulate(options: SimulationOptions): Simulation {
     shapeOf: () => SHAPE,
     now: () => simulation.nowMs,
     unpark: destination => queue.unpark(destination),
+    ...(options.mostIdle === undefined ? {} : { mostIdle: options.mostIdle }),
   })
   const shelf = openMemoryShelf()
   const sent = new Map<string, number>()

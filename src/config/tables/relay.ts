@@ -39,6 +39,11 @@ export function relayTable(base: Base) {
     concurrency: integer(1, 1000)
       .prefault(20)
       .describe('Connections at a time to one site (the MX hosts of one or many domains), at most.'),
+    idleConnections: integer(1, 100_000)
+      .prefault(500)
+      .describe(
+        'Connections that wait for their next message, to all sites together; when there are more, the one that has waited longest is closed.',
+      ),
     shaping: pathFrom(base.folder)
       .exactOptional()
       .meta({

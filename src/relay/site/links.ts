@@ -8,6 +8,7 @@ import { roomFor } from '../../net/transaction.ts'
 import type { Candidate } from '../reach/candidates.ts'
 import type { Source } from '../reach/source.ts'
 import type { TlsPolicy } from '../tls-policy.ts'
+import type { Idle } from './idle.ts'
 import type { Shape } from './shape.ts'
 
 /** A connection that is kept, with who is at the other end. */
@@ -27,9 +28,12 @@ export interface Link {
 export class Links {
   readonly #idle: { readonly link: Link; readonly timer: NodeJS.Timeout }[] = []
   readonly #shape: Shape
+  /** Those of other sites too. */
+  readonly #idleOfAll: Idle
 
-  constructor(shape: Shape) {
+  constructor(shape: Shape, idle: Idle) {
     this.#shape = shape
+    this.#idleOfAll = idle
   }
 
   get count(): number {
@@ -40,8 +44,10 @@ export class Links {
   take(fits: (link: Link) => boolean): Link | undefined {
     const at = this.#idle.findLastIndex(({ link }) => link.connection.usable && fits(link))
     const [kept] = at < 0 ? [] : this.#idle.splice(at, 1)
-    clearTimeout(kept?.timer)
-    return kept?.link
+    if (kept === undefined) return undefined
+    clearTimeout(kept.timer)
+    this.#idleOfAll.remove(kept.link)
+    return kept.link
   }
 
   /** Gives a connection back: it is kept for the next job, or closed when it has done enough. */
@@ -52,14 +58,24 @@ export class Links {
       link.connection.quit()
       return
     }
-    const timer = setTimeout(() => this.take(kept => kept === link)?.connection.quit(), idleMs)
+    const timer = setTimeout(() => this.#drop(link), idleMs)
     this.#idle.push({ link, timer })
+    this.#idleOfAll.add(link, () => this.#drop(link))
   }
 
   close(): void {
     for (const { link, timer } of this.#idle.splice(0)) {
       clearTimeout(timer)
+      this.#idleOfAll.remove(link)
       link.connection.quit()
     }
+  }
+
+  #drop(link: Link): void {
+    const at = this.#idle.findIndex(kept => kept.link === link)
+    const [kept] = at < 0 ? [] : this.#idle.splice(at, 1)
+    clearTimeout(kept?.timer)
+    this.#idleOfAll.remove(link)
+    link.connection.quit()
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import { type Concurrency, failed, initialConcurrency, PROBE, slowed, succeeded } from './concurrency.ts'
+import type { Idle } from './idle.ts'
 import { Links } from './links.ts'
 import { Pace } from './pace.ts'
 import type { Shape } from './shape.ts'
@@ -33,10 +34,10 @@ export class Site {
   #closures = 0
   #jobs = 0
 
-  constructor(key: string, shape: Shape) {
+  constructor(key: string, shape: Shape, idle: Idle) {
     this.key = key
     this.shape = shape
-    this.links = new Links(shape)
+    this.links = new Links(shape, idle)
     this.#concurrency = initialConcurrency(shape.concurrency)
     this.#messages = shape.messagesPerSecond === null ? null : new Pace(shape.messagesPerSecond, 1000)
     this.#connections =

@@ -6,6 +6,7 @@
 
 import type { Hold, Skip } from '../../queue/queue.ts'
 import { domainOf } from '../destination.ts'
+import { Idle } from './idle.ts'
 import type { Shape } from './shape.ts'
 import { Site } from './site.ts'
 
@@ -19,10 +20,15 @@ export interface SitesOptions {
   readonly now: () => number
   /** There may be room again for a destination that was parked. */
   readonly unpark: (destination: string) => void
+  /** Open connections that wait for work, of all sites together. */
+  readonly mostIdle?: number
 }
+
+const MOST_IDLE = 500
 
 export class Sites {
   readonly #options: SitesOptions
+  readonly #idle: Idle
   readonly #sites = new Map<string, Site>()
   readonly #known = new Map<string, { readonly site: Site; readonly learnedMs: number }>()
   /** Destinations of which a job is finding out the site, by `unknownKey`. */
@@ -33,6 +39,7 @@ export class Sites {
 
   constructor(options: SitesOptions) {
     this.#options = options
+    this.#idle = new Idle(options.mostIdle ?? MOST_IDLE)
   }
 
   /** For one lease: asked before each job is taken, so it counts what it gives. */
@@ -116,7 +123,8 @@ export class Sites {
     let site = this.#sites.get(key)
     // A rule for one domain does not bind the others at its hosts.
     if (site !== undefined && site.shape !== shape) site = this.#sites.get(`${key} (${destination})`)
-    if (site === undefined) site = new Site(this.#sites.has(key) ? `${key} (${destination})` : key, shape)
+    if (site === undefined)
+      site = new Site(this.#sites.has(key) ? `${key} (${destination})` : key, shape, this.#idle)
     keep(this.#sites, site.key, site, ({ jobs, links }) => jobs === 0 && links.count === 0)
     keep(this.#known, destination, { site, learnedMs: this.#options.now() }, () => true)
     return site
