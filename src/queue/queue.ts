@@ -44,9 +44,10 @@ export interface Queue {
   /**
    * The outcome of the leased job, one result per recipient of it; gives the lease back. A result for a recipient that
    * is final already changes nothing. When it rejects the lease stays, for a delivery whose outcome could not be written
-   * must not be made again at once: settle once more, or `release` in the end.
+   * must not be made again at once: settle once more, or `release` in the end. With `keep` the lease stays in any case: the
+   * results are of some of its recipients, and those of the others follow.
    */
-  settle(job: Job, results: readonly RecipientResult[]): Promise<void>
+  settle(job: Job, results: readonly RecipientResult[], lease?: 'keep'): Promise<void>
   /** Gives a lease back with nothing changed (the relay is shutting down). */
   release(job: Job): void
   /** When the next job that is not leased, parked or held becomes due, in ms since 1970; `null` when there is none. */
@@ -57,6 +58,8 @@ export interface Queue {
    */
   content(id: string): Promise<Uint8Array>
   get(id: string): Promise<Message | null>
+  /** The jobs of a message that are due at `nowMs`, leased or not; none of one that is held, or gone. */
+  dueJobs(id: string, nowMs: number): Promise<DueJob[]>
   /** In order of id (ids sort by time), after `after`; with a `filter` those that match. */
   list(options: { after?: string; limit: number; filter?: Filter }): Promise<Message[]>
   /** What is known of a message that is queued, or was not long ago; `null`: nothing. */
@@ -227,6 +230,8 @@ export interface Job {
   /** Which part of the message's recipients at this destination it is of, where they were cut into several; from 1. */
   readonly part?: number
 }
+
+export type DueJob = Pick<Job, 'destination' | 'part'>
 
 export type RecipientResult =
   | {

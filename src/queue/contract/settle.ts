@@ -2,14 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RecipientResult } from '../queue.ts'
+import { RECIPIENTS_PER_JOB, type RecipientResult } from '../queue.ts'
 import {
   ARRIVED,
   all,
   deferred,
   evidence,
+  hold,
   leaseOne,
   type MakeEngine,
+  manyAt,
   named,
   newMessage,
   octets,
@@ -174,5 +176,54 @@ export function settleContract(makeEngine: MakeEngine): void {
     await queue.settle(job, deferred(job, 5000))
     assert.equal(await queue.count(), 0)
     assert.equal(await queue.nextDue(), null)
+  })
+
+  test('a lease that is kept is settled once more', async t => {
+    const { queue, reopen } = await makeEngine(t)
+    await queue.put(newMessage('A', ['a@one.example', 'b@one.example', 'c@two.example']), [octets(3)])
+    const [job, other] = await queue.lease(ARRIVED, 2)
+    assert.ok(job && other)
+    await queue.settle(job, all(job, 'delivered').slice(0, 1), 'keep')
+    assert.deepEqual(
+      (await queue.get('A'))?.recipients.map(({ state }) => state),
+      ['delivered', 'pending', 'pending'],
+    )
+    assert.deepEqual(await queue.lease(ARRIVED, 10), [])
+    await queue.settle(other, all(other, 'delivered'))
+    if (reopen) {
+      // After a crash who is left is tried again, and nobody else.
+      const again = await reopen()
+      const left = await leaseOne(again, ARRIVED)
+      assert.deepEqual(left.recipients, [1])
+      await again.settle(left, all(left, 'failed'))
+      assert.equal(await again.count(), 0)
+    } else {
+      await queue.settle(job, all(job, 'failed').slice(1))
+      assert.equal(await queue.count(), 0)
+    }
+  })
+
+  test('which jobs of a message are due, leased or not', async t => {
+    const { queue } = await makeEngine(t)
+    await queue.put(manyAt('A', RECIPIENTS_PER_JOB + 1, ['one.example', 'two.example']), [])
+    const due = async (nowMs: number) =>
+      (await queue.dueJobs('A', nowMs)).map(({ destination, part }) => `${destination} ${part}`).toSorted()
+    assert.deepEqual(await due(ARRIVED - 1), [])
+    const every = ['one.example 1', 'one.example 2', 'two.example 1', 'two.example 2']
+    assert.deepEqual(await due(ARRIVED), every)
+    const jobs = await queue.lease(ARRIVED, 4)
+    assert.deepEqual(await due(ARRIVED), every)
+    for (const job of jobs)
+      await queue.settle(
+        job,
+        job.part === 1 ? all(job, 'failed') : deferred(job, job.destination === 'one.example' ? 2000 : 3000),
+      )
+    assert.deepEqual(await due(1999), [])
+    assert.deepEqual(await due(2000), ['one.example 2'])
+    await queue.hold(hold('message', 'A'))
+    assert.deepEqual(await due(3000), [])
+    assert.deepEqual(await queue.dueJobs('B', ARRIVED), [])
+    await queue.put(newMessage('B', ['a@one.example']), [])
+    assert.deepEqual(await queue.dueJobs('B', ARRIVED), [{ destination: 'one.example' }])
   })
 }

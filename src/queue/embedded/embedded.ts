@@ -14,6 +14,7 @@ import { checkHold, checkNewMessage, checkTime } from '../check.ts'
 import { noted } from '../history.ts'
 import {
   type Content,
+  type DueJob,
   type Filter,
   type Hold,
   type Job,
@@ -165,7 +166,7 @@ class EmbeddedQueue implements Queue {
     this.#lines.unpark(destination)
   }
 
-  async settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
+  async settle(job: Job, results: readonly RecipientResult[], lease?: 'keep'): Promise<void> {
     const { message, destination, part } = job
     const { id } = message
     for (const result of results) if (result.action === 'deferred') checkTime(result.dueMs)
@@ -186,7 +187,7 @@ class EmbeddedQueue implements Queue {
       held.forgetHeld(tables, id, record.held)
       return { inLine: false, file: record.file }
     })
-    this.#lines.give(job, inLine)
+    if (lease !== 'keep') this.#lines.give(job, inLine)
     if (file !== null) await this.#contents.remove(file)
   }
 
@@ -218,6 +219,16 @@ class EmbeddedQueue implements Queue {
 
   async get(id: string): Promise<Message | null> {
     return stored.loadMessage(this.#store.read(), id)
+  }
+
+  async dueJobs(id: string, nowMs: number): Promise<DueJob[]> {
+    const tables = this.#store.read()
+    const record = stored.loadRecord(tables, id)
+    if (!record || record.held !== undefined) return []
+    return stored.loadParts(tables, id, record).flatMap(({ destination, part, slots }) => {
+      if ((dueOf(slots) ?? Number.POSITIVE_INFINITY) > nowMs) return []
+      return [part === undefined ? { destination } : { destination, part }]
+    })
   }
 
   async story(id: string): Promise<Story | null> {
@@ -306,10 +317,10 @@ class EmbeddedQueue implements Queue {
     return this.#store.close()
   }
 
-  /** What may end a message. On a disk that is full the message goes without a story, so that there is room again. */
+  /** What may end a message; nobody waits for it. On a disk that is full the message goes without a story, so that there is room again. */
   async #commitEnd<T>(change: (tables: Tables, mostStories: number) => T): Promise<T> {
     try {
-      return await this.#store.commit(tables => change(tables, this.#mostStories))
+      return await this.#store.commit(tables => change(tables, this.#mostStories), 'soon')
     } catch (error) {
       if (!(error instanceof QueueError) || error.code !== 'full') throw error
       return this.#store.commit(tables => change(tables, 0))

@@ -24,6 +24,7 @@ import {
   removeEarlier,
   sizesOf,
 } from './generation.ts'
+import { Group } from './group.ts'
 import { MAPPED_LIMIT, Mapped, type MappedLimit } from './mapped.ts'
 import { step } from './step.ts'
 
@@ -73,6 +74,8 @@ export interface Tables {
 
 /** One `commit`, until the transaction it goes into is on the disk. */
 interface Change {
+  /** Somebody waits for it. */
+  readonly urgent: boolean
   run(tables: Tables): void
   reject(error: unknown): void
   /** Tells what `run` or `reject` came to. */
@@ -86,6 +89,9 @@ export class Store {
   readonly #folder: string
   readonly #files: Files
   readonly #waiting: Change[] = []
+  readonly #group = new Group()
+  /** Those that wait need wait no longer for others. */
+  #hurry: (() => void) | null = null
   #generation: number
   #tables: Tables
   #looked = 0
@@ -127,13 +133,15 @@ export class Store {
 
   /**
    * Runs `work` in a transaction: all it writes is durable when this resolves; when it throws or the commit fails,
-   * nothing of it is there. `work` is synchronous, and may be run twice.
+   * nothing of it is there. `work` is synchronous, and may be run twice. `soon`: nobody waits for it, so that it may share
+   * the next transaction.
    */
-  commit<T>(work: (tables: Tables) => T): Promise<T> {
+  commit<T>(work: (tables: Tables) => T, when: 'now' | 'soon' = 'now'): Promise<T> {
     this.#check()
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     let end = () => {}
     this.#waiting.push({
+      urgent: when === 'now',
       run(tables) {
         const value = work(tables)
         end = () => resolve(value)
@@ -144,7 +152,24 @@ export class Store {
       end: () => end(),
     })
     this.#writing ??= this.#write()
+    if (this.#patienceMs() === 0) this.#hurry?.()
     return promise
+  }
+
+  #patienceMs(): number {
+    return this.#closed ? 0 : this.#group.patienceMs(urgentOf(this.#waiting), performance.now())
+  }
+
+  /** Others may come that share the transaction. */
+  async #gather(): Promise<void> {
+    for (let ms = this.#patienceMs(); ms > 0; ms = this.#patienceMs()) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, ms)
+      this.#hurry = resolve
+      await promise
+      clearTimeout(timer)
+      this.#hurry = null
+    }
   }
 
   /**
@@ -195,6 +220,7 @@ export class Store {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#hurry?.()
     while (this.#writing) await this.#writing
     await Promise.all([...this.#closing, this.#tables.root.close()])
   }
@@ -206,6 +232,7 @@ export class Store {
   /** One transaction after the other, each with all that waits when it begins. */
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
+      await this.#gather()
       const tables = this.#tables
       const changes = this.#waiting.splice(0)
       try {
@@ -213,6 +240,7 @@ export class Store {
         await tables.root.transaction(() => {
           if (!isLatest(this.#folder, this.#generation)) throw new Outdated()
           changes.push(...this.#waiting.splice(0))
+          this.#group.begin(urgentOf(changes), performance.now())
           runAll(tables, changes)
         })
         step('commit done')
@@ -259,6 +287,9 @@ export class Store {
     }
   }
 }
+
+const urgentOf = (changes: readonly Change[]): number =>
+  changes.reduce((urgent, change) => urgent + Number(change.urgent), 0)
 
 /** Runs the changes in the open transaction. One that throws leaves nothing, and is no matter of the others. */
 function runAll(tables: Tables, changes: readonly Change[]): void {

@@ -9,6 +9,7 @@ import { merged, noted, type PastAttempt } from '../history.ts'
 import { holdOf, isDestinationHeld, isOver, scopeKey } from '../hold.ts'
 import {
   type Content,
+  type DueJob,
   type Filter,
   type Hold,
   type Job,
@@ -133,7 +134,7 @@ class MemoryQueue implements Queue {
     else this.#parked.delete(destination)
   }
 
-  async settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
+  async settle(job: Job, results: readonly RecipientResult[], lease?: 'keep'): Promise<void> {
     this.#open()
     const { id } = job.message
     const entry = this.#entries.get(id)
@@ -153,7 +154,7 @@ class MemoryQueue implements Queue {
         this.#erase(entry, atMs, 'settled')
       }
     }
-    this.release(job)
+    if (lease !== 'keep') this.release(job)
   }
 
   release(job: Job): void {
@@ -186,6 +187,16 @@ class MemoryQueue implements Queue {
     this.#open()
     const entry = this.#entries.get(id)
     return entry ? messageOf(entry) : null
+  }
+
+  async dueJobs(id: string, nowMs: number): Promise<DueJob[]> {
+    this.#open()
+    const { parts, held } = this.#entries.get(id) ?? {}
+    if (parts === undefined || held !== undefined) return []
+    return [...parts.values()].flatMap(({ destination, part, slots }) => {
+      if ((dueOf(slots) ?? Number.POSITIVE_INFINITY) > nowMs) return []
+      return [part === undefined ? { destination } : { destination, part }]
+    })
   }
 
   async list({ after = '', limit, filter = {} }: { after?: string; limit: number; filter?: Filter }) {
