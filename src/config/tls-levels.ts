@@ -20,7 +20,7 @@ export const RULE = z
     name: z.string({ error: 'is missing: write for whom the rule is' }),
     /** Of recipients. */
     domains: list(text(kind.domainPattern), 'a list of domains', kind.domainPattern.write),
-    level: oneOf(['opportunistic', 'require', 'verify', 'fingerprint']),
+    level: oneOf(['opportunistic', 'require', 'dane', 'verify', 'fingerprint']),
     fingerprints: list(text(fingerprint), 'a list of fingerprints', fingerprint.write).exactOptional(),
   })
   .strict()

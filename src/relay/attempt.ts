@@ -22,12 +22,12 @@ import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
 import type { Sources } from './sources.ts'
 import {
-  OPPORTUNISTIC,
   objectionToHost,
   objectionToPeer,
   policyFor,
   SMART_HOST,
   type TlsPolicy,
+  waiverOf,
 } from './tls-policy.ts'
 import { transact } from './transaction.ts'
 import { type Judgement, Verdicts } from './verdicts.ts'
@@ -55,7 +55,7 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
   const where =
     through === null
       ? await route(domainOf(job.destination), means.lookup, means.sources.hostnames, means.random)
-      : { kind: 'hosts' as const, hosts: [hostOf(through)] }
+      : { kind: 'hosts' as const, hosts: [hostOf(through, means.lookup.trusted)] }
   if (where.kind === 'none') verdicts.conclude(noRoute(where))
   else {
     const source = means.sources.sourceOf(job.message, job.destination)
@@ -80,13 +80,9 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
           through === null
             ? await announcedBy(domainOf(job.destination), means)
             : { policy: SMART_HOST, sts: null }
-        // What the destination wants a sender may do without (RFC 8689 §3), not what the operator wants.
-        const waived =
-          announced.policy.level === 'sts' &&
-          job.message.envelope.requireTls !== true &&
-          saysTlsNotRequired([content])
-        const policy = policyFor(job.message, waived ? OPPORTUNISTIC : announced.policy)
-        const { sts } = announced
+        const { sts, policy: usual } = announced
+        const waives = waiverOf(job.message, usual, () => saysTlsNotRequired([content]))
+        const policy = policyFor(job.message, usual, waives)
         await visit(where.hosts, { job, content, means, site, policy, sts, source, verdicts })
       } finally {
         means.sources.end(source, share)
@@ -127,8 +123,7 @@ async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
     verdicts.conclude(inTheLightOfRules(verdict, host, visit, log), where)
   }
   const domain = domainOf(job.destination)
-  // What the operator wants, or REQUIRETLS, is not the sender's to waive.
-  const waives = () => policy.level === 'opportunistic' && saysTlsNotRequired([visit.content])
+  const waives = waiverOf(job.message, policy, () => saysTlsNotRequired([visit.content]))
   const reach = new Reach(
     { hosts, domain, policy, waives, sts: visit.sts, id: job.message.id, source },
     means,

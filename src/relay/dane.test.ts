@@ -6,6 +6,7 @@ import { suite, type TestContext, test } from 'node:test'
 import { type SmtpScript, startScriptedSmtp } from '../../test/peers/scripted-smtp.ts'
 import { type SimulationOptions, START, simulate } from '../../test/peers/simulated-relay.ts'
 import { issue, makeAuthority } from '../cli/authority.ts'
+import type { TlsRule } from '../config/tls-levels.ts'
 import type { DnsAnswer } from '../dns/answer.ts'
 import type { Tlsa } from '../dns/rdata.ts'
 import { daneOf } from './dane.ts'
@@ -186,6 +187,7 @@ const reported: [what: string, tlsa: readonly Tlsa[] | 'bogus', outcome: string]
   ['records that match', [EE], 'tlsa success'],
   ['records that do not', [record(3, OTHER.certificate)], 'tlsa validation-failure'],
   ['bogus', 'bogus', 'tlsa dnssec-invalid'],
+  ['records, none of which can be used', [{ ...EE, usage: 1 }], 'tlsa tlsa-invalid'],
   ['no records', [], 'no-policy-found success'],
 ]
 for (const [what, tlsa, outcome] of reported) {
@@ -201,6 +203,76 @@ for (const [what, tlsa, outcome] of reported) {
     )
   })
 }
+
+test('TLS reports: records of which none can be used, and why the session failed besides (RFC 8460 §4.3)', async t => {
+  const unusable = { ...EE, matchingType: 9 }
+  const { relay } = await world(t, [unusable], { ehlo: [] }, SECURE)
+  await relay.put(['bob@x.test'])
+  await relay.run(START)
+  const [{ policy, result } = assert.fail('nothing was noted')] = relay.outcomes
+  assert.equal(result === 'success' ? result : result.type, 'starttls-not-supported')
+  const hex = Buffer.from(EE.certificate).toString('hex').toUpperCase()
+  assert.deepEqual([policy.strings, policy.domain], [[`3 0 9 ${hex}`], 'mx.x.test'])
+})
+
+const wanted: [
+  what: string,
+  tlsa: readonly Tlsa[] | 'bogus',
+  options: Partial<SimulationOptions>,
+  outcome: string,
+  reported: string[],
+][] = [
+  ['records that match', [EE], SECURE, 'delivered by DANE', ['tlsa success']],
+  ['records that do not', [record(3, OTHER.certificate)], SECURE, '4.7.10', ['tlsa validation-failure']],
+  ['no records', [], SECURE, '4.7.10', ['tlsa dane-required']],
+  ['records, none of which can be used', [{ ...EE, usage: 0 }], SECURE, '4.7.10', ['tlsa tlsa-invalid']],
+  ['bogus', 'bogus', SECURE, '4.7.5', ['tlsa dnssec-invalid']],
+  ['records in a zone that is not signed', [EE], {}, '4.7.10', ['tlsa dane-required']],
+  ['a resolver that is not trusted', [EE], { ...SECURE, trusted: false }, '4.7.10', ['tlsa dane-required']],
+  [
+    'no records, and the message says TLS-Required: No',
+    [],
+    { ...SECURE, content: 'From: alice@example.org\r\nTLS-Required: No\r\n\r\nx\r\n' },
+    '4.7.10',
+    ['tlsa dane-required'],
+  ],
+]
+for (const [what, tlsa, options, outcome, noted] of wanted) {
+  test(`tls.toml: level = "dane", ${what}: ${outcome} (RFC 7672 §6)`, async t => {
+    const rule: TlsRule = { where: 'tls.toml:1', name: 'Them', domains: ['x.test'], level: 'dane' }
+    const { relay } = await world(t, tlsa, GOOD, { ...options, tlsLevels: [rule] })
+    const id = await relay.put(['bob@x.test'])
+    await relay.run(START)
+    const delivered = relay.events.find(({ name }) => name === 'delivered')?.fields
+    const last = (await relay.queue.get(id))?.recipients[0]?.last
+    const how =
+      delivered === undefined ? last?.status : `delivered ${String(delivered.tls).split('verified ')[1]}`
+    assert.equal(how, outcome, last?.diagnostic)
+    if (outcome === '4.7.10' && noted[0] === 'tlsa dane-required')
+      assert.match(last?.diagnostic ?? '', /DANE is required \(tls\.toml:1: Them\)/)
+    assert.deepEqual(
+      relay.outcomes.map(
+        ({ policy, result }) => `${policy.type} ${result === 'success' ? result : result.type}`,
+      ),
+      noted,
+    )
+  })
+}
+
+test('tls.toml: level = "dane" holds for REQUIRETLS too, and a notice about it', async t => {
+  const rule: TlsRule = { where: 'tls.toml:1', name: 'Them', domains: ['x.test'], level: 'dane' }
+  const script = { ...GOOD, ehloSecured: ['REQUIRETLS'] }
+  for (const [reversePath, status] of [
+    [undefined, '5.7.10'],
+    [null, '4.7.10'],
+  ] as const) {
+    const { relay } = await world(t, [], script, { ...SECURE, tlsLevels: [rule] })
+    await relay.put(['bob@x.test'], { requireTls: true }, ...(reversePath === null ? [reversePath] : []))
+    await relay.run(START)
+    const ended = relay.events.find(({ name }) => name === 'bounced' || name === 'deferred')?.fields
+    assert.equal(ended?.status, status)
+  }
+})
 
 test('TLS-Required: No does not weaken REQUIRETLS (RFC 8689 §4.1)', async t => {
   const content = 'From: alice@example.org\r\nTLS-Required: No\r\n\r\nx\r\n'

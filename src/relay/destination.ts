@@ -22,7 +22,10 @@ export interface MailHost {
    * host that the operator has named.
    */
   readonly found: 'authenticated' | 'unauthenticated' | 'domain' | 'literal' | 'configured'
-  /** DNSSEC says that the destination means it: the answer to the MX question was authenticated, and by whom we trust. */
+  /**
+   * That the destination means it is sure, and what DNSSEC says of it can be believed: the answer to the MX question was
+   * authenticated, or the operator has named it; and the resolver is one that we trust.
+   */
   readonly secure: boolean
   /** The name that has the MX records, where the destination is an alias of it. */
   readonly owner?: string
@@ -123,7 +126,9 @@ export async function route(
 }
 
 /** Whom the certificate of a host may be for, beside its TLSA base domain: RFC 7672 §3.2.2. @param domain the next-hop domain */
-export function namesOf({ name, owner }: MailHost, domain: string): string[] {
+export function namesOf({ name, owner, route }: MailHost, domain: string): string[] {
+  // A smart host is nobody's MX: who has a certificate for the recipient's domain is not it.
+  if (route !== undefined) return [name]
   return [name, domain, ...(owner === undefined ? [] : [owner])]
 }
 

@@ -1,15 +1,17 @@
 /** Mail that goes through a smart host: which, how it is spoken to, and what becomes of it when it does not answer. */
 
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type SmtpScript, startScriptedSmtp } from '../../test/peers/scripted-smtp.ts'
 import { START, simulate } from '../../test/peers/simulated-relay.ts'
-import { issue, makeAuthority } from '../cli/authority.ts'
+import { issue, makeAuthority, selfSigned } from '../cli/authority.ts'
 import { ConfigError } from '../config/load.ts'
 import { readRoutes } from '../config/routes.ts'
+import type { Tlsa } from '../dns/rdata.ts'
 
 const authority = await makeAuthority('provider.test')
 const SMART = await issue(authority, { names: ['smart.provider.test'] })
@@ -25,7 +27,12 @@ function routesOf(t: TestContext, toml: string) {
   return readRoutes(join(folder, 'routes.toml'))
 }
 
-async function world(t: TestContext, script: SmtpScript, route: string) {
+interface Dns {
+  readonly authenticated: boolean
+  readonly tlsa: (port: number) => Readonly<Record<string, readonly Tlsa[]>>
+}
+
+async function world(t: TestContext, script: SmtpScript, route: string, dns?: Dns) {
   const smart = await startScriptedSmtp(script)
   const mx = await startScriptedSmtp({
     host: '127.0.0.2',
@@ -35,6 +42,7 @@ async function world(t: TestContext, script: SmtpScript, route: string) {
     smtpPort: mx.port,
     hosts: { 'smart.provider.test': '127.0.0.1', 'mx.x.test': '127.0.0.2' },
     domains: { 'x.test': ['mx.x.test'], 'y.test': ['mx.x.test'] },
+    ...(dns === undefined ? {} : { authenticated: dns.authenticated, tlsa: dns.tlsa(smart.port) }),
     routes: routesOf(
       t,
       `[[route]]
@@ -112,6 +120,97 @@ for (const [what, script, status] of refusals) {
       )
   })
 }
+
+const sha256 = (pem: string) => createHash('sha256').update(new X509Certificate(pem).raw).digest()
+const record = (usage: number, pem: string): Tlsa => ({
+  usage,
+  selector: 0,
+  matchingType: 1,
+  certificate: sha256(pem),
+})
+/** Of the time that the simulation has: a chain that a record names is only as good as its dates (RFC 7672 §3.1.2). */
+const CA = await makeAuthority('provider.test', START)
+const chained = async (name: string) => {
+  const pair = await issue(CA, { names: [name] }, START)
+  return { ...pair, certificate: `${pair.certificate}\n${CA.certificate}` }
+}
+const CHAIN = await chained('smart.provider.test')
+const FOR_RECIPIENT = await chained('x.test')
+const STRANGE = await selfSigned(['else.test'])
+/** Its certificate is of no CA that everybody knows: with no TLSA record that says otherwise it will not do. */
+const dane: [
+  what: string,
+  tlsa: readonly Tlsa[] | 'bogus',
+  pair: typeof SMART,
+  trusted: boolean,
+  outcome: string,
+][] = [
+  ['a record that matches', [record(3, SMART.certificate)], SMART, true, 'delivered by DANE'],
+  ['a record that matches, any name', [record(3, STRANGE.certificate)], STRANGE, true, 'delivered by DANE'],
+  ['its CA in a record', [record(2, CA.certificate)], CHAIN, true, 'delivered by DANE'],
+  [
+    "its CA in a record, a certificate for the recipient's domain",
+    [record(2, CA.certificate)],
+    FOR_RECIPIENT,
+    true,
+    '4.7.10',
+  ],
+  ['a record of another certificate', [record(3, OTHER.certificate)], SMART, true, '4.7.10'],
+  ['records that cannot be used', [record(1, SMART.certificate)], SMART, true, '4.7.10'],
+  ['no record', [], SMART, true, '4.7.10'],
+  ['bogus records', 'bogus', SMART, true, '4.7.5'],
+  ['a record, and a resolver that is not trusted', [record(3, SMART.certificate)], SMART, false, '4.7.10'],
+]
+for (const tls of ['starttls', 'implicit'] as const)
+  for (const [what, tlsa, pair, trusted, outcome] of dane)
+    test(`routes: DANE (RFC 7672 §2.2.2), ${tls}: ${what}: ${outcome}`, async t => {
+      const implicit = tls === 'implicit'
+      const smart = await startScriptedSmtp({
+        ...GOOD,
+        tls: pair,
+        ...(implicit ? { implicit, ehlo: ['AUTH PLAIN'] } : {}),
+      })
+      const routes = routesOf(
+        t,
+        `[[route]]\nname = "provider"\nhost = "smart.provider.test:${smart.port}"\ntls = "${tls}"\nusername = "us"\npassword_file = "password"\n`,
+      )
+      const relay = simulate({
+        // The smart host's port counts, and not that of the MX hosts.
+        smtpPort: 25,
+        hosts: { 'smart.provider.test': '127.0.0.1' },
+        domains: {},
+        routes,
+        authenticated: true,
+        trusted,
+        tlsa: { [`_${smart.port}._tcp.smart.provider.test`]: tlsa },
+      })
+      t.after(async () => {
+        relay.close()
+        await smart.stop()
+      })
+      const id = await relay.put(['bob@x.test'])
+      await relay.run(START)
+      const delivered = relay.events.find(({ name }) => name === 'delivered')?.fields
+      const last = (await relay.queue.get(id))?.recipients[0]?.last
+      const how =
+        delivered === undefined ? last?.status : `delivered ${String(delivered.tls).split('verified ')[1]}`
+      assert.equal(how, outcome, last?.diagnostic)
+      if (pair === FOR_RECIPIENT) assert.match(last?.diagnostic ?? '', /is for DNS:x\.test, not for smart/)
+      // Whom we do not trust does not get our password.
+      const asked = smart.sessions.flat().some(line => line.startsWith('AUTH'))
+      assert.equal(asked, outcome.startsWith('delivered'))
+      assert.deepEqual(relay.outcomes, [], "a smart host is the operator's own affair")
+    })
+
+test('routes: a CA of the operator counts, and no TLSA record', async t => {
+  const { relay, smart } = await world(t, GOOD, '', {
+    authenticated: true,
+    tlsa: (port: number) => ({ [`_${port}._tcp.smart.provider.test`]: [record(3, OTHER.certificate)] }),
+  })
+  await relay.put(['bob@x.test'])
+  await relay.run(START)
+  assert.equal(smart.messages.length, 1)
+})
 
 test('routes: a user without a password is told', t => {
   assert.throws(

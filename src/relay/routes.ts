@@ -19,14 +19,17 @@ export function smartHostFor(routes: readonly RouteRule[], job: Job): RouteRule 
   return found ?? null
 }
 
-/** Its one host. Its name is what the operator wrote, so it is the one that is meant. */
-export function hostOf(route: RouteRule): MailHost {
+/**
+ * Its one host. Its name is what the operator wrote, so it is the one that is meant.
+ * @param trusted whether what the resolver says of DNSSEC can be believed: then TLSA records of it count (RFC 7672 §2.2.2)
+ */
+export function hostOf(route: RouteRule, trusted: boolean): MailHost {
   const { host } = route.host
   const literal = /^[\d.]+$|:/.test(host)
   return {
     name: host,
     found: 'configured',
-    secure: false,
+    secure: trusted && !literal,
     preference: 0,
     addresses: literal ? [host] : null,
     route,

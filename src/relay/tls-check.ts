@@ -80,7 +80,7 @@ async function* checkHost(
   const dane = await daneOf(host, found, means.lookup, means.smtpPort)
   const records = dane.kind === 'usable' ? `: ${dane.records.map(formatTlsa).join('; ')}` : ''
   yield of('TLSA', STATES[dane.kind], `${dane.reason}${records}`)
-  const ofHost = withDane(policy, dane)
+  const ofHost = withDane(policy, dane, host)
   const objection =
     'about' in ofHost ? ofHost : (objectionToHost(ofHost, host) ?? objectionToMx(ofHost, host))
   if (objection !== null) {

@@ -13,6 +13,8 @@ export function tlsLevelFor(rules: readonly TlsRule[], domain: string): TlsPolic
   switch (rule.level) {
     case 'require':
       return { ...common, level: 'encrypted' }
+    case 'dane':
+      return { ...common, level: 'encrypted', daneOnly: true }
     case 'verify':
       return { ...common, level: 'named' }
     case 'fingerprint':

@@ -33,7 +33,11 @@ export function outcomesOf(session: Session): Outcome[] {
     outcomes.push({ policyDomain: domain, policy: announced, result })
   }
   if (policy.level === 'dane' || (policy.level === 'verified' && policy.dane !== undefined))
-    note(tlsaPolicy(policy), failureOf(session.result, true))
+    note(tlsaPolicy(policy.dane), failureOf(session.result, true))
+  // RFC 7672 §2.2: such records mean TLS without authentication, so the session may be as good as it can be. The domain is told
+  // of the records all the same (RFC 8460 §4.3.2.1): it believes itself protected.
+  else if (policy.invalidTlsa !== undefined)
+    note(tlsaPolicy(policy.invalidTlsa), failureOf(session.result, true) ?? INVALID)
   if (sts?.kind === 'policy' && sts.mode !== 'none') {
     const named = mxMatches(sts.mx, host.name)
     const unnamed = { type: 'validation-failure', reason: `${host.name} is not named by the policy` } as const
@@ -81,7 +85,9 @@ export function tlsFailureOf(error: ConnectionError): Extract<TlsResult, { kind:
   return { kind: 'failure', type: typeOfCode(code), reason: error.message }
 }
 
-function tlsaPolicy({ dane }: TlsPolicy): Policy {
+const INVALID = { type: 'tlsa-invalid', reason: 'none of the TLSA records can be used' } as const
+
+function tlsaPolicy(dane: TlsPolicy['dane']): Policy {
   const strings = (dane?.records ?? []).map(({ usage, selector, matchingType, certificate }) =>
     [usage, selector, matchingType, Buffer.from(certificate).toString('hex').toUpperCase()].join(' '),
   )

@@ -20,20 +20,23 @@ import {
   SMART_HOST,
   saysRequireTls,
   type TlsPolicy,
+  waiverOf,
   wishFor,
 } from './tls-policy.ts'
 
 const ALICE = { localPart: 'alice', domain: 'example.org' }
 const envelope = { body: '7BIT', smtputf8: false } as const
 
+const never = () => false
+
 test('the policy of a message', () => {
-  assert.deepEqual(policyFor({ envelope, reversePath: ALICE }, OPPORTUNISTIC), OPPORTUNISTIC)
+  assert.deepEqual(policyFor({ envelope, reversePath: ALICE }, OPPORTUNISTIC, never), OPPORTUNISTIC)
   assert.deepEqual(
-    policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: ALICE }, SMART_HOST),
+    policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: ALICE }, SMART_HOST, never),
     REQUIRETLS,
   )
   assert.deepEqual(
-    policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: null }, OPPORTUNISTIC),
+    policyFor({ envelope: { ...envelope, requireTls: true }, reversePath: null }, OPPORTUNISTIC, never),
     REQUIRETLS_NOTICE,
   )
 })
@@ -42,9 +45,33 @@ test('a notice about a message with REQUIRETLS goes no easier way than other mai
   const notice = { envelope: { ...envelope, requireTls: true }, reversePath: null } as const
   for (const level of ['named', 'pinned', 'sts'] as const) {
     const usual: TlsPolicy = { level, reason: 'tls.toml:1', clearText: false, final: false }
-    assert.equal(policyFor(notice, usual), usual)
+    assert.equal(policyFor(notice, usual, never), usual)
   }
 })
+
+const LEVELS = ['opportunistic', 'encrypted', 'named', 'dane', 'pinned', 'sts', 'verified'] as const
+for (const level of LEVELS)
+  test(`TLS-Required: No, where the policy is ${level} (RFC 8689 §3, §4.1)`, () => {
+    const usual: TlsPolicy = { ...OPPORTUNISTIC, level }
+    let asked = 0
+    const notRequired = () => {
+      asked++
+      return true
+    }
+    // What the destination announces can be done without, by MTA-STS and by DANE; what the operator wants cannot.
+    const waives = waiverOf({ envelope }, usual, notRequired)
+    const announced = level === 'opportunistic' || level === 'sts'
+    assert.deepEqual([waives(), waives(), asked], announced ? [true, true, 1] : [false, false, 0])
+    assert.deepEqual(
+      policyFor({ envelope, reversePath: ALICE }, usual, waives),
+      announced ? OPPORTUNISTIC : usual,
+    )
+    assert.equal(waiverOf({ envelope }, usual, never)(), false)
+    // Who says both wants TLS.
+    const both = { envelope: { ...envelope, requireTls: true }, reversePath: ALICE } as const
+    assert.equal(waiverOf(both, usual, notRequired)(), false)
+    assert.equal(policyFor(both, usual, waives).level, 'verified')
+  })
 
 const host = (found: MailHost['found']): MailHost => ({
   name: 'mx.x.test',

@@ -13,6 +13,7 @@ import type { Extensions } from '../smtp/extension.ts'
 import type { Dane } from './dane.ts'
 import type { MailHost } from './destination.ts'
 import { mxMatches } from './mta-sts/policy.ts'
+import type { FailureType } from './tls-report/outcome.ts'
 
 export interface TlsPolicy {
   /**
@@ -32,6 +33,10 @@ export interface TlsPolicy {
   readonly mx?: readonly string[]
   /** What the certificate must match, instead of the CAs that everybody knows. */
   readonly dane?: Dane
+  /** The operator wants TLSA records of every host: RFC 7672 §6. */
+  readonly daneOnly?: true
+  /** The host's TLSA records, none of which can be used: for its domain's report (RFC 8460 §4.3.2.1). */
+  readonly invalidTlsa?: Dane
 }
 
 /** No policy of the destination is known: TLS where it is offered, whoever is there (RFC 7435). */
@@ -61,7 +66,7 @@ export const REQUIRETLS_NOTICE: TlsPolicy = {
   final: true,
 }
 
-/** What mail goes through has our password: it must be who the operator has named. */
+/** What mail goes through has our password: it must be who the operator has named, as the CAs say, or DANE. */
 export const SMART_HOST: TlsPolicy = {
   level: 'named',
   reason: 'it is a smart host',
@@ -69,16 +74,45 @@ export const SMART_HOST: TlsPolicy = {
   final: false,
 }
 
-/** @param usual of the destination, where the message asks for nothing of its own */
+/**
+ * Whether a message does without what its destination asks for, by MTA-STS or DANE (RFC 8689 §3). What the operator wants is
+ * not the sender's to waive, and REQUIRETLS goes before (§4.1).
+ * @param usual of the destination
+ * @param notRequired whether the message has the field TLS-Required: No; asked once at most
+ */
+export function waiverOf(
+  { envelope }: Pick<Message, 'envelope'>,
+  usual: TlsPolicy,
+  notRequired: () => boolean,
+): () => boolean {
+  const announced = usual.level === 'opportunistic' || usual.level === 'sts'
+  if (!announced || envelope.requireTls === true) return () => false
+  let answer: boolean | undefined
+  return () => {
+    answer ??= notRequired()
+    return answer
+  }
+}
+
+/**
+ * @param usual of the destination, where the message asks for nothing of its own
+ * @param waives of `waiverOf`
+ */
 export function policyFor(
   { envelope, reversePath }: Pick<Message, 'envelope' | 'reversePath'>,
   usual: TlsPolicy,
+  waives: () => boolean,
 ): TlsPolicy {
-  if (envelope.requireTls !== true) return usual
+  if (envelope.requireTls !== true) return usual.level === 'sts' && waives() ? OPPORTUNISTIC : usual
   if (reversePath !== null) {
-    // A fingerprint of the operator's is what verifies, then as else; so are the hosts that the destination names.
-    const { mx, dane } = usual
-    return { ...REQUIRETLS, ...(mx === undefined ? {} : { mx }), ...(dane === undefined ? {} : { dane }) }
+    // What the operator wants (a fingerprint, DANE) is wanted then as else; so are the hosts that the destination names.
+    const { mx, dane, daneOnly } = usual
+    return {
+      ...REQUIRETLS,
+      ...(mx === undefined ? {} : { mx }),
+      ...(dane === undefined ? {} : { dane }),
+      ...(daneOnly === undefined ? {} : { daneOnly }),
+    }
   }
   // What the operator or the destination wants is no less wanted here.
   return usual.level === 'opportunistic' ? REQUIRETLS_NOTICE : usual
@@ -90,6 +124,8 @@ export interface Objection {
   /** RFC 8689 §4.2.1: 5.7.30 where REQUIRETLS is not supported, 5.7.10 for the rest. 4.x.x: it may be better later. */
   readonly status: string
   readonly diagnostic: string
+  /** What it is called in the domain's report, where that is not told by what came of the session. */
+  readonly failure?: FailureType
 }
 
 /** Before connecting: whether the host is the one that the destination means. */
@@ -128,12 +164,12 @@ export function objectionToMx({ level, mx, reason }: TlsPolicy, { name }: MailHo
 }
 
 export function wishFor({ level, dane }: TlsPolicy, { name, route }: MailHost): TlsWish {
+  const mode = route?.tls === 'implicit' ? 'implicit' : 'required'
   // RFC 7672 §8.1: SNI is the TLSA base domain; whether the certificate is the right one is seen afterwards.
   if (dane !== undefined)
-    return { mode: 'required', options: encryptedTls(dane.base ?? (name.startsWith('[') ? '' : name)) }
+    return { mode, options: encryptedTls(dane.base ?? (name.startsWith('[') ? '' : name)) }
   // An address has no name to put into SNI (RFC 6066 §3).
   const servername = /^\[|^[\d.]+$|:/.test(name) ? '' : name
-  const mode = route?.tls === 'implicit' ? 'implicit' : 'required'
   const ca = route?.ca === undefined ? {} : { ca: route.ca }
   switch (level) {
     case 'opportunistic':
@@ -208,7 +244,7 @@ export function objectionToPeer(
   }
 }
 
-function refusal({ final }: TlsPolicy): string {
+export function refusal({ final }: TlsPolicy): string {
   return final ? '5.7.10' : '4.7.10'
 }
 

@@ -16,6 +16,8 @@ export interface SmtpScript {
   readonly ehloSecured?: readonly string[]
   /** With it STARTTLS works; it is offered where `ehlo` has it. */
   readonly tls?: { readonly certificate: string; readonly key: string }
+  /** TLS from the first octet. */
+  readonly implicit?: boolean
   /** The reply to a command line, or to `.` (the whole message); what is usual when there is none. */
   reply?(line: string): string | undefined
 }
@@ -38,8 +40,9 @@ export async function startScriptedSmtp(script: SmtpScript = {}): Promise<Script
     socket.once('close', () => sockets.delete(socket))
     const lines: string[] = []
     sessions.push(lines)
-    socket.write('220 scripted\r\n')
-    converse(socket, script, lines, messages)
+    const shown = script.implicit === true && script.tls !== undefined ? secure(socket, script.tls) : socket
+    shown.write('220 scripted\r\n')
+    converse(shown, script, lines, messages)
   })
   server.listen(script.port ?? 0, script.host ?? '127.0.0.1')
   await once(server, 'listening')
@@ -67,6 +70,12 @@ function contextOf(pair: { readonly certificate: string; readonly key: string })
 }
 const contexts = new WeakMap<object, SecureContext>()
 
+function secure(socket: Socket, pair: NonNullable<SmtpScript['tls']>): TLSSocket {
+  const secured = new TLSSocket(socket, { isServer: true, secureContext: contextOf(pair) })
+  secured.on('error', () => socket.destroy())
+  return secured
+}
+
 function converse(socket: Socket, script: SmtpScript, lines: string[], messages: string[]): void {
   let received = ''
   let inData = false
@@ -88,9 +97,7 @@ function converse(socket: Socket, script: SmtpScript, lines: string[], messages:
       case 'STARTTLS': {
         if (!say(line, '220 go').startsWith('220') || script.tls === undefined) return
         socket.removeAllListeners('data')
-        const secured = new TLSSocket(socket, { isServer: true, secureContext: contextOf(script.tls) })
-        secured.on('error', () => socket.destroy())
-        converse(secured, script, lines, messages)
+        converse(secure(socket, script.tls), script, lines, messages)
         return
       }
       case 'DATA':

@@ -61,7 +61,7 @@ export async function greet(
   const { host, remote, policy: ofHost } = candidate
   try {
     const connection = await connect(candidate, wire, source, dialling, log)
-    await authenticate(connection, host, dialling.scram)
+    // Before AUTH: with DANE it is only now seen who is there, and who would get the password.
     const objection = objectionToPeer(ofHost, connection, namesOf(host, domain), dialling.now())
     if (objection !== null) {
       // RFC 8689 §4.2.1: "the client MUST issue a QUIT", and go on to the next host.
@@ -72,6 +72,7 @@ export async function greet(
         tls: objected(ofHost, connection, objection),
       }
     }
+    await authenticate(connection, host, dialling.scram)
     const requireTls = saysRequireTls(ofHost, host, connection)
     return {
       connection,

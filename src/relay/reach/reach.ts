@@ -146,10 +146,11 @@ export class Reach {
       }
       const dane = await daneOf(host, found, lookup, smtpPort)
       const waived = dane.kind !== 'none' && this.#route.waives()
-      const ofHost = waived ? policy : withDane(policy, dane)
+      const ofHost = waived ? policy : withDane(policy, dane, host)
       if ('about' in ofHost) {
-        const result = { kind: 'failure', type: 'dnssec-invalid', reason: ofHost.diagnostic } as const
-        this.#report(host, { ...policy, level: 'dane' }, result)
+        const { failure: type = 'dnssec-invalid', diagnostic: reason } = ofHost
+        const records = dane.kind === 'unusable' ? { dane } : {}
+        this.#report(host, { ...policy, level: 'dane', ...records }, { kind: 'failure', type, reason })
         refuse(fromObjection(ofHost))
         continue
       }
