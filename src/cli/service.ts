@@ -11,6 +11,7 @@ import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { type Config, tomlKey } from '../config/schema.ts'
+import { type SocketName, unwantedSocket } from '../net/passed-socket.ts'
 import type { Log } from '../observe/event.ts'
 import { openLog } from '../observe/log.ts'
 import type { SignerOverrides } from '../signer/keep-keys.ts'
@@ -128,6 +129,7 @@ export async function runService(
     })
   }
   const { config, overrides, complaints } = adjusting(loadConfig(file))
+  refuseUnwantedSocket(name, config)
   let service: Service | undefined
   let closing = false
   /** One reload after the other; those asked for while it starts come when it has. */
@@ -163,6 +165,20 @@ export async function runService(
     process.send({ ready: name, port: service.port } satisfies Ready)
     process.channel?.unref()
   }
+}
+
+/** A socket that systemd has opened for us, and that nothing here is behind: its clients would wait for ever. */
+function refuseUnwantedSocket(name: ProcessName, { submission }: Config): void {
+  const hops: SocketName[] = name === 'certificate' ? [] : ['smtp']
+  const doors: SocketName[] = ['submissions', ...(submission.listenStarttls ? (['submission'] as const) : [])]
+  const wanted = name === 'submission' ? doors : hops
+  const unwanted = unwantedSocket(wanted, process.env, [process.pid])
+  if (unwanted === undefined) return
+  const reason =
+    name === 'submission' && unwanted === 'submission'
+      ? '[submission] of ptt.toml has no listen_starttls'
+      : `${name} has none of that name`
+  throw new Error(`a socket named "${unwanted}" was passed, but ${reason}`)
 }
 
 /** @throws Error what keeps a service from starting, in words */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { passedSocket, SOCKET_NAMES } from './passed-socket.ts'
+import { passedSocket, SOCKET_NAMES, unwantedSocket } from './passed-socket.ts'
 
 const ours = [100]
 
@@ -62,3 +62,18 @@ for (const [fds, names, error] of wrong) {
     assert.throws(() => passedSocket('submissions', environment, ours), error)
   })
 }
+
+test('passed sockets: one that is for nothing', () => {
+  const passed = (names: string) => ({
+    LISTEN_PID: '100',
+    LISTEN_FDS: String(names.split(':').length),
+    LISTEN_FDNAMES: names,
+  })
+  assert.equal(unwantedSocket(['submissions'], passed('submission:submissions'), ours), 'submission')
+  assert.equal(
+    unwantedSocket(['submissions', 'submission'], passed('submission:submissions'), ours),
+    undefined,
+  )
+  assert.equal(unwantedSocket(['smtp'], passed('ptt-relay.socket'), ours), undefined)
+  assert.equal(unwantedSocket([], passed('smtp'), [101]), undefined)
+})

@@ -28,25 +28,37 @@ export function passedSocket(
   environment: Environment,
   pids: readonly number[],
 ): number | undefined {
-  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' } = environment
-  if (LISTEN_FDS === undefined || !pids.includes(Number(LISTEN_PID))) return undefined
-  const count = Number(LISTEN_FDS)
-  if (!Number.isSafeInteger(count) || count < 0) throw new Error(`LISTEN_FDS is "${LISTEN_FDS}", no number`)
-  const names = LISTEN_FDNAMES === '' ? [] : LISTEN_FDNAMES.split(':')
-  // Without FileDescriptorName= a socket has the name of its unit, and from systemd-socket-activate "unknown".
-  if (count === 1 && !isSocketName(names[0])) return name === 'submission' ? undefined : FIRST_DESCRIPTOR
-  const wrong = Array.from({ length: count }, (_, at) => names[at] ?? 'unknown').find(
-    (each, at) => !isSocketName(each) || names.indexOf(each) !== at,
-  )
-  if (wrong !== undefined) {
-    throw new Error(
-      `of ${count} sockets that were passed, "${wrong}" is the name of one: each needs one of its own, FileDescriptorName= ${SOCKET_NAMES.join(' or ')}`,
-    )
-  }
-  const at = names.indexOf(name)
-  return at < 0 || at >= count ? undefined : FIRST_DESCRIPTOR + at
+  const names = passedNames(environment, pids)
+  // 587 is a second door: a socket that could be any is the first.
+  const at = names.findIndex(each => each === name || (each === null && name !== 'submission'))
+  return at < 0 ? undefined : FIRST_DESCRIPTOR + at
 }
 
-function isSocketName(name: string | undefined): name is SocketName {
-  return SOCKET_NAMES.some(each => each === name)
+/** The name of a socket that was passed though it is none of the `wanted` ones: who connects to it would wait for ever. */
+export function unwantedSocket(
+  wanted: readonly SocketName[],
+  environment: Environment,
+  pids: readonly number[],
+): SocketName | undefined {
+  return passedNames(environment, pids).find(name => name !== null && !wanted.includes(name)) ?? undefined
+}
+
+/** In the order of the descriptors; `null`: the only one, and without a name that means anything. */
+function passedNames(environment: Environment, pids: readonly number[]): (SocketName | null)[] {
+  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' } = environment
+  if (LISTEN_FDS === undefined || !pids.includes(Number(LISTEN_PID))) return []
+  const count = Number(LISTEN_FDS)
+  if (!Number.isSafeInteger(count) || count < 0) throw new Error(`LISTEN_FDS is "${LISTEN_FDS}", no number`)
+  const given = LISTEN_FDNAMES.split(':')
+  return Array.from({ length: count }, (_, at) => {
+    // Without FileDescriptorName= a socket has the name of its unit, and from systemd-socket-activate "unknown".
+    const written = given[at] || 'unknown'
+    const name = SOCKET_NAMES.find(each => each === written) ?? null
+    if (count > 1 && (name === null || given.indexOf(written) !== at)) {
+      throw new Error(
+        `of ${count} sockets that were passed, "${written}" is the name of one: each needs one of its own, FileDescriptorName= ${SOCKET_NAMES.join(' or ')}`,
+      )
+    }
+    return name
+  })
 }
