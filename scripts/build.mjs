@@ -4,20 +4,26 @@
  *   node scripts/build.mjs               all of it
  *   node scripts/build.mjs package       what `npm pack` packs: dist/cli/main.js and what it needs
  *   node scripts/build.mjs executable    dist/ptt-linux-x64 (the platform is ours), with the licenses of what is in it
+ *
+ * --output FOLDER: there instead.
  */
 
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, globSync, mkdirSync, rmSync, statSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { buildBundle } from './build-bundle.mjs'
 import { buildExecutable } from './build-executable.mjs'
 
 const root = join(import.meta.dirname, '..')
-const dist = join(root, 'dist')
+const { values, positionals: wanted } = parseArgs({
+  options: { output: { type: 'string', default: join(root, 'dist') } },
+  allowPositionals: true,
+})
+const dist = resolve(values.output)
 const EXECUTABLE = join(dist, `ptt-${process.platform}-${process.arch}`)
 
 const PARTS = { package: buildPackage, executable: buildExecutables }
-const wanted = process.argv.slice(2)
 const unknown = wanted.find(part => !Object.hasOwn(PARTS, part))
 if (unknown !== undefined) {
   console.error(`build: there is no ${unknown}: ${Object.keys(PARTS).join(', ')}`)
@@ -33,10 +39,14 @@ function buildPackage() {
   for (const name of globSync('*/', { cwd: dist })) {
     if (name !== 'bundle') rmSync(join(dist, name), { recursive: true })
   }
-  const { status } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], {
-    cwd: root,
-    stdio: 'inherit',
-  })
+  const { status } = spawnSync(
+    join(root, 'node_modules/.bin/tsc'),
+    ['-p', 'tsconfig.build.json', '--outDir', dist],
+    {
+      cwd: root,
+      stdio: 'inherit',
+    },
+  )
   if (status !== 0) process.exit(1)
   cpSync(join(root, 'src/config/shipped'), join(dist, 'config/shipped'), { recursive: true })
   tell(join(dist, 'cli/main.js'))
