@@ -8,8 +8,6 @@ export interface Arguments {
   readonly quick: boolean
   /** Nothing but JSON on standard output. */
   readonly json: boolean
-  /** Install what peers need first. */
-  readonly setup: boolean
   /** Names of contenders, and of rows; empty: all. */
   readonly only: readonly string[]
   readonly rows: readonly string[]
@@ -37,7 +35,6 @@ export const HELP = `npm run bench -- [options]
   --output FILE       all results as JSON
   --profile DIR       CPU profiles of ptt's services, one .cpuprofile each, for the tools of a browser
   --folder DIR        where spools are made: on a disk that the machine would have its mail on
-  --setup             install what peers need first (Debian packages, one npm package in a cache folder)
 `
 
 /** @throws Error that says what is wrong and what there is */
@@ -47,7 +44,6 @@ export function readArguments(words: readonly string[]): Arguments {
     options: {
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
-      setup: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
       rows: { type: 'string', default: '' },
       seconds: { type: 'string' },
@@ -57,11 +53,10 @@ export function readArguments(words: readonly string[]): Arguments {
       output: { type: 'string' },
     },
   })
-  const { quick, json, setup } = values
+  const { quick, json } = values
   return {
     quick,
     json,
-    setup,
     only: chosen('--only', values.only, CONTENDERS),
     rows: chosen('--rows', values.rows, ROWS),
     seconds: positive('--seconds', values.seconds),

@@ -2,7 +2,7 @@
  * `npm run bench`: ptt and other mail servers side by side on this machine, the same generator and the same sink for all.
  * `npm run bench -- --help` says how.
  *
- * REACHES     127.0.0.0/8 only; with --setup the package registries.
+ * REACHES     127.0.0.0/8 only; the first time, the registries its peers come from.
  * BUGS        Generator and sink share the machine's cores with what they measure, as they do for everybody.
  */
 
@@ -72,7 +72,8 @@ async function warmUp(load: Load, { running }: Systems, { quick }: Arguments): P
   const seconds = quick ? QUICK_WARM_UP_SECONDS : WARM_UP.seconds
   for (const system of running.values()) {
     const [door] = Object.values(system.doors)
-    if (door !== undefined) await load.run(door, { ...WARM_UP, seconds })
+    // What is wrong then will be wrong in every row, and is told there.
+    if (door !== undefined) await load.run(door, { ...WARM_UP, seconds }).catch(() => {})
   }
 }
 
@@ -101,7 +102,8 @@ async function runRow(
         seconds: options.seconds ?? usual.seconds,
         rate: row.load === null || full === undefined ? null : full * row.load,
       }
-      const measurement = await measure(load, system, door, order, { signed: contender.signed, keyRecord })
+      const expected = { signed: contender.signed, keyRecord }
+      const measurement = await measure(load, system, door, order, expected).catch(failed)
       measured.set(contender, [...(measured.get(contender) ?? []), measurement])
     }
   }
@@ -109,6 +111,19 @@ async function runRow(
   if (row === ROWS[0])
     for (const { contender, deliveredPerSecond } of figures) rates.set(contender, deliveredPerSecond)
   return { row: row.name, title: row.title, figures }
+}
+
+/** A run that could not be: the others go on. */
+function failed(error: Error): Measurement {
+  return {
+    delivered: 0,
+    deliveredPerSecond: 0,
+    seconds: 0,
+    cpuMsPerMessage: Number.NaN,
+    peakRssBytes: Number.NaN,
+    latencyMs: { p50: Number.NaN, p99: Number.NaN, p999: Number.NaN },
+    flaws: [error.message],
+  }
 }
 
 function finish(options: Arguments, { rows, missing }: Pick<Results, 'rows' | 'missing'>): void {

@@ -2,7 +2,7 @@
 
 import type { DoorName } from './systems/system.ts'
 
-export type SystemName = 'ptt' | 'postfix'
+export type SystemName = 'ptt' | 'postfix' | 'exim' | 'haraka' | 'opensmtpd'
 
 /** A system, and the door that messages go in by. */
 export interface Contender {
@@ -16,6 +16,12 @@ export const CONTENDERS: readonly Contender[] = [
   { name: 'ptt', system: 'ptt', door: 'tls', signed: true },
   { name: 'postfix+opendkim', system: 'postfix', door: 'plain', signed: true },
   { name: 'postfix+opendkim/tls', system: 'postfix', door: 'tls', signed: true },
+  { name: 'exim', system: 'exim', door: 'plain', signed: true },
+  { name: 'exim/tls', system: 'exim', door: 'tls', signed: true },
+  { name: 'haraka', system: 'haraka', door: 'plain', signed: true },
+  { name: 'haraka/tls', system: 'haraka', door: 'tls', signed: true },
+  { name: 'opensmtpd', system: 'opensmtpd', door: 'plain', signed: true },
+  { name: 'opensmtpd/tls', system: 'opensmtpd', door: 'tls', signed: true },
 ]
 
 const KIB = 1024

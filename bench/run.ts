@@ -5,7 +5,7 @@ import type { Flow, Load, Order } from './load/load.ts'
 import { SENDER_DOMAIN } from './load/message.ts'
 import type { Door } from './load/session.ts'
 import { type Latency, latencyOf } from './report/statistics.ts'
-import { cpuSecondsOf, PeakMemory } from './systems/processes.ts'
+import { PeakMemory } from './systems/processes.ts'
 import { SELECTOR, type System } from './systems/system.ts'
 
 export interface Measurement {
@@ -35,10 +35,10 @@ export async function measure(
   order: Order,
   expected: Expected,
 ): Promise<Measurement> {
-  const memory = new PeakMemory(system.pids)
-  const before = cpuSecondsOf(system.pids)
+  const memory = new PeakMemory(system.processes)
+  const before = system.processes.cpuSeconds()
   const flow = await load.run(door, order).finally(() => memory.stop())
-  const cpuSeconds = cpuSecondsOf(system.pids) - before
+  const cpuSeconds = system.processes.cpuSeconds() - before
   return {
     delivered: flow.delivered,
     deliveredPerSecond: flow.perSecond,

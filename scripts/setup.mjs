@@ -4,6 +4,7 @@
  *
  *   node scripts/setup.mjs            node_modules, as package-lock.json has them, with Node 24 among them
  *   node scripts/setup.mjs --peers    and the real servers the tests run against (Debian, as root or by sudo)
+ *   node scripts/setup.mjs --peers=F  or those of another list of packages
  *
  * PTT_PEERS=no: install no servers; tests that need one that is missing are skipped.
  */
@@ -15,9 +16,11 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const POLICY = '/usr/sbin/policy-rc.d'
+const [, peers = 'test/peers/packages.txt'] =
+  process.argv.find(word => word.startsWith('--peers='))?.split('=') ?? []
 
 setUpModules()
-if (process.argv.includes('--peers') && process.env.PTT_PEERS !== 'no') setUpPeers()
+if (process.argv.some(word => /^--peers(=|$)/.test(word)) && process.env.PTT_PEERS !== 'no') setUpPeers()
 
 function setUpModules() {
   const reason = staleness()
@@ -115,22 +118,22 @@ function setUpPeers() {
   if (still.length > 0) warn(`could not be installed: ${still.map(peer => peer.name).join(' ')}`)
 }
 
-/** Of test/peers/packages.txt, what dpkg does not have installed; without dpkg, the programs that are not found. */
+/** Of that list, what dpkg does not have installed; without dpkg, the programs that are not found. */
 function missingPeers() {
-  const lines = readFileSync(join(root, 'test/peers/packages.txt'), 'utf8').split('\n')
-  const peers = lines
+  const lines = readFileSync(join(root, peers), 'utf8').split('\n')
+  const wanted = lines
     .filter(line => line.trim() !== '' && !line.startsWith('#'))
     .map(line => line.trim().split(/\s+/))
     .map(([name, program]) => ({ name, program }))
   const query = spawnSync(
     'dpkg-query',
     // The braces are dpkg's.
-    ['--show', `--showformat=$\{Package} $\{db:Status-Status}\n`, ...peers.map(peer => peer.name)],
+    ['--show', `--showformat=$\{Package} $\{db:Status-Status}\n`, ...wanted.map(peer => peer.name)],
     { encoding: 'utf8' },
   )
-  if (query.error) return peers.filter(({ program }) => program && find(program) === undefined)
+  if (query.error) return wanted.filter(({ program }) => program && find(program) === undefined)
   const installed = new Set(query.stdout.split('\n'))
-  return peers.filter(
+  return wanted.filter(
     ({ name, program }) => !installed.has(`${name} installed`) && !(program && find(program)),
   )
 }
@@ -164,7 +167,7 @@ function say(text) {
 }
 
 function warn(text) {
-  say(`WARNING: ${text}\nsetup: the tests that need it are skipped`)
+  say(`WARNING: ${text}\nsetup: what needs it is skipped`)
 }
 
 function fail(text) {

@@ -34,6 +34,8 @@ export interface Worked {
 
 const MAIL = `MAIL FROM:<${SENDER}>\r\n`
 const MOST_COMPLAINTS = 5
+/** One that is not ready after this long is given up, and another one is opened. */
+const HANDSHAKE_MS = 5_000
 /** All are connected and signed in by then, or the system cannot be measured. */
 const CONNECT_MS = 30_000
 /** After the time is over: for the replies that are still to come. */
@@ -125,7 +127,9 @@ class Generator implements SessionEvents {
 
   #open(): void {
     if (this.#beganMs !== 0 && !this.#running) return
-    this.#sessions.add(new Session(this.#work.door, copyOf(this.#template), this, this.#context))
+    const session = new Session(this.#work.door, copyOf(this.#template), this, this.#context)
+    this.#sessions.add(session)
+    setTimeout(() => session.giveUpUnlessReady(), HANDSHAKE_MS).unref()
   }
 
   #send(session: Session): void {

@@ -69,6 +69,10 @@ export class Session {
     this.#socket.write(this.#pipelining ? `${mail}${rcpt}DATA\r\n` : mail, 'latin1')
   }
 
+  giveUpUnlessReady(): void {
+    if (['greeting', 'ehlo', 'auth'].includes(this.#awaiting)) this.#close(`no reply: ${this.#awaiting}`)
+  }
+
   quit(): void {
     this.#over = true
     this.#socket.end('QUIT\r\n')

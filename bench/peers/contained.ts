@@ -1,19 +1,33 @@
 /**
- * Runs a program in a PID namespace of its own (unshare(1), pid_namespaces(7)): daemons that leave their parent stay in its
- * tree, so that what they cost is counted, and none is left when it ends. Only root can.
+ * Runs a program in namespaces of its own (unshare(1)). Daemons that leave their parent stay in its tree, so that what they cost
+ * is counted, and none is left when it ends; it sees unpacked packages in /usr and folders of ours where it has its own. Only
+ * root can.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import type { Processes } from '../systems/processes.ts'
 
 export interface Contained {
-  readonly pid: number
   /** What it said. */
   said(): string
   /** Rejects when it ends by itself. */
   readonly ended: Promise<never>
   stop(): Promise<void>
+}
+
+export interface ContainOptions {
+  /** Whose it is to be. */
+  readonly processes: Processes
+  /** The file for what it says. */
+  readonly log: string
+  readonly command: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** A folder whose `usr` is laid over /usr. */
+  readonly over?: string
+  /** Files and folders of ours, and where they are seen. */
+  readonly binds?: Readonly<Record<string, string>>
 }
 
 /** Process 1 of the namespace: it takes in orphans, whose times the system then adds to its own, and ends with the program. */
@@ -24,19 +38,31 @@ const INIT = `
   exit($? >> 8);
 `
 
-/** @param log the file for what it says */
-export function contain(
-  log: string,
-  command: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Contained {
+export function contain({ processes, log, command, env = {}, over, binds = {} }: ContainOptions): Contained {
+  const mounts = Object.entries(binds).map(([ours, place]) => `mount --bind '${ours}' '${place}' && `)
+  if (over !== undefined) mounts.unshift(`mount -t overlay -o 'lowerdir=${over}/usr:/usr' overlay /usr && `)
+  const script = `${mounts.join('')}exec "$0" "$@"`
+  const namespaces = ['--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', script]
   const output = openSync(log, 'a', 0o600)
-  const namespaces = ['--pid', '--fork', '--kill-child', '--mount-proc']
-  const child: ChildProcess = spawn('unshare', [...namespaces, 'perl', '-e', INIT, '--', ...command], {
+  const inner = [
+    'setpriv',
+    '--pdeathsig',
+    'KILL',
+    'unshare',
+    ...namespaces,
+    'perl',
+    '-e',
+    INIT,
+    '--',
+    ...command,
+  ]
+  const [program, ...args] = processes.wrap(inner)
+  const child: ChildProcess = spawn(program, args, {
     stdio: ['ignore', output, output],
     env: { ...process.env, ...env },
   })
   closeSync(output)
+  processes.add(child.pid ?? 0)
   const said = () => readFileSync(log, 'utf8')
   const gone = once(child, 'exit')
   let stopping = false
@@ -46,7 +72,6 @@ export function contain(
   })
   ended.catch(() => {})
   return {
-    pid: child.pid ?? 0,
     said,
     ended,
     async stop() {

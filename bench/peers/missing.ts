@@ -3,7 +3,7 @@
 import { which } from '../../test/peers/need.ts'
 
 /** What every peer runs in (contained.ts): only root can make it. */
-const CONTAINER = { unshare: 'util-linux', perl: 'perl-base' } as const
+const CONTAINER = { setpriv: 'util-linux', unshare: 'util-linux', perl: 'perl-base' } as const
 
 /** @param programs by name, the Debian packages that have each */
 export function missingPrograms(programs: Readonly<Record<string, string>>): string | null {
@@ -12,5 +12,5 @@ export function missingPrograms(programs: Readonly<Record<string, string>>): str
   if (missing.length === 0) return null
   const names = missing.map(([program]) => program).join(', ')
   const packages = [...new Set(missing.map(([, packaged]) => packaged))].join(' ')
-  return `no ${names}: apt-get install --no-install-recommends ${packages} (or: npm run bench -- --setup)`
+  return `no ${names}: apt-get install --no-install-recommends ${packages}`
 }

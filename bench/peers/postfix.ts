@@ -146,8 +146,20 @@ export async function startPostfix(around: Surroundings): Promise<System> {
   }
   const log = () => running.map(each => each.said()).join('') + read(at('mail.log'))
   try {
-    running.push(contain(at('opendkim.log'), ['opendkim', '-f', '-x', at('opendkim.conf')]))
-    running.push(contain(at('postfix.log'), ['postfix', '-c', at('etc'), 'start-fg']))
+    running.push(
+      contain({
+        processes: around.processes,
+        log: at('opendkim.log'),
+        command: ['opendkim', '-f', '-x', at('opendkim.conf')],
+      }),
+    )
+    running.push(
+      contain({
+        processes: around.processes,
+        log: at('postfix.log'),
+        command: ['postfix', '-c', at('etc'), 'start-fg'],
+      }),
+    )
     for (const port of Object.values(ports)) {
       await Promise.race([accepting(port, () => true, log), ...running.map(each => each.ended)])
     }
@@ -163,7 +175,7 @@ export async function startPostfix(around: Surroundings): Promise<System> {
       tls: { port: ports.tls, ca: around.tls.ca, credentials },
       unsigned: { ...door, port: ports.unsigned },
     },
-    pids: running.map(({ pid }) => pid),
+    processes: around.processes,
     stop,
   }
 }

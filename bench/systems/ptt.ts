@@ -103,7 +103,7 @@ export async function startPtt(around: Surroundings): Promise<System> {
         credentials: { username: `${USERNAME}@${SENDER_DOMAIN}`, password: PASSWORD },
       },
     },
-    pids: running.flatMap(({ pid }) => pid ?? []),
+    processes: around.processes,
     stop,
   }
 }
@@ -111,15 +111,17 @@ export async function startPtt(around: Surroundings): Promise<System> {
 async function startService(
   name: ServiceName,
   file: string,
-  { folder, profile }: Surroundings,
+  { folder, profile, processes }: Surroundings,
 ): Promise<ChildProcess> {
   const log = openSync(join(folder, `${name}.log`), 'a', 0o600)
   const profiling =
     profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${name}.cpuprofile`]
-  const child = spawn(process.execPath, [...profiling, MAIN, name, '--config', file], {
+  const [program, ...args] = processes.wrap([process.execPath, ...profiling, MAIN, name, '--config', file])
+  const child = spawn(program, args, {
     stdio: ['ignore', log, log, 'ipc'],
   })
   closeSync(log)
+  processes.add(child.pid ?? 0)
   const ready = once(child, 'message', { signal: AbortSignal.timeout(START_MS) })
   const ended = once(child, 'exit').then(() => {
     throw new Error(`ptt ${name} does not start: ${readFileSync(join(folder, `${name}.log`), 'utf8')}`)

@@ -5,8 +5,12 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { issue, makeAuthority } from '../../src/cli/authority.ts'
+import { startExim, whyNoExim } from '../peers/exim.ts'
+import { startHaraka, whyNoHaraka } from '../peers/haraka.ts'
+import { startOpensmtpd, whyNoOpensmtpd } from '../peers/opensmtpd.ts'
 import { startPostfix, whyNoPostfix } from '../peers/postfix.ts'
 import type { SystemName } from '../plan.ts'
+import { Processes } from './processes.ts'
 import { startPtt } from './ptt.ts'
 import type { Surroundings, System } from './system.ts'
 
@@ -18,6 +22,9 @@ interface Starter {
 
 const STARTERS: Readonly<Record<SystemName, Starter>> = {
   ptt: { why: () => null, start: startPtt },
+  exim: { why: whyNoExim, start: startExim },
+  haraka: { why: whyNoHaraka, start: startHaraka },
+  opensmtpd: { why: whyNoOpensmtpd, start: startOpensmtpd },
   postfix: { why: whyNoPostfix, start: startPostfix },
 }
 
@@ -53,7 +60,10 @@ export async function startSystems({ names, sinkPort, folder, profile }: StartOp
   const running = new Map<SystemName, System>()
   const missing = new Map<SystemName, string>()
   const stop = async () => {
-    for (const system of running.values()) await system.stop()
+    for (const system of running.values()) {
+      await system.stop()
+      await system.processes.close()
+    }
     rmSync(above, { recursive: true, force: true })
   }
   try {
@@ -72,10 +82,12 @@ export async function startSystems({ names, sinkPort, folder, profile }: StartOp
         dkimKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
         tls,
         profile: profile === null ? null : resolve(profile),
+        processes: new Processes(name),
       }
       try {
         running.set(name, await start(around))
       } catch (error) {
+        await around.processes.close()
         if (name === 'ptt') throw error
         missing.set(name, `it does not start: ${error instanceof Error ? error.message : error}`)
       }

@@ -1,14 +1,15 @@
 /** What every system under test is to the bench: a door, the processes it consists of, an end. */
 
 import type { Door } from '../load/session.ts'
+import type { Processes } from './processes.ts'
 
 /** In clear; in TLS and with a password; in clear and past what signs; ptt's relay alone, in mutual TLS. */
 export type DoorName = 'plain' | 'tls' | 'unsigned' | 'relay'
 
 export interface System {
   readonly doors: Readonly<Partial<Record<DoorName, Door>>>
-  /** Everything it consists of is one of these or was started by one of these. */
-  readonly pids: readonly number[]
+  /** Everything it consists of. */
+  readonly processes: Processes
   stop(): Promise<void>
 }
 
@@ -23,6 +24,7 @@ export interface Surroundings {
   readonly tls: { readonly ca: string; readonly certificate: string; readonly key: string }
   /** V8's profiles of a system in Node go there; null: none are made. */
   readonly profile: string | null
+  readonly processes: Processes
 }
 
 /** The d= and s= of every signature. */
