@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { STARTER, writeCodeCache } from './code-cache.ts'
 import { fileOf, type Package } from './debian.ts'
 import { readElf } from './elf.ts'
 import { runTool } from './tools.ts'
@@ -71,6 +72,10 @@ export function makeRoot(
   root.strip('ptt/node')
   for (const name of ['main.cjs', 'lmdb.node', 'packages.json', 'LICENSES.txt'])
     root.add(`ptt/${name}`, join(bundle, name))
+  root.write('ptt/start.cjs', STARTER)
+  const cache = join(folder, 'ptt/main.cache')
+  writeCodeCache(node, join(bundle, 'main.cjs'), cache)
+  root.keep('ptt/main.cache')
   for (const [path, text] of Object.entries(FILES)) root.write(path, text)
   root.write(CA_BUNDLE, certificates(packages))
   root.use('ca-certificates')
@@ -104,6 +109,11 @@ class Root {
     const octets = readFileSync(place)
     const executable = readElf(octets) !== null
     chmodSync(place, executable ? 0o555 : 0o444)
+  }
+
+  /** What is in the folder already. */
+  keep(path: string): void {
+    chmodSync(this.#place(path), 0o444)
   }
 
   write(path: string, text: string): void {

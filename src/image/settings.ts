@@ -24,6 +24,9 @@ export interface BootOptions {
   readonly dnsKey?: string
   readonly resolver?: string
   readonly set?: readonly string[]
+  /** Of the signer: a key that is given is not made. */
+  readonly seed?: string
+  readonly p?: string
 }
 
 type Value = string | number | boolean | readonly unknown[]
@@ -85,7 +88,7 @@ export function prepare(machine: Machine, options: BootOptions): string {
   }
   const file = join(home, 'machine.toml')
   writeFileSync(file, stringify(toml), { mode: 0o600 })
-  check(machine, loadConfig(file))
+  check(machine, loadConfig(file), options)
   return file
 }
 
@@ -156,20 +159,17 @@ function put(toml: Toml, table: string, key: string, value: Value): void {
 }
 
 /** What would go well on a machine that keeps its files. */
-function check({ service, data }: Machine, config: Config): void {
+function check({ service, data }: Machine, config: Config, { seed, p }: BootOptions): void {
   const problem = (key: string, message: string) => {
     throw new ConfigError([{ file: config.file, line: null, key, message }])
   }
-  if (
-    service === 'signer' &&
-    data === undefined &&
-    config.signer.key.length === 0 &&
-    config.signer.seed === undefined
-  )
+  const { signer, relay } = config
+  const given = seed !== undefined || p !== undefined || signer.seed !== undefined || signer.key.length > 0
+  if (service === 'signer' && data === undefined && !given)
     problem(
       'signer.key',
       'the keys that the signer makes would be lost with the machine: give it a data disk, or a seed (--seed, or [signer] seed on the config disk), or keys of your own',
     )
-  if (service === 'relay' && config.relay.engine === 'memory')
+  if (service === 'relay' && relay.engine === 'memory')
     problem('relay.engine', 'a machine keeps its mail on the data disk: take it out')
 }
