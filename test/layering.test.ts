@@ -44,7 +44,10 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
     ['smtp', 'message', 'dkim', 'dns', 'directory', 'net', 'hooks', 'observe', 'config', 'workers'],
     ['fs', 'path', 'crypto'],
   ],
-  relay: [['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'hooks', 'observe', 'config'], []],
+  relay: [
+    ['smtp', 'message', 'dkim', 'dns', 'directory', 'queue', 'net', 'hooks', 'observe', 'config', 'workers'],
+    [],
+  ],
   certificate: [
     ['dns', 'net', 'observe', 'config'],
     ['fs', 'path', 'crypto', 'https', 'timers'],

@@ -7,7 +7,6 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
 import { type Config, tomlKey } from '../config/schema.ts'
@@ -18,7 +17,7 @@ import type { SignerOverrides } from '../signer/keep-keys.ts'
 import { signOnEachCore } from '../signer/sign-message-threads.ts'
 import { type Adjusted, addKeyOptions, adjust, type KeyOptions } from './key-options.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
-import { runWorker, startForeman, workerNumber, workersOf } from './worker.ts'
+import { keepYoungSmall, runWorker, startForeman, workerNumber, workersOf } from './worker.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
 export type ServiceName = (typeof SERVICES)[number]
@@ -47,9 +46,7 @@ const STARTERS: Record<ProcessName, () => Promise<Start>> = {
     return startSigner
   },
   relay: async () => {
-    // The young part of the heap stays as large as it is after the start, some 8 MiB. It would grow to 128 MiB, and spare
-    // some 5 % of the queue's CPU by that.
-    setFlagsFromString('--semi-space-growth-factor=1')
+    keepYoungSmall()
     return (await import('../relay/service.ts')).startRelay
   },
   certificate: async () => (await import('../certificate/service.ts')).startCertificate,

@@ -74,14 +74,14 @@ export function seconds(lowest: number, highest: number, noun: string): kind.Kin
   }
 }
 
-/** Over how many processes the sessions of a service are spread. */
-export function workers() {
+/** How many processes a service has for what it does most. @param what that is */
+export function workers(what: string) {
   return z
     .union([integer(1, 64), z.literal('auto')], {
       error: issue => complaint(issue.input, 'possible here', 'write a whole number from 1 to 64, or "auto"'),
     })
     .prefault(1)
     .describe(
-      'So many processes take the sessions, each of them one core; "auto": one for each core. 1: the service is one process. docs/workers.md.',
+      `So many processes ${what}, each on one core; "auto": one for each core. 1: the service is one process. docs/workers.md.`,
     )
 }

@@ -1,38 +1,24 @@
 /**
- * One attempt at one job: every host of the destination, every address of a host, in order, until each recipient has a
- * verdict that another host would not change (RFC 5321 §5.1).
+ * One attempt at one job: where its destination leads, whether anything may be sent there now, how it must be protected;
+ * then a visit (`visit.ts`), which another process may make, while what is known of a site is here.
  */
 
-import type { ReplyRule } from '../config/replies.ts'
 import type { RouteRule } from '../config/routes.ts'
 import { saysTlsNotRequired } from '../message/tls-required.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import { type Announcements, announcedBy } from './announced.ts'
-import { domainOf, type MailHost, namesOf, route } from './destination.ts'
-import type { StsAnswer } from './mta-sts/mta-sts.ts'
-import { inThisLight, type Verdict, type Where } from './outcome.ts'
-import { type Miss, Reach, type Reaching } from './reach/reach.ts'
-import type { Source } from './reach/source.ts'
-import { classify } from './replies.ts'
+import { domainOf, route } from './destination.ts'
+import type { Verdict } from './outcome.ts'
 import { hostOf, smartHostFor } from './routes.ts'
-import type { SignatureCheck } from './signature-check.ts'
-import type { Link } from './site/links.ts'
 import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
 import type { Sources } from './sources.ts'
-import {
-  objectionToHost,
-  objectionToPeer,
-  policyFor,
-  SMART_HOST,
-  type TlsPolicy,
-  waiverOf,
-} from './tls-policy.ts'
-import { transact } from './transaction.ts'
+import { policyFor, SMART_HOST, waiverOf } from './tls-policy.ts'
 import { type Judgement, Verdicts } from './verdicts.ts'
+import { type Errand, type SiteNotes, type VisitMeans, visit } from './visit.ts'
 
-export interface Means extends Reaching, Announcements {
+export interface Means extends VisitMeans, Announcements {
   readonly queue: Queue
   /** Our own name: that of the relay, and in EHLO where the source has none of its own. */
   readonly hostname: string
@@ -40,13 +26,19 @@ export interface Means extends Reaching, Announcements {
   readonly sources: Sources
   /** Smart hosts, and what goes through them. */
   readonly routes: readonly RouteRule[]
-  /** Whether what we send can be verified; nobody asks when it is not there. */
-  readonly signatures?: Pick<SignatureCheck, 'objection'>
-  /** What replies mean beyond their codes. */
-  readonly replies: readonly ReplyRule[]
   readonly random: () => number
   readonly log: Log
+  /** Another process goes to the hosts of a site. Not given: we do. */
+  readonly visit?: Visiting
 }
+
+/** Rejects when nobody knows what came of it. */
+export type Visiting = (
+  errand: Errand,
+  content: Uint8Array,
+  site: Site,
+  notes: SiteNotes,
+) => Promise<Judgement[]>
 
 /** `null`: there is no place at the destination's site now; nothing was tried. */
 export async function attempt(job: Job, means: Means, place: Place): Promise<Judgement[] | null> {
@@ -83,7 +75,15 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
         const { sts, policy: usual } = announced
         const waives = waiverOf(job.message, usual, () => saysTlsNotRequired([content]))
         const policy = policyFor(job.message, usual, waives)
-        await visit(where.hosts, { job, content, means, site, policy, sts, source, verdicts })
+        const { key, shape } = site
+        const some = { ...job, recipients: job.recipients.slice(0, share) }
+        const errand = { job: some, hosts: where.hosts, policy, sts, source, site: { key, shape } }
+        const notes = notesOf(site, job, means)
+        const come =
+          means.visit === undefined
+            ? await visit(errand, content, site.links, notes, means)
+            : await means.visit(errand, content, site, notes)
+        return [...come, ...judged({ ...job, recipients: job.recipients.slice(share) }, verdicts, means)]
       } finally {
         means.sources.end(source, share)
       }
@@ -97,150 +97,25 @@ function judged(job: Job, verdicts: Verdicts, { now }: Means): Judgement[] {
   return job.recipients.map(index => verdicts.judge(index, nowMs))
 }
 
-interface Visit {
-  readonly job: Job
-  readonly content: Uint8Array
-  readonly means: Means
-  readonly site: Site
-  readonly policy: TlsPolicy
-  readonly sts: StsAnswer | null
-  readonly source: Source
-  readonly verdicts: Verdicts
-}
-
-async function visit(hosts: readonly MailHost[], visit: Visit): Promise<void> {
-  const { job, means, site, policy, source, verdicts } = visit
-  const log = means.log.with({ id: job.message.id, destination: job.destination })
-  const unverifiable = await means.signatures?.objection(job.message.id, visit.content)
-  if (unverifiable) return verdicts.conclude(held(unverifiable), { site: site.key })
-  const kept = site.links.take(link => fits(link, hosts, visit))
-  if (kept !== undefined) await over(kept, verdicts.left, visit, log)
-  const miss = ({ host, remote, verdict, silent }: Miss) => {
-    if (remote !== undefined)
-      log.event('attempt', { remote, failed: verdict.diagnostic, ...policyFields(policy) })
-    if (silent) verdicts.unanswered(`${remote}: ${verdict.diagnostic}`)
-    const where = { ...from(visit), ...(remote === undefined ? {} : { remote }) }
-    verdicts.conclude(inTheLightOfRules(verdict, host, visit, log), where)
+/** What a visit tells, where the site is known. */
+function notesOf(site: Site, job: Job, { now, sources, log: all }: Means): SiteNotes {
+  const log = all.with({ id: job.message.id, destination: job.destination })
+  return {
+    connecting: () => site.connecting(now()),
+    succeeded: () => site.succeeded(),
+    failed: reason => tellClosed(site.failed(now(), reason), site, log),
+    slow({ pauseMs, reason, category, host, advice }) {
+      const nowMs = now()
+      const closed = site.slow(nowMs, nowMs + pauseMs, reason)
+      tellClosed(closed, site, log)
+      if (closed !== null && category === 'blocked')
+        log.event('alarm', { about: category, host, reply: reason, advice }, 'error')
+    },
+    sent: (source, taken) =>
+      void sources
+        .sent(source, taken)
+        .catch(error => log.event('alarm', { about: 'warm-up', error: String(error) }, 'error')),
   }
-  const domain = domainOf(job.destination)
-  const waives = waiverOf(job.message, policy, () => saysTlsNotRequired([visit.content]))
-  const reach = new Reach(
-    { hosts, domain, policy, waives, sts: visit.sts, id: job.message.id, source },
-    means,
-    miss,
-    log,
-  )
-  while (verdicts.left.length > 0) {
-    const link = await reach.next(() => site.connecting(means.now()))
-    if (link === null) break
-    await session(link, reach, visit, log)
-  }
-  const { unreachable } = verdicts
-  if (unreachable !== null) tellClosed(site.failed(means.now(), unreachable), site, log)
-}
-
-/** Over one link, and as many more to the same address as are needed: a peer may take few transactions in one (RFC 9422). */
-async function session(link: Link, reach: Reach, visit: Visit, log: Log): Promise<void> {
-  const { means, site, verdicts } = visit
-  let left = await over(link, verdicts.left, visit, log)
-  while (left.length > 0) {
-    reach.again(link)
-    const another = await reach.next(() => site.connecting(means.now()))
-    if (another === null) return
-    left = await over(another, left, visit, log)
-  }
-}
-
-/** Whether an open connection is one that these hosts, this policy and this source would lead to, and no lesser one. */
-function fits(link: Link, hosts: readonly MailHost[], visit: Visit): boolean {
-  const { candidate, connection, policy, source } = link
-  if (
-    candidate.waived ||
-    policy.level !== visit.policy.level ||
-    policy.reason !== visit.policy.reason ||
-    source.name !== visit.source.name
-  )
-    return false
-  const best = hosts[0]?.preference
-  const host = hosts.find(
-    ({ name, preference, route }) =>
-      name === candidate.host.name && preference === best && route === candidate.host.route,
-  )
-  // What DANE says of a host hangs on how the destination's MX records are protected.
-  if (host === undefined || host.secure !== candidate.host.secure) return false
-  // Of the same level, and yet another policy: what MTA-STS names is of each domain.
-  if (objectionToHost(visit.policy, host) !== null) return false
-  // With DANE-TA the certificate may be for the domain that the connection was opened for, and not for this one.
-  const names = namesOf(host, domainOf(visit.job.destination))
-  return objectionToPeer(candidate.policy, connection, names, visit.means.now()) === null
-}
-
-/** Sends over the link and gives it back. Returns those whom the session had no transaction left for. */
-async function over(
-  link: Link,
-  recipients: readonly number[],
-  visit: Visit,
-  log: Log,
-): Promise<readonly number[]> {
-  const { job, means, site, verdicts } = visit
-  const { remote, candidate } = link
-  const tls = protection(link)
-  log.event('attempt', { remote, tls, recipients: recipients.length, ...policyFields(candidate.policy) })
-  const { level, reason } = candidate.policy
-  const asked = level === 'opportunistic' ? {} : { policy: reason }
-  const where = { ...from(visit), remote, tls, ...asked }
-  const { content } = visit
-  const most = site.shape.recipientsPerTransaction
-  const results = await transact(link, job.message, recipients, content, most, means.now)
-  for (const [index, verdict] of results)
-    verdicts.note(index, inTheLightOfRules(verdict, link.candidate.host.name, visit, log), where)
-  if (link.connection.usable) {
-    verdicts.reached()
-    site.succeeded()
-  }
-  link.messages++
-  const taken = [...results.values()].filter(({ action }) => action === 'delivered').length
-  means.sources
-    .sent(link.source, taken)
-    .catch(error => log.event('alarm', { about: 'warm-up', error: String(error) }, 'error'))
-  site.links.give(link, means.now())
-  return recipients.filter(index => !results.has(index))
-}
-
-function from({ site, source }: Visit): Where {
-  return { site: site.key, ...(source.name === '' ? {} : { source: source.name }) }
-}
-
-/** For the log and `ptt queue why`: version, cipher, and how it was verified who is there. */
-function protection({ connection: { tls }, candidate }: Link): string {
-  if (tls === null) return 'none'
-  const { level, dane } = candidate.policy
-  const how =
-    level === 'pinned' || dane?.base === null
-      ? 'by its fingerprint'
-      : dane !== undefined
-        ? 'by DANE'
-        : tls.authorized
-          ? 'by its name'
-          : null
-  const resumed = tls.resumed ? ' resumed' : ''
-  return `${tls.version} ${tls.cipher}${resumed} ${how === null ? 'not verified' : `verified ${how}`}`
-}
-
-/** What the rules know of a reply: of the recipient, and of the site, which may have asked us to wait. */
-function inTheLightOfRules(verdict: Verdict, host: string, { means, site }: Visit, log: Log): Verdict {
-  const { reply } = verdict
-  if (reply === undefined || verdict.action === 'delivered') return verdict
-  const said = classify(means.replies, reply, host)
-  const { category, pauseMs, rule } = said
-  if (pauseMs !== null) {
-    const nowMs = means.now()
-    const closed = site.slow(nowMs, nowMs + pauseMs, verdict.diagnostic)
-    tellClosed(closed, site, log)
-    if (closed !== null && category === 'blocked')
-      log.event('alarm', { about: category, host, reply: verdict.diagnostic, advice: rule?.advice }, 'error')
-  }
-  return inThisLight(verdict, said)
 }
 
 function tellClosed(closure: Closure | null, { key, concurrency }: Site, log: Log): void {
@@ -256,20 +131,10 @@ function fromClosure({ sinceMs, reason }: Closure, site: Site): Verdict {
   return { action: 'deferred', status: '4.4.1', diagnostic }
 }
 
-/** In the log where it is not what holds for everybody. */
-function policyFields({ level, reason }: TlsPolicy): { policy?: string; because?: string } {
-  return level === 'opportunistic' ? {} : { policy: level, because: reason }
-}
-
 const SENT_ENOUGH: Verdict = {
   action: 'deferred',
   status: '4.3.2',
   diagnostic: 'The addresses we send from have had their share of today (warm-up in sources.toml)',
-}
-
-function held(reason: string): Verdict {
-  const diagnostic = `Held: the signature does not verify with the key that our resolver sees: ${reason}`
-  return { action: 'deferred', status: '4.7.7', diagnostic, category: 'signature' }
 }
 
 function noRoute({ status, diagnostic }: { status: string; diagnostic: string }): Verdict {

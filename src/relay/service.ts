@@ -12,7 +12,7 @@ import { follow } from '../directory/repository.ts'
 import { scramCrypto } from '../directory/scram.ts'
 import { openHooks } from '../hooks/hooks.ts'
 import { hopSession } from '../net/hop.ts'
-import { listen } from '../net/listener.ts'
+import { type Listener, listen } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
 import { Networks, UNREACHABLE } from '../net/networks.ts'
 import { Peer } from '../net/peer.ts'
@@ -24,7 +24,7 @@ import { openEmbeddedShelf } from '../queue/embedded/shelf.ts'
 import { openMemory } from '../queue/memory/memory.ts'
 import { openMemoryShelf } from '../queue/memory/shelf.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
-import { deliver } from './deliver.ts'
+import { deliver, putOff } from './deliver.ts'
 import { areTrusted } from './destination.ts'
 import { policyFetcher } from './mta-sts/fetch.ts'
 import { MtaSts } from './mta-sts/mta-sts.ts'
@@ -37,8 +37,10 @@ import { SignatureCheck } from './signature-check.ts'
 import { Sites } from './site/sites.ts'
 import { DayCounts, Sources } from './sources.ts'
 import { Suppressions } from './suppression.ts'
+import { Telling } from './telling.ts'
 import { reportPoster } from './tls-report/post.ts'
 import { TlsReports } from './tls-report/reports.ts'
+import { type Visitor, Visitors, type VisitorsOptions } from './visitors.ts'
 
 const BUDGET_OCTETS = 512 * 1024 * 1024
 const MAX_CONNECTIONS = 1000
@@ -50,6 +52,17 @@ const IDLE_MS = 24 * 3600_000
 const GRACE_MS = 10_000
 
 export async function startRelay(config: Config, log: Log) {
+  const relay = await prepare(config, log)
+  return { ...relay, port: await relay.open() }
+}
+
+/** With workers, which go to the hosts of sites (`visitors.ts`): all the rest is done here. */
+export async function superviseRelay(config: Config, log: Log) {
+  return prepare(config, log, options => new Visitors(options))
+}
+
+/** All but taking mail and delivering it, which `open` begins. */
+async function prepare(config: Config, log: Log, others?: (options: VisitorsOptions) => Visitors) {
   const { relay, domain, directory, hop } = config
   let rules = readRules(config)
   const hopPair = { certificate: readPem(relay.hopCertificate), key: readSecret(relay.hopKey) }
@@ -102,18 +115,32 @@ export async function startRelay(config: Config, log: Log) {
     maxConnections: MAX_HOP_CONNECTIONS,
     log,
   })
+  const visitors = others?.({ replies: () => rules.replies, tlsReports, now: Date.now })
   const scheduler = new Scheduler({
     queue,
     sites,
     work: (job, place) => deliver(job, means, place),
+    fault: (job, error) => putOff(job, error, means),
     sweep: nowMs =>
       Promise.all([queue.sweep(nowMs), shelf.sweep(nowMs), relay.mtaSts && mtaSts.refresh(nowMs)]),
     paused: () => settler.failing,
     now: Date.now,
     log,
   })
+  const telling = new Telling({
+    queue,
+    settler,
+    hostname: relay.hostname,
+    postmaster: config.postmaster,
+    language: relay.language,
+    expireMs: relay.expireMs,
+    now: Date.now,
+    wake: () => scheduler.wake(),
+    log,
+  })
   const means = {
     queue,
+    telling,
     lookup: { resolver, trusted: relay.resolverValidates ?? areTrusted(relay.resolver) },
     settler,
     signer,
@@ -137,19 +164,16 @@ export async function startRelay(config: Config, log: Log) {
     ...(relay.mtaSts ? { mtaSts } : {}),
     ...(tlsReports === null ? {} : { tlsReports }),
     hostname: relay.hostname,
-    postmaster: config.postmaster,
-    language: relay.language,
     smtpPort: relay.smtpPort,
     connectMs: relay.connectMs,
     timeouts: { ...TIMEOUTS, ...config.timeouts },
     replyLineOctets: config.limits.replyLineOctets,
     retryMs: relay.retryMs,
-    expireMs: relay.expireMs,
     warnMs: relay.warnMs,
     now: Date.now,
     random: Math.random,
-    wake: () => scheduler.wake(),
     log,
+    ...(visitors === undefined ? {} : { visit: visitors.visit }),
   }
   const around = {
     queue,
@@ -163,26 +187,43 @@ export async function startRelay(config: Config, log: Log) {
     wake: () => scheduler.wake(),
     log,
   }
-  const listener = await listen({
-    address: relay.listen,
-    session: hopSession(relay.hostname),
-    acceptor: TlsAcceptor.forHop(hopPair, readPem(hop.ca), HANDSHAKE_MS),
-    idleMs: IDLE_MS,
-    maxConnections: MAX_CONNECTIONS,
-    log,
-    handler: () => new RelaySession(around),
-  })
-  scheduler.start()
-  tlsReports?.start()
-  log.event('started', {
-    port: listener.port,
-    hooks_port: hooks?.port,
-    engine: relay.engine,
-    queued: await queue.count(),
-    directory: follower.current().commit,
-  })
+  let listener: Listener | undefined
+  let draining: Promise<void> | undefined
+  const drain = async () => {
+    log.event('stopping')
+    settler.close()
+    mtaSts.close()
+    visitors?.close()
+    await Promise.all([hooks?.close(), listener?.close(GRACE_MS), scheduler.close(GRACE_MS)])
+    await telling.close()
+  }
   return {
-    port: listener.port,
+    hooksPort: hooks?.port,
+    commit: () => follower.current().commit,
+    attend: (visitor: Visitor) => visitors?.attend(visitor),
+    /** Resolves with the port. @param workers that visit, for the log */
+    async open(workers?: number): Promise<number> {
+      listener = await listen({
+        address: relay.listen,
+        session: hopSession(relay.hostname),
+        acceptor: TlsAcceptor.forHop(hopPair, readPem(hop.ca), HANDSHAKE_MS),
+        idleMs: IDLE_MS,
+        maxConnections: MAX_CONNECTIONS,
+        log,
+        handler: () => new RelaySession(around),
+      })
+      scheduler.start()
+      tlsReports?.start()
+      log.event('started', {
+        port: listener.port,
+        hooks_port: hooks?.port,
+        workers,
+        engine: relay.engine,
+        queued: await queue.count(),
+        directory: follower.current().commit,
+      })
+      return listener.port
+    },
     /**
      * SIGHUP: shaping, replies, sources and routes are read again; where one is wrong all stay as they were. What is
      * deferred stays as it is; due work is looked for at once.
@@ -191,6 +232,7 @@ export async function startRelay(config: Config, log: Log) {
       try {
         rules = readRules(config)
         sites.renew()
+        visitors?.renew()
       } catch (error) {
         log.event('alarm', { about: 'rules', error: (error as Error).message }, 'error')
       }
@@ -199,11 +241,12 @@ export async function startRelay(config: Config, log: Log) {
       log.event('reloaded', { directory: follower.current().commit })
     },
     /** Nothing new is begun; what is under way has `GRACE_MS` to end, and is attempted again after a restart where it does not. */
+    drain(): Promise<void> {
+      draining ??= drain()
+      return draining
+    },
     async close() {
-      log.event('stopping')
-      settler.close()
-      mtaSts.close()
-      await Promise.all([hooks?.close(), listener.close(GRACE_MS), scheduler.close(GRACE_MS)])
+      await this.drain()
       sites.close()
       signer.close()
       resolver.close()

@@ -105,6 +105,7 @@ async function submit(
   deployment: Deployment,
   count: number,
   until: Promise<void> = Promise.resolve(),
+  to: (n: number) => string = () => BOB,
 ): Promise<Map<number, Acknowledgement>> {
   const acknowledged = new Map<number, Acknowledgement>()
   let next = 0
@@ -114,7 +115,7 @@ async function submit(
     try {
       while (next < count || !over) {
         const n = next++
-        acknowledged.set(n, await client.send(messageOf(n), BOB))
+        acknowledged.set(n, await client.send(messageOf(n), to(n)))
       }
     } finally {
       client.close()
@@ -242,4 +243,80 @@ test('a commit is in force at all workers', async t => {
       ({ fields }) => fields.worker === worker && fields.directory === commit,
     )
   for (const session of sessions) assert.match(await session.say('NOOP'), /^421 .*on leave/)
+})
+
+test('the relay: visitors are killed while they deliver; each message arrives, and the sites are kept to', async t => {
+  if (!need(t, 'smtp-sink')) return
+  // Places at a site are few, and counted by the one process that has the queue.
+  const places = 3
+  const sinks = []
+  for (const host of ['127.0.0.1', '127.0.0.2']) {
+    const sink: SmtpSink = await startSmtpSink({
+      host,
+      ...(sinks[0] && { port: sinks[0].port }),
+      args: ['-w', '0'],
+    })
+    t.after(() => sink.stop())
+    sinks.push(sink)
+  }
+  const [first = assert.fail(), second = assert.fail()] = sinks
+  const deployment = await deploy(t, {
+    services: [],
+    smtpPort: first.port,
+    zones: [
+      {
+        origin: 'internet.test',
+        records: [
+          { name: 'one', type: 'A', data: '127.0.0.1' },
+          { name: 'two', type: 'A', data: '127.0.0.2' },
+        ],
+      },
+    ],
+    toml: { relay: ['workers = 2', 'retry = ["100ms"]', `concurrency = ${places}`] },
+  })
+  const relay = await running(t, deployment, 'relay', 2)
+  for (const name of ['signer', 'submission'] as const) await deployment.start(name)
+  await deployment.event('key', ({ fields }) => fields.state === 'active')
+  const to = (n: number) => (n % 2 === 0 ? 'bob@one.internet.test' : 'bob@two.internet.test')
+  const siege = async () => {
+    for (const worker of [1, 2, 1]) {
+      const seen = deployment.events.length
+      await deployment.event(
+        'attempt',
+        each => deployment.events.indexOf(each) >= seen && each.fields.worker === worker,
+      )
+      process.kill(pids(deployment, 'relay').get(worker) ?? assert.fail(), 'SIGKILL')
+      await deployment.event(
+        'alarm',
+        each => deployment.events.indexOf(each) >= seen && each.fields.worker === worker,
+      )
+      await deployment.event(
+        'started',
+        each =>
+          deployment.events.indexOf(each) >= seen && each.fields.worker === worker && !('pid' in each.fields),
+      )
+    }
+  }
+  const acknowledged = await submit(deployment, 60, siege(), to)
+  for (const { id, failures } of acknowledged.values()) {
+    assert.deepEqual(failures, [])
+    await deployment.event('delivered', ({ fields }) => fields.id === id)
+  }
+  const deferred = deployment.events.filter(({ name }) => name === 'deferred')
+  assert.ok(
+    deferred.every(({ fields }) => fields.status === '4.3.0'),
+    JSON.stringify(deferred),
+  )
+  // What was on its way at a kill may be there twice, and no more than there are places can be.
+  for (const [at, sink] of [first, second].entries()) {
+    const copies = sink.messages().map(text => Number(/^Subject: message (\d+)$/m.exec(text)?.[1]))
+    const sent = [...acknowledged.keys()].filter(n => n % 2 === at)
+    assert.deepEqual(
+      [...new Set(copies)].toSorted((a, b) => a - b),
+      sent.toSorted((a, b) => a - b),
+    )
+    assert.ok(copies.length <= sent.length + 3 * places)
+  }
+  t.diagnostic(`${acknowledged.size} messages, ${deferred.length} were on their way at a kill`)
+  await relay.stop()
 })

@@ -1,7 +1,7 @@
 /** [relay]: the spool, the resolver, when to try again. */
 
 import { z } from 'zod'
-import { type Base, integer, list, oneOf, pathFrom, resolverList, text } from '../field.ts'
+import { type Base, integer, list, oneOf, pathFrom, resolverList, text, workers } from '../field.ts'
 import * as kind from '../value.ts'
 import { hopPair } from './hop.ts'
 
@@ -114,6 +114,7 @@ export function relayTable(base: Base) {
     warnMs: text(kind.duration)
       .prefault('4h')
       .describe('After this time the sender is told that a message is not delivered yet (RFC 3461 §5.2.5).'),
+    workers: workers('deliver to other servers'),
     clone: pathFrom(base.folder)
       .prefault('clones/relay.git')
       .describe('Its own clone of the repository of users: where aliases and users with targets lead.'),

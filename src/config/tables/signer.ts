@@ -117,7 +117,7 @@ export function signerTable(base: Base) {
         .describe(
           'The resolvers of the relay, which must see a key too before it signs. Empty: only the primary is asked.',
         ),
-      workers: workers(),
+      workers: workers('take the sessions'),
       hopWaitMs: text(kind.wait)
         .prefault('10s')
         .describe('How long submission waits for a relay that does not answer before it is told 451.'),

@@ -96,7 +96,7 @@ export function submissionTable(base: Base) {
       .describe(
         'The folder of what users have used up of their limits a day. All submission processes of a machine share one.',
       ),
-    workers: workers(),
+    workers: workers('take the sessions'),
     hopWaitMs: text(kind.wait)
       .prefault('10s')
       .describe('How long a client waits for a signer that does not answer before it is told 451.'),

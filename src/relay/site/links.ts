@@ -31,13 +31,19 @@ export class Links {
   /** Those of other sites too. */
   readonly #idleOfAll: Idle
 
-  constructor(shape: Shape, idle: Idle) {
+  readonly #changed: (count: number) => void
+  /** So many more are kept by another process, which visits the site. */
+  elsewhere = 0
+
+  /** @param changed is told of each change of the count */
+  constructor(shape: Shape, idle: Idle, changed: (count: number) => void = () => {}) {
     this.#shape = shape
     this.#idleOfAll = idle
+    this.#changed = changed
   }
 
   get count(): number {
-    return this.#idle.length
+    return this.#idle.length + this.elsewhere
   }
 
   /** The one used last of those that `fits` agrees to; it is no longer kept here. */
@@ -47,6 +53,7 @@ export class Links {
     if (kept === undefined) return undefined
     clearTimeout(kept.timer)
     this.#idleOfAll.remove(kept.link)
+    this.#changed(this.count)
     return kept.link
   }
 
@@ -60,6 +67,7 @@ export class Links {
     }
     const timer = setTimeout(() => this.#drop(link), idleMs)
     this.#idle.push({ link, timer })
+    this.#changed(this.count)
     this.#idleOfAll.add(link, () => this.#drop(link))
   }
 
@@ -69,6 +77,7 @@ export class Links {
       this.#idleOfAll.remove(link)
       link.connection.quit()
     }
+    this.#changed(this.count)
   }
 
   #drop(link: Link): void {
@@ -76,6 +85,7 @@ export class Links {
     const [kept] = at < 0 ? [] : this.#idle.splice(at, 1)
     clearTimeout(kept?.timer)
     this.#idleOfAll.remove(link)
+    this.#changed(this.count)
     link.connection.quit()
   }
 }
