@@ -182,6 +182,7 @@ suite('delivery status notifications', () => {
             return crash ? Promise.reject(new Error('crash')) : queue.settle(job, results)
           },
         }),
+        isCrash: error => error instanceof Error && error.message === 'crash',
       },
     )
     await relay.put([recipient('a@x.test', { notify: ['SUCCESS'] }), recipient('b@x.test')])
@@ -229,6 +230,7 @@ function bound(queue: Simulation['queue']): Simulation['queue'] {
     nextDue: queue.nextDue.bind(queue),
     content: queue.content.bind(queue),
     get: queue.get.bind(queue),
+    dueJobs: queue.dueJobs.bind(queue),
     list: queue.list.bind(queue),
     story: queue.story.bind(queue),
     retry: queue.retry.bind(queue),

@@ -3,21 +3,21 @@
  * the failure it reports is settled: a crash in between makes the attempt again, never loses the notice.
  */
 
-import type { Language } from '../message/language/words.ts'
 import type { Peer } from '../net/peer.ts'
-import { type Job, type Message, type Queue, QueueError, type RecipientResult } from '../queue/queue.ts'
+import { type Job, type Queue, QueueError, type RecipientResult } from '../queue/queue.ts'
 import { nextDue } from '../queue/schedule.ts'
 import { formatMailbox } from '../smtp/path.ts'
 import { attempt, type Means } from './attempt.ts'
 import { expired } from './capability.ts'
 import { EXPANDED } from './expand.ts'
-import { type DueNotice, noticeAtDeadline, noticesAfter, type Reported, warnAtMs } from './notice.ts'
-import { notification, TO_SIGNER } from './notification.ts'
+import { type NoticeKind, noticeAtDeadline, noticesAfter, type Reported, warnAtMs } from './notice.ts'
+import { TO_SIGNER } from './notification.ts'
 import { evidence } from './outcome.ts'
 import type { Settler } from './settle.ts'
 import type { Place } from './site/sites.ts'
 import { SPECIAL } from './special.ts'
 import { isOfAddress, type Suppressions } from './suppression.ts'
+import type { Telling } from './telling.ts'
 import { deliverByMs, mustReturn } from './times.ts'
 import type { Judgement } from './verdicts.ts'
 
@@ -28,21 +28,19 @@ export interface Delivery extends Means {
   readonly suppressions: Pick<Suppressions, 'find' | 'add'>
   /** For how long an address is not written to that a peer says does not exist; 0: suppression is off. */
   readonly suppressMs: number
-  readonly postmaster: string
-  /** Of notices. */
-  readonly language: Language
+  readonly telling: Telling
   readonly retryMs: readonly number[]
-  readonly expireMs: number
   /** After how long the sender is told of a delay. */
   readonly warnMs: number
-  /** A message was queued that is due now. */
-  readonly wake: () => void
 }
 
-/** Never throws for what the world does; a spool that cannot be written is the caller's to report. */
+/** Never throws for what the world does. What is thrown is a fault of ours, for `putOff`, or that the relay stops. */
 export async function deliver(job: Job, delivery: Delivery, place: Place): Promise<void> {
   try {
-    await work(job, delivery, place)
+    const over = await work(job, delivery, place)
+    if (over) await delivery.telling.ended(job)
+    // No place at the site, which is known now: it will be leased again when there is one.
+    else delivery.queue.release(job)
   } catch (error) {
     // `ptt queue remove` took it away in the meantime: there is nothing left to do.
     if (!(error instanceof QueueError) || error.code !== 'gone') throw error
@@ -50,28 +48,87 @@ export async function deliver(job: Job, delivery: Delivery, place: Place): Promi
   }
 }
 
-async function work(leased: Job, delivery: Delivery, place: Place): Promise<void> {
+/**
+ * A job that a fault of ours has broken off: it waits like one that a peer has put off, is told of, and given up in time.
+ * The same fault again, now in telling, leaves nobody waiting for ever: who was not told is in the log.
+ */
+export async function putOff(job: Job, error: unknown, delivery: Delivery): Promise<void> {
+  const { now, log, telling, random, warnMs, settler } = delivery
+  const { id } = job.message
+  const alarm = (about: string, reason: unknown) => {
+    const stack = reason instanceof Error ? reason.stack : undefined
+    log.event('alarm', { id, about, error: String(reason), stack }, 'error')
+  }
+  alarm('delivery', error)
+  const nowMs = now()
+  const said = {
+    atMs: nowMs,
+    status: '4.3.0',
+    diagnostic: 'An error of our own, which an alarm in the log tells',
+  }
+  const jitter = random()
+  const decided = job.recipients.map(index =>
+    decide({ index, action: 'deferred', evidence: said }, job, delivery, nowMs, jitter),
+  )
+  report(decided, job, delivery, 0)
+  const notices = noticesAfter(job.message, decided, { nowMs, warnMs })
+  try {
+    for (const notice of notices) await telling.tell(notice, job.message)
+  } catch (error) {
+    alarm('notice', error)
+  }
+  await settler.settle(job, toldResults(decided, notices, job, nowMs))
+  await telling.ended(job)
+}
+
+/** @returns false: there was no place */
+async function work(leased: Job, delivery: Delivery, place: Place): Promise<boolean> {
   const startedMs = delivery.now()
   // Who was expanded is not waiting for anything.
   const job = leased.destination === EXPANDED ? leased : await tellDeadline(leased, delivery)
   const judgements = await judge(job, delivery, place)
-  // No place at the site, which is known now: it will be leased again when there is one.
-  if (judgements === null) return delivery.queue.release(leased)
+  if (judgements === null) return false
   const nowMs = delivery.now()
   // One jitter for all of them: recipients that were deferred together stay one job, and one notice.
   const jitter = delivery.random()
   const decided = judgements.map(judgement => decide(judgement, job, delivery, nowMs, jitter))
+  const { telling, settler } = delivery
   const notices = noticesAfter(job.message, decided, { nowMs, warnMs: delivery.warnMs })
   report(decided, job, delivery, nowMs - startedMs)
-  for (const notice of notices) await tell(notice, job.message, delivery)
+  const results = toldResults(decided, notices, job, nowMs)
+  await suppress(job, results, delivery, nowMs)
+  const gathered = notices.filter(({ kind }) => GATHERED.has(kind))
+  const together = gathered.length > 0 && (await telling.isOneOfSeveral(job))
+  for (const notice of notices)
+    if (!together || !gathered.includes(notice)) await telling.tell(notice, job.message)
+  if (!together) {
+    await settler.settle(job, results)
+    return true
+  }
+  // Whoever has the message is not sent it once more because others of the job wait to be told of.
+  const indices = new Set(gathered.flatMap(({ reports }) => reports.map(({ index }) => index)))
+  const [early, late] = [false, true].map(is => results.filter(({ index }) => indices.has(index) === is))
+  if (early !== undefined && early.length > 0) await settler.settle(job, early, 'keep')
+  const fault = (error: unknown) => putOff(job, error, delivery)
+  await telling.add({ job, notices: gathered, results: late ?? [], fault })
+  return true
+}
+
+/** What may be told of several jobs at once: nobody who waits for it has the message. */
+const GATHERED: ReadonlySet<NoticeKind> = new Set(['failed', 'delayed', 'overdue'])
+
+function toldResults(
+  decided: readonly Reported[],
+  notices: ReturnType<typeof noticesAfter>,
+  { message }: Job,
+  nowMs: number,
+): RecipientResult[] {
   const told = new Set(notices.flatMap(({ reports }) => reports.map(({ index }) => index)))
-  const results = decided.map((result): RecipientResult => {
+  return decided.map((result): RecipientResult => {
     if (result.action !== 'deferred') return result
-    const delayToldMs = told.has(result.index) ? nowMs : job.message.recipients[result.index]?.delayToldMs
+    const delayToldMs = told.has(result.index) ? nowMs : message.recipients[result.index]?.delayToldMs
     return delayToldMs === undefined ? result : { ...result, delayToldMs }
   })
-  await suppress(job, results, delivery, nowMs)
-  await delivery.settler.settle(job, results)
 }
 
 /** Before it is settled: a crash in between suppresses once more, to the same effect. */
@@ -110,7 +167,7 @@ async function tellDeadline(job: Job, delivery: Delivery): Promise<Job> {
   const { message } = job
   const notice = noticeAtDeadline(message, job.recipients, delayToldMs)
   if (notice === null) return job
-  await tell(notice, message, delivery)
+  await delivery.telling.tell(notice, message)
   const told = new Set(notice.reports.map(({ index }) => index))
   const recipients = message.recipients.map((recipient, index) =>
     told.has(index) ? { ...recipient, delayToldMs } : recipient,
@@ -154,23 +211,6 @@ function decide(judgement: Judgement, job: Job, delivery: Delivery, nowMs: numbe
   const warnMs = recipient === undefined ? null : warnAtMs(message, recipient, delivery.warnMs)
   const marks = [expiresMs, deliverByMs(message), warnMs].flatMap(ms => (ms !== null && ms > nowMs ? ms : []))
   return { ...judgement, action, dueMs: Math.min(regularMs, ...marks) }
-}
-
-/**
- * Queues a notice, before the results it tells of are settled: a crash in between makes the attempt again and the notice
- * is known by its id; it is neither lost nor told twice.
- */
-async function tell(notice: DueNotice, message: Message, delivery: Delivery): Promise<void> {
-  const { hostname, postmaster, expireMs, language, queue, settler, log } = delivery
-  const content = await queue.content(message.id)
-  const facts = { hostname, postmaster, nowMs: delivery.now(), expireMs, language }
-  const mail = notification(message, notice, content, facts)
-  if (mail === null) return
-  await settler.keep(message.id, () => queue.put(mail.message, [mail.content]))
-  const { kind, reports } = notice
-  const id = mail.message.envelope.xptt?.id
-  log.event('notice', { id, about: message.id, kind, recipients: reports.length })
-  delivery.wake()
 }
 
 const EVENTS = {

@@ -18,6 +18,7 @@ export class Scheduler {
   readonly #queue: Queue
   readonly #sites: Sites
   readonly #work: (job: Job, place: Place) => Promise<void>
+  readonly #fault: (job: Job, error: unknown) => Promise<void>
   readonly #sweep: (nowMs: number) => Promise<unknown>
   readonly #paused: () => boolean
   readonly #now: () => number
@@ -34,6 +35,8 @@ export class Scheduler {
     queue: Queue
     sites: Sites
     work: (job: Job, place: Place) => Promise<void>
+    /** `work` has thrown, by a fault of ours: ends the job. */
+    fault: (job: Job, error: unknown) => Promise<void>
     /** Gives back what is no longer needed. */
     sweep: (nowMs: number) => Promise<unknown>
     /** While true nothing is begun: the spool cannot be written. */
@@ -44,6 +47,7 @@ export class Scheduler {
     this.#queue = options.queue
     this.#sites = options.sites
     this.#work = options.work
+    this.#fault = options.fault
     this.#sweep = options.sweep
     this.#paused = options.paused
     this.#now = options.now
@@ -117,7 +121,10 @@ export class Scheduler {
       .catch(error => {
         // What it waited for was given up: after the start it is attempted again.
         if (this.#closed) return this.#queue.release(job)
-        // A fault of ours. The job keeps its lease for a while: the same fault must not spin.
+        return this.#fault(job, error)
+      })
+      .catch(error => {
+        // Not even that. The job keeps its lease for a while: the same fault must not spin.
         this.#alarm(job.message.id, error)
         setTimeout(() => this.#queue.release(job), FAULT_PAUSE_MS).unref()
       })

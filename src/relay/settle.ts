@@ -27,8 +27,8 @@ export class Settler {
   }
 
   /** Resolves when the results are on disk, or rejects when the relay stops before they could be written. */
-  settle(job: Job, results: readonly RecipientResult[]): Promise<void> {
-    return this.keep(job.message.id, () => this.#queue.settle(job, results))
+  settle(job: Job, results: readonly RecipientResult[], lease?: 'keep'): Promise<void> {
+    return this.keep(job.message.id, () => this.#queue.settle(job, results, lease))
   }
 
   /** `write`, again and again while the spool cannot be written. A notice must be kept before what it tells is settled. */

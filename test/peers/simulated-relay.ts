@@ -17,7 +17,7 @@ import type { Fields, Log } from '../../src/observe/event.ts'
 import { openMemory } from '../../src/queue/memory/memory.ts'
 import { openMemoryShelf } from '../../src/queue/memory/shelf.ts'
 import type { Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
-import { type Delivery, deliver } from '../../src/relay/deliver.ts'
+import { type Delivery, deliver, putOff } from '../../src/relay/deliver.ts'
 import type { MtaSts, StsAnswer } from '../../src/relay/mta-sts/mta-sts.ts'
 import { HostMemory } from '../../src/relay/reach/host-memory.ts'
 import { Settler } from '../../src/relay/settle.ts'
@@ -25,6 +25,7 @@ import { SHAPE } from '../../src/relay/site/shape.ts'
 import { Sites } from '../../src/relay/site/sites.ts'
 import { Sources } from '../../src/relay/sources.ts'
 import { Suppressions } from '../../src/relay/suppression.ts'
+import { Telling } from '../../src/relay/telling.ts'
 import { releasedMs } from '../../src/relay/times.ts'
 import type { Outcome } from '../../src/relay/tls-report/outcome.ts'
 import type { Envelope } from '../../src/smtp/envelope.ts'
@@ -81,6 +82,8 @@ export interface SimulationOptions {
   readonly routes?: readonly RouteRule[]
   readonly replies?: readonly ReplyRule[]
   readonly mostIdle?: number
+  /** Whether an error ends the relay there and then. */
+  readonly isCrash?: (error: unknown) => boolean
   /** By domain. */
   readonly sts?: Readonly<Record<string, StsAnswer>>
   /** To be asked instead of that: a real one. */
@@ -159,13 +162,19 @@ export function simulate(options: SimulationOptions): Simulation {
         simulation.nowMs = Math.max(simulation.nowMs, dueMs)
         for (const job of await queue.lease(simulation.nowMs, 1)) {
           const place = sites.enter(job.destination)
-          await deliver(job, delivery, place).finally(() => place.leave())
+          await deliver(job, delivery, place)
+            .catch(error => {
+              if (options.isCrash?.(error)) throw error
+              return putOff(job, error, delivery)
+            })
+            .finally(() => place.leave())
         }
       }
       if (untilMs !== Number.POSITIVE_INFINITY) simulation.nowMs = Math.max(simulation.nowMs, untilMs)
     },
     close: () => sites.close(),
   }
+  const settler = new Settler(queue, log)
   const delivery: Delivery = {
     queue,
     lookup: {
@@ -192,7 +201,18 @@ export function simulate(options: SimulationOptions): Simulation {
         },
       },
     },
-    settler: new Settler(queue, log),
+    settler,
+    telling: new Telling({
+      queue,
+      settler,
+      hostname: 'mail.example.org',
+      postmaster: 'postmaster@example.org',
+      language: options.language ?? 'en',
+      expireMs: EXPIRE_MS,
+      now: () => simulation.nowMs,
+      wake: () => {},
+      log,
+    }),
     signer: {
       async deliver(envelope, content) {
         notices.push({ atMs: simulation.nowMs, envelope, text: Buffer.concat(content).toString('latin1') })
@@ -221,18 +241,14 @@ export function simulate(options: SimulationOptions): Simulation {
     unreachable: UNREACHABLE,
     privateNetworks: new Networks(options.privateNetworks ?? ['127.0.0.0/8']),
     hostname: 'mail.example.org',
-    postmaster: 'postmaster@example.org',
-    language: options.language ?? 'en',
     smtpPort: options.smtpPort,
     connectMs: 5000,
     timeouts: options.timeouts ?? TIMEOUTS,
     replyLineOctets: LIMITS.replyLineOctetsRead,
     retryMs: [5, 10, 20, 40, 60, 120, 240].map(minutes => minutes * 60_000),
-    expireMs: EXPIRE_MS,
     warnMs: 4 * HOUR_MS,
     now: () => simulation.nowMs,
     random: options.random ?? (() => 0.5),
-    wake: () => {},
     log,
   }
   return simulation
