@@ -27,6 +27,25 @@ for (const [name, expected] of canonical) {
   test(`canonical name: ${name.slice(0, 40)}`, () => assert.equal(canonicalName(name), expected))
 }
 
+test('a name of ordinary characters is what taking it apart and putting it together makes of it', () => {
+  const label = fc.string({ unit: fc.constantFrom(...'aZ09-_'), minLength: 1, maxLength: 66 })
+  fc.assert(
+    fc.property(fc.array(label, { minLength: 1, maxLength: 9 }), labels => {
+      const name = labels.join('.')
+      const apart = () => formatLabels(labelsOf(name).map(each => each.toLowerCase()))
+      let expected: string
+      try {
+        expected = apart()
+      } catch (error) {
+        assert.throws(() => canonicalName(name), { message: (error as Error).message })
+        return
+      }
+      assert.equal(canonicalName(name), expected)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
 const malformed = [
   '',
   '..',
