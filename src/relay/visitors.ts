@@ -158,9 +158,9 @@ function tell(note: Note, notes: SiteNotes | undefined): void {
   }
 }
 
-/** FNV-1a, 32 bits. */
+/** FNV-1a, 32 bits; folded, for of the result only the last bits count, which are the weakest. */
 function hash(text: string): number {
   let value = 0x811c9dc5
   for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193)
-  return value >>> 0
+  return (value ^ (value >>> 15)) >>> 0
 }
