@@ -21,7 +21,6 @@ export const CONTENDERS: readonly Contender[] = [
   { name: 'haraka', system: 'haraka', door: 'plain', signed: true },
   { name: 'haraka/tls', system: 'haraka', door: 'tls', signed: true },
   { name: 'opensmtpd', system: 'opensmtpd', door: 'plain', signed: true },
-  { name: 'opensmtpd/tls', system: 'opensmtpd', door: 'tls', signed: true },
 ]
 
 const KIB = 1024

@@ -39,7 +39,7 @@ export interface Flow {
 }
 
 /** Nothing new for this long: the rest does not come any more. */
-const QUIET_MS = 8_000
+const QUIET_MS = 5_000
 /** And in all not longer than this after the last one was taken in. */
 const DRAIN_MS = 45_000
 const LOOK_MS = 5

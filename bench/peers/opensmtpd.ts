@@ -2,16 +2,17 @@
  * OpenSMTPD + filter-dkimsign, its limits raised as smtpd.conf(5) and smtpd/parse.y let one.
  *
  * DURABILITY  the message file and the envelopes are synced before 250 (fsync: queue_fs.c, smtp_session.c).
+ * BUGS        In clear only: Debian's 6.8 fails every handshake with OpenSSL 3 ("EVP lib"). Of many connections that come at
+ *             once some get no greeting; the generator gives them up and opens others.
  */
 
-import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../test/peers/port.ts'
 import { accepting } from '../../test/peers/program.ts'
 import { addressOf, MOST_DESTINATIONS } from '../load/load.ts'
 import { destination, SENDER_DOMAIN } from '../load/message.ts'
-import { PASSWORD, SELECTOR, type Surroundings, type System, USERNAME } from '../systems/system.ts'
+import { SELECTOR, type Surroundings, type System } from '../systems/system.ts'
 import { contain } from './contained.ts'
 import { missingPrograms } from './missing.ts'
 import { idOf, unpack, usersIn } from './unpacked.ts'
@@ -21,15 +22,11 @@ const PACKAGES = ['opensmtpd', 'opensmtpd-filter-dkimsign', 'libopensmtpd0']
 
 /** @returns what is missing, or null */
 export function whyNoOpensmtpd(): string | null {
-  return missingPrograms({ 'apt-get': 'apt', 'dpkg-deb': 'dpkg', openssl: 'openssl' })
+  return missingPrograms({ 'apt-get': 'apt', 'dpkg-deb': 'dpkg' })
 }
 
 /** smtpd.conf(5). */
-function configuration(
-  at: (name: string) => string,
-  ports: Readonly<Record<'plain' | 'tls', number>>,
-  sinkPort: number,
-): string {
+function configuration(at: (name: string) => string, port: number, sinkPort: number): string {
   const destinations = Array.from({ length: MOST_DESTINATIONS }, (_, index) => index + 1)
   const actions = destinations.map(
     number => `action "d${number}" relay host "smtp+notls://${addressOf(number)}:${sinkPort}"\n`,
@@ -37,13 +34,9 @@ function configuration(
   const matches = destinations.map(
     number => `match from any for domain "${destination(number)}" action "d${number}"\n`,
   )
-  return `pki bench cert "${at('tls.pem')}"
-pki bench key "${at('tls.key')}"
-table passwords file:${at('passwords')}
-filter dkim proc-exec "filter-dkimsign -a rsa-sha256 -c relaxed/relaxed -d ${SENDER_DOMAIN} -s ${SELECTOR} -k ${at('dkim.key')}" user ${USERS[0]} group ${USERS[0]}
+  return `filter dkim proc-exec "filter-dkimsign -a rsa-sha256 -c relaxed/relaxed -d ${SENDER_DOMAIN} -s ${SELECTOR} -k ${at('dkim.key')}" user ${USERS[0]} group ${USERS[0]}
 listen on socket
-listen on 127.0.0.1 port ${ports.plain} filter dkim
-listen on 127.0.0.1 port ${ports.tls} smtps pki bench auth <passwords> filter dkim
+listen on 127.0.0.1 port ${port} filter dkim
 smtp max-message-size "100M"
 # A session may go on: 100 by default.
 smtp limit max-mails 1000000
@@ -79,21 +72,17 @@ export async function startOpensmtpd(around: Surroundings): Promise<System> {
   chmodSync(around.folder, 0o755)
   for (const name of ['lib', 'lib/opensmtpd', 'lib/opensmtpd/empty', 'spool', 'run'])
     mkdirSync(at(name), { mode: 0o755 })
-  writeFileSync(at('tls.pem'), around.tls.certificate, { mode: 0o600 })
-  writeFileSync(at('tls.key'), around.tls.key, { mode: 0o600 })
   writeFileSync(at('dkim.key'), around.dkimKey, { mode: 0o600 })
   const id = idOf(USERS, USERS[0] ?? '')
   chownSync(at('dkim.key'), id, id)
-  const hash = execFileSync('openssl', ['passwd', '-6', '-stdin'], { input: PASSWORD, encoding: 'utf8' })
-  writeFileSync(at('passwords'), `${USERNAME} ${hash.trim()}\n`, { mode: 0o644 })
   // It looks up the names of all it speaks to: they are known, and no resolver is in the way.
   const names = Array.from({ length: MOST_DESTINATIONS }, (_, index) => index + 1).map(
     number => `${addressOf(number)} mx-${destination(number)}\n`,
   )
   writeFileSync(at('hosts'), `127.0.0.1 localhost\n${names.join('')}`, { mode: 0o644 })
   writeFileSync(at('resolv.conf'), 'lookup file\n', { mode: 0o644 })
-  const ports = { plain: await freePort(), tls: await freePort() }
-  writeFileSync(at('smtpd.conf'), configuration(at, ports, around.sinkPort), { mode: 0o600 })
+  const port = await freePort()
+  writeFileSync(at('smtpd.conf'), configuration(at, port, around.sinkPort), { mode: 0o600 })
   const daemon = contain({
     processes: around.processes,
     log: at('smtpd.log'),
@@ -109,26 +98,20 @@ export async function startOpensmtpd(around: Surroundings): Promise<System> {
     },
   })
   try {
-    for (const port of Object.values(ports)) {
-      await Promise.race([
-        accepting(
-          port,
-          () => true,
-          () => daemon.said(),
-        ),
-        daemon.ended,
-      ])
-    }
+    await Promise.race([
+      accepting(
+        port,
+        () => true,
+        () => daemon.said(),
+      ),
+      daemon.ended,
+    ])
   } catch (error) {
     await daemon.stop()
     throw error
   }
-  const credentials = { username: USERNAME, password: PASSWORD }
   return {
-    doors: {
-      plain: { port: ports.plain, ca: null, credentials: null },
-      tls: { port: ports.tls, ca: around.tls.ca, credentials },
-    },
+    doors: { plain: { port, ca: null, credentials: null } },
     processes: around.processes,
     stop: () => daemon.stop(),
   }
