@@ -25,7 +25,8 @@ export function pathLength(der: Uint8Array): number | null {
     if (oid === undefined || Buffer.from(oid.content).toString('hex') !== BASIC_CONSTRAINTS) continue
     const constraints = elements(elements(parts.at(-1)?.content)[0]?.content)
     const length = constraints.find(({ tag }) => tag === INTEGER)
-    return length === undefined ? null : Number(`0x${Buffer.from(length.content).toString('hex')}`)
+    // An INTEGER without octets is none: then no CA at all.
+    return length === undefined ? null : Number(`0x0${Buffer.from(length.content).toString('hex')}`)
   }
   return null
 }

@@ -134,3 +134,20 @@ suite('whether a chain matches', () => {
 })
 
 test('as in a zone file', () => assert.match(formatTlsa(EE), /^3 1 1 [0-9a-f]{32}…$/))
+
+test('a key that nobody can read, anywhere in the chain, matches nothing, and is no error', async () => {
+  const authority = await makeAuthority('x.test')
+  const { certificate } = await issue(authority, { names: ['mx.x.test'] })
+  const leaf = new X509Certificate(certificate).raw
+  // id-ecPublicKey becomes something that is not registered.
+  const hex = Buffer.from(new X509Certificate(authority.certificate).raw).toString('hex')
+  const strange = Buffer.from(hex.replace('06072a8648ce3d0201', '06072a8648ce3d027f'), 'hex')
+  assert.throws(() => new X509Certificate(strange).publicKey)
+  const nowMs = Date.now()
+  for (const usage of [2, 3])
+    for (const selector of [0, 1]) {
+      const record = { usage, selector, matchingType: 1, certificate: Buffer.alloc(32) }
+      for (const chain of [[strange], [leaf, strange], [strange, leaf]])
+        assert.equal(verifyChain([record], chain, ['mx.x.test'], nowMs).kind, 'mismatch')
+    }
+})

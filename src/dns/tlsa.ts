@@ -3,7 +3,7 @@
  * matches one of them. No I/O: time is an argument.
  */
 
-import { createHash, X509Certificate } from 'node:crypto'
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto'
 import { parseAddress } from './address.ts'
 import { pathLength } from './path-length.ts'
 import type { Tlsa } from './rdata.ts'
@@ -131,11 +131,22 @@ export function objectionToNames(der: Uint8Array, names: readonly string[]): str
 }
 
 function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+  const key = keyOf(issuer)
+  return key !== null && certificate.checkIssued(issuer) && certificate.verify(key)
+}
+
+/** `null`: a key of a kind that OpenSSL does not know, or malformed. A server may show whatever it likes behind its own. */
+function keyOf(certificate: X509Certificate): KeyObject | null {
+  try {
+    return certificate.publicKey
+  } catch {
+    return null
+  }
 }
 
 function matches({ selector, matchingType, certificate }: Tlsa, shown: X509Certificate): boolean {
-  const selected = selector === 0 ? shown.raw : shown.publicKey.export({ type: 'spki', format: 'der' })
+  const selected = selector === 0 ? shown.raw : keyOf(shown)?.export({ type: 'spki', format: 'der' })
+  if (selected === undefined) return false
   const hash = HASHES[matchingType]
   const compared = hash === undefined ? selected : createHash(hash.name).update(selected).digest()
   return Buffer.compare(compared, certificate) === 0
