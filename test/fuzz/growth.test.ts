@@ -101,6 +101,11 @@ const AROUND: Readonly<Record<string, readonly (readonly [before: string, after:
     ['\x01', ''],
   ],
   'dkim-tag-list': [['v=a', 'b; p=c']],
+  'submission-header': [
+    ['From: alice@example.com\r\nSubject: a', 'b\r\n\r\n'],
+    ['From: a', 'b\r\n\r\n'],
+    ['From: alice@example.com\r\nReceived: a', 'b\r\n\r\n'],
+  ],
   'dkim-field': [['Subject: a', 'b\r\n']],
   'ptt-toml': [['a = ', '\n']],
   'users-toml': [

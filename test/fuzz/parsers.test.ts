@@ -1,6 +1,6 @@
 /**
  * Every file that reads what others have written is reached by a fuzz target, or says why not. What counts as reading is told
- * by the name: `parse…`, `read…`, `decode…`, `split…` of a file, and `parse`, `read`, `decode`, `push`, `receive` of a class.
+ * by the name: functions `parse…`, `read…`, `decode…`, `split…`, and `parse`, `read`, `decode`, `push`, `receive` of a class.
  */
 
 import assert from 'node:assert/strict'
@@ -12,24 +12,31 @@ const ROOT = join(import.meta.dirname, '../..')
 const SRC = join(ROOT, 'src')
 
 const PARSER =
-  /^export (?:async )?(?:function\*?|const) (?:parse|read|decode|split|interpret)[A-Z]?\w*|^ {2}(?:static )?(?:async )?\*?(?:parse|read|decode|push|receive)[A-Z]?\w*\((?!\))/m
+  /^(?:export )?(?:async )?(?:function\*?|const) (?:parse|read|decode|split|interpret)[A-Z]?\w*|^ {2}(?:static )?(?:async )?\*?(?:parse|read|decode|push|receive)[A-Z]?\w*\((?!\))/m
 
 /** What has a name like a parser's and takes nothing apart that others have written. */
 const NO_PARSER: Readonly<Record<string, string>> = {
+  'cli/check.ts': 'PEM, by OpenSSL',
+  'cli/queue-move.ts': 'what ptt queue export wrote; format, version and id are checked',
   'cli/read-password.ts': 'a line from the terminal, taken as it is',
+  'cli/renew.ts': 'PEM, by OpenSSL',
   'cli/repository.ts':
     'arguments of a command: NAME=VALUE, and the schema of users judges the value (users-toml)',
   'config/file.ts': 'whole files; PEM is read by OpenSSL, the JSON is of JWK sets, which jose judges',
   'config/pair.ts': 'PEM, by OpenSSL',
   'directory/along.ts': 'commits of a clone, by the readers below it (git-answers, users-toml)',
   'directory/commit-reader.ts': 'commits of a clone, by the readers below it (git-answers, users-toml)',
+  'directory/commit-info.ts': 'git log, whose fields NUL separates',
   'directory/entry.ts': 'keeps what schema.ts has parsed (users-toml)',
   'directory/read.ts': 'commits of a clone, by the readers below it (git-answers, users-toml)',
+  'dns-plan/policies.ts': 'tags of TXT records, cut at ; and = and only compared with what we want',
   'directory/import/original.ts': 'whole files; schema.ts parses them (users-toml)',
   'hooks/hooks.ts': 'a secret, taken as it is; the bodies of webhooks are hashed and not read',
   'image/elf.ts': 'programs of Debian packages, when an image is built',
   'image/settings.ts':
     'the kernel command line, by smol-toml; parseConfig judges what comes of it (ptt-toml)',
+  'message/dsn-status.ts': 'the inverse of the ORCPT that smtp-parameters has judged',
+  'net/nsupdate.ts': 'messages by dns-message, their MACs by dns-tsig; any error is BADREPLY',
   'net/nsupdate-transfer.ts': 'messages by dns-message, their MACs by dns-tsig-stream; any error is BADREPLY',
   'net/wire.ts': 'octets of a socket, not looked at',
   'queue/embedded/content.ts': 'octets of our own files',
@@ -45,6 +52,7 @@ const NO_PARSER: Readonly<Record<string, string>> = {
   'sandbox/story.ts': 'the sandbox: what it reads is its own',
   'sandbox/tail.ts': 'the sandbox: what it reads is its own',
   'signer/key-folder.ts': 'PEM, by OpenSSL',
+  'signer/key-store.ts': 'a seed, taken as it is',
   'signer/key-source.ts': 'PEM, by OpenSSL; seeds are taken as they are',
   'smtp/offer.ts': 'types only',
   'workers/channel.ts': 'messages between processes of ours',

@@ -1,6 +1,7 @@
 /** Every target, by name. */
 
 import type { Target } from '../target.ts'
+import { certificateTargets } from './certificates.ts'
 import { dkimTargets } from './dkim.ts'
 import { dnsTargets } from './dns.ts'
 import { dnsStreamTargets } from './dns-stream.ts'
@@ -15,6 +16,7 @@ import { codecTargets } from './smtp-codecs.ts'
 import { contentTargets } from './smtp-content.ts'
 import { client, reply } from './smtp-reply.ts'
 import { server } from './smtp-server.ts'
+import { submissionTargets } from './submission.ts'
 
 export const TARGETS: ReadonlyMap<string, Target> = new Map(
   [
@@ -25,7 +27,9 @@ export const TARGETS: ReadonlyMap<string, Target> = new Map(
     client,
     sasl,
     ...messageTargets,
+    ...submissionTargets,
     ...dkimTargets,
+    ...certificateTargets,
     ...dnsTargets,
     ...dnsStreamTargets,
     ...networkTargets,
