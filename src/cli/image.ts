@@ -8,6 +8,7 @@ import { Argument, Command } from 'commander'
 import { type BuildOptions, type Built, buildImage, SERVICES, type Service } from '../image/build.ts'
 import { bootCommand } from './image-boot.ts'
 import { print } from './print.ts'
+import { version } from './version.ts'
 
 export function imageCommand(): Command {
   return new Command('image')
@@ -26,6 +27,7 @@ Examples:
 interface Options {
   readonly output: string
   readonly cache: string
+  readonly disks: boolean
 }
 
 function buildCommand(): Command {
@@ -34,6 +36,7 @@ function buildCommand(): Command {
     .addArgument(new Argument('<service>', 'which').choices(SERVICES))
     .option('-o, --output <dir>', 'where the files go', 'image')
     .option('--cache <dir>', 'where Debian packages are kept between builds', cacheFolder())
+    .option('--no-disks', 'the kernel and the initramfs only')
     .addHelpText(
       'after',
       `
@@ -43,15 +46,15 @@ Examples:
   ptt image build relay
   ptt image build submission -o /srv/images`,
     )
-    .action(async (service: Service, { output, cache }: Options) => {
-      const built = await build({ service, output: resolve(output), cache: resolve(cache) })
-      await print(`${[built.kernel, built.initrd].join('\n')}\n`)
+    .action(async (service: Service, { output, cache, disks }: Options) => {
+      const built = await build({ service, output: resolve(output), cache: resolve(cache), disks })
+      await print(`${[built.kernel, built.initrd, ...built.disks, built.sbom].join('\n')}\n`)
     })
 }
 
 /** With the bundle that ptt was installed with, or one that is made of the sources. */
 export async function build(
-  options: Omit<BuildOptions, 'bundle' | 'init' | 'node'> & { readonly bundle?: string },
+  options: Omit<BuildOptions, 'bundle' | 'init' | 'node' | 'version'> & { readonly bundle?: string },
 ): Promise<Built> {
   const root = join(import.meta.dirname, '../..')
   const init = join(root, 'image/init')
@@ -60,7 +63,7 @@ export async function build(
       'this ptt has no sources of init beside it: build images from a clone, or with ptt as npm installs it',
     )
   const bundle = options.bundle ?? (await bundleIn(root, options.cache))
-  return buildImage({ ...options, bundle, init, node: process.execPath })
+  return buildImage({ ...options, bundle, init, node: process.execPath, version: version() })
 }
 
 async function bundleIn(root: string, cache: string): Promise<string> {

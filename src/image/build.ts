@@ -21,14 +21,18 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type Entry, writeCpio } from './cpio.ts'
 import { fetchKernel, fetchPackages, type Package } from './debian.ts'
+import { makeDisks } from './disk.ts'
 import { modulesOf } from './modules.ts'
 import { makeRoot, ROOT_PACKAGES } from './root.ts'
+import { formatSbom } from './sbom.ts'
 import { needTools, runTool } from './tools.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
 export type Service = (typeof SERVICES)[number]
 
 export interface BuildOptions {
+  /** Of ptt. */
+  readonly version: string
   readonly service: Service
   /** Where the files go: `<service>-vmlinuz` and so on. */
   readonly output: string
@@ -38,8 +42,10 @@ export interface BuildOptions {
   readonly bundle: string
   /** The sources of init: image/init. */
   readonly init: string
-  /** The Node to put in: this one. */
+  /** The Node to put in: the one that runs this. */
   readonly node: string
+  /** A raw disk and a qcow2 of it as well. */
+  readonly disks?: boolean
   /** 1 to 22: 19 is small and takes half a minute, 1 is for tests. */
   readonly level?: number
 }
@@ -47,6 +53,9 @@ export interface BuildOptions {
 export interface Built {
   readonly kernel: string
   readonly initrd: string
+  readonly disks: readonly string[]
+  /** What is in it, as CycloneDX. */
+  readonly sbom: string
   /** Of which something is in it. */
   readonly packages: readonly Package[]
   /** In the root. */
@@ -56,7 +65,7 @@ export interface Built {
 /** @throws Error with what is missing, and how to install it */
 export function buildImage(options: BuildOptions): Built {
   const { service, output, cache } = options
-  needTools(false)
+  needTools(options.disks ?? false)
   for (const folder of [output, cache]) mkdirSync(folder, { recursive: true })
   const work = mkdtempSync(join(cache, 'build-'))
   try {
@@ -76,7 +85,20 @@ export function buildImage(options: BuildOptions): Built {
     writeFileSync(initrd, Buffer.concat([padded(gzipSync(small, { level: 9 })), large]))
     const kernel = join(output, `${service}-vmlinuz`)
     copyFileSync(bootFile(kernelPackage), kernel)
-    return { kernel, initrd, packages: [kernelPackage, ...used], files }
+    const made = options.disks ? makeDisks({ kernel, initrd, output, name: service, cache }) : undefined
+    const disks = made === undefined ? [] : [made.raw, made.qcow2]
+    const all = [kernelPackage, ...used, ...(made?.packages ?? [])]
+    const sbom = join(output, `${service}.cdx.json`)
+    const text = formatSbom({
+      ...options,
+      // The Node that is in it.
+      nodeVersion: process.versions.node,
+      bundled: JSON.parse(readFileSync(join(options.bundle, 'packages.json'), 'utf8')),
+      packages: all,
+      files: [kernel, initrd, ...disks],
+    })
+    writeFileSync(sbom, text)
+    return { kernel, initrd, disks, sbom, packages: all, files }
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
