@@ -4,7 +4,6 @@
  * mail that nobody can verify is sent to spam folders, and that is remembered for long.
  */
 
-import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
 import type { Resolver } from '../net/resolver.ts'
 import type { Log } from '../observe/event.ts'
 
@@ -84,6 +83,8 @@ export class SignatureCheck {
 
 /** What each signature of a message comes to. */
 export async function verifySignatures(content: Uint8Array, keys: Keys): Promise<SignatureResult[]> {
+  // When it is wanted: it brings so much with it that the relay would start 40 ms later (measured).
+  const { dkimVerify } = await import('mailauth/lib/dkim/verify.js')
   const input = Buffer.from(content.buffer, content.byteOffset, content.byteLength)
   const { results } = await dkimVerify(input, { resolver: name => keyRecords(name, keys), strict: true })
   return results.map(({ info, signingDomain, selector, status }) => ({
