@@ -11,6 +11,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { connect as connectTls } from 'node:tls'
 import type { SandboxFile } from '../src/sandbox/folder.ts'
 
@@ -72,34 +73,23 @@ async function greeting(
   file: SandboxFile,
 ): Promise<number> {
   const startedMs = performance.now()
-  const child = spawn(program, [...before, name, '--config', file.config], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const { port } = file[name]
-  for (;;) {
-    const greeted = await greets(port, name === 'submission')
-    if (greeted) break
-    if (child.exitCode !== null) throw new Error(`${name} has ended`)
-  }
+  const args = [...before, name, '--config', file.config]
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  // The line of the log that says that it listens: asking again and again would take its CPU.
+  const lines = createInterface({ input: child.stdout })
+  for await (const line of lines) if (line.includes('"event":"started"')) break
+  const socket =
+    name === 'submission'
+      ? connectTls({ host: '127.0.0.1', port: file[name].port, rejectUnauthorized: false })
+      : connect(file[name].port, '127.0.0.1')
+  const [octets] = (await once(socket, 'data')) as [Buffer]
   const ms = performance.now() - startedMs
+  if (!octets.toString().startsWith('220 ')) throw new Error(`${name} says ${octets}`)
+  socket.destroy()
+  child.stdout.resume()
   child.kill('SIGTERM')
   await once(child, 'close')
   return ms
-}
-
-/** Whether somebody listens there and says 220. */
-async function greets(port: number, tls: boolean): Promise<boolean> {
-  const socket = tls
-    ? connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
-    : connect(port, '127.0.0.1')
-  try {
-    const [octets] = (await once(socket, 'data')) as [Buffer]
-    return octets.toString().startsWith('220 ')
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
 }
 
 function median(values: readonly number[]): number {

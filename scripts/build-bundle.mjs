@@ -57,10 +57,7 @@ export async function buildBundle(folder) {
       PTT_SHIPPED: JSON.stringify(Object.fromEntries(texts)),
     },
   })
-  // Of a folder that is not there any more; LMDB's is a dictionary for compression, which ptt does not use.
-  const lost = readFileSync(join(folder, 'main.cjs'), 'utf8').match(/^.*readFileSync\(.*__dirname.*$/gm)
-  const [unknown] = (lost ?? []).filter(line => !line.includes('package.json'))
-  if (unknown !== undefined) throw new Error(`the bundle would miss a file: ${unknown}`)
+  for (const path of Object.keys(metafile.inputs)) refuseLostFile(path)
   copyFileSync(join(root, ADDON, 'node.napi.glibc.node'), join(folder, 'lmdb.node'))
   const folders = new Set([...Object.keys(metafile.inputs).flatMap(packageFolder), ADDON])
   const packages = [...folders].toSorted().map(folder => ({ folder, ...manifestOf(folder) }))
@@ -84,6 +81,16 @@ function embed({ onLoad }) {
     if (found === 0) throw new Error(`${path} reads its data in another way than it did: see READS`)
     return { contents, loader: 'js' }
   })
+}
+
+/** LMDB's is a dictionary for compression, which ptt does not use. */
+const KNOWN = /^node_modules\/(lmdb|saslprep)\//
+
+/** What a package reads of its folder would be lost, and only be missed when it is wanted. */
+function refuseLostFile(path) {
+  if (!path.startsWith('node_modules/') || KNOWN.test(path) || !/\.[cm]?js$/.test(path)) return
+  const [found] = readFileSync(join(root, path), 'utf8').match(/^.*readFile(?:Sync)?\(.*__dirname.*$/m) ?? []
+  if (found !== undefined) throw new Error(`${path} reads a file that the bundle has not: ${found.trim()}`)
 }
 
 /** `node_modules/a/node_modules/@b/c/index.js` is of `node_modules/a/node_modules/@b/c`. */
