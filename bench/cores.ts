@@ -8,7 +8,8 @@
  *   npm run bench:cores -- --json           for programs
  *
  * The model is Amdahl's: of a message's CPU time the part of the one process that is not multiplied stays, the rest is
- * divided by the workers. It counts CPU of the service only, as with senders and receivers on other machines.
+ * divided by the workers; against what one process needs for all of it. It counts CPU of the service only, as with senders and
+ * receivers on other machines. As that one process works while the workers do, there may be more, up to what it can do alone.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -109,11 +110,11 @@ function report(name: string, figures: readonly Figures[]): void {
   const [one, idle, two] = figures
   if (one === undefined || idle === undefined || two === undefined) return
   const serviceMs = two.oneMs + two.workersMs
-  const model = Object.fromEntries(
-    MODEL.map(cores => [cores, serviceMs / (two.oneMs + two.workersMs / cores)]),
-  )
+  const ofOne = (ms: number) => one.workersMs / ms
+  const model = Object.fromEntries(MODEL.map(cores => [cores, ofOne(two.oneMs + two.workersMs / cores)]))
+  const most = two.oneMs > 0.005 ? ofOne(two.oneMs) : null
   const ratio = two.perSecond / one.perSecond
-  results.push({ name, ratio, oneCore: one, twoCoresOneProcess: idle, twoCoresTwoWorkers: two, model })
+  results.push({ name, ratio, oneCore: one, twoCoresOneProcess: idle, twoCoresTwoWorkers: two, model, most })
   say(`\n${name}`)
   for (const [at, each] of figures.entries()) {
     const { cores, workers } = SETTINGS[at] ?? SETTINGS[0]
@@ -129,6 +130,7 @@ function report(name: string, figures: readonly Figures[]): void {
   }
   const rest = MODEL.map(cores => `${cores} workers ${(model[cores] ?? 0).toFixed(1)}×`).join(', ')
   say(
-    `  1 → 2 cores ${ratio.toFixed(2)}×; model, from ${((two.oneMs / serviceMs) * 100).toFixed(0)} % that is not divided: ${rest}`,
+    `  1 → 2 cores ${ratio.toFixed(2)}×; model, with ${((two.oneMs / serviceMs) * 100).toFixed(0)} % that is not divided: ${rest}` +
+      `${most === null ? '' : `; at most ${most.toFixed(1)}×`}`,
   )
 }

@@ -159,8 +159,9 @@ function figures(worked: Worked, before: readonly Cpu[], after: readonly Cpu[], 
     else {
       one += own
       many += others.reduce((sum, ms) => sum + ms, 0)
-      const busy = others.filter(ms => ms > 50)
-      evenness = Math.min(evenness, busy.length < workers ? 0 : Math.min(...busy) / Math.max(...busy))
+      // A git that waits for what it may be asked is a child too.
+      const busy = others.toSorted((a, b) => b - a).slice(0, workers)
+      evenness = Math.min(evenness, Math.min(...busy) / Math.max(...busy, 1))
     }
   }
   return {
