@@ -96,9 +96,19 @@ static struct sock_filter filter[] = {
     RETURN(SECCOMP_RET_ALLOW),
 };
 
+/* A connection is a file. Where the limit cannot be raised, all that it lets us have. */
+static void allow_files(void) {
+  struct rlimit files = {65536, 65536};
+  if (setrlimit(RLIMIT_NOFILE, &files) == 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void become_service(void) {
-  const struct rlimit none = {0, 0}, files = {65536, 65536};
-  if (setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_NOFILE, &files) != 0) fail("limits: %s", strerror(errno));
+  const struct rlimit none = {0, 0};
+  if (setrlimit(RLIMIT_CORE, &none) != 0) fail("limits: %s", strerror(errno));
+  allow_files();
   drop_bounds();
   if (setgroups(0, NULL) != 0 || setresgid(SERVICE_ID, SERVICE_ID, SERVICE_ID) != 0 || setresuid(SERVICE_ID, SERVICE_ID, SERVICE_ID) != 0)
     fail("the service's user: %s", strerror(errno));

@@ -18,7 +18,7 @@ export function needImages(t: TestContext, disks = false): boolean {
   return false
 }
 
-/** Packed quickly, and larger than those of `ptt image build` for that. */
-export function imageOf(service: Service, output: string): Promise<Built> {
-  return build({ service, output, cache: CACHE, level: 1 })
+/** Packed quickly, and larger than those of `ptt image build` for that; `bundle` is what stands in for ptt. */
+export function imageOf(service: Service, output: string, bundle?: string): Promise<Built> {
+  return build({ service, output, cache: CACHE, level: 1, ...(bundle === undefined ? {} : { bundle }) })
 }
