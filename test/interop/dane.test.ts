@@ -51,6 +51,10 @@ interface Options {
   /** Why posttls-finger is not asked. */
   readonly alone?: string
   readonly requireTls?: true
+  /** Not to the MX hosts of the destination, but through this host. */
+  readonly through?: string
+  /** tls.toml wants DANE of the destination. */
+  readonly daneOnly?: true
 }
 
 /** `D` is the row's own label; records are of secure.test, or of the zone that a line begins with (`insecure: …`). */
@@ -62,6 +66,9 @@ const two = (first: string, ofFirst: readonly string[], second: string, ofSecond
   `D MX 10 a-D\nD MX 20 b-D\na-D A ${first}\nb-D A ${second}
 ${ofFirst.map(data => `_25._tcp.a-D TLSA ${data}\n`).join('')}${ofSecond.map(data => `_25._tcp.b-D TLSA ${data}\n`).join('')}`
 const ONE_HOST = { alone: 'it stops at the first host that speaks to it' }
+
+const SMART = { through: 'mx-D.secure.test' }
+const WANTED = { daneOnly: true, alone: 'its level dane does without' } as const
 
 const rows: readonly Row[] = [
   // The certificate.
@@ -344,6 +351,33 @@ const rows: readonly Row[] = [
     '4.7.5',
     { requireTls: true, alone: 'it has no REQUIRETLS' },
   ],
+  // Smart hosts.
+  ['smart host, DANE-EE', 'RFC 7672 §2.2.2', one(AT.selfSigned, tlsa(3, 1, 1, selfSigned)), 'DANE', SMART],
+  ['smart host, DANE-TA', 'RFC 7672 §2.2.2', one(AT.good, TA), 'DANE', SMART],
+  ['smart host, a record that does not match', 'RFC 7672 §2.2.2', one(AT.good, WRONG), '4.7.10', SMART],
+  ['smart host, a bogus record', 'RFC 7672 §2.1.2', one(AT.good, FORGED), '4.7.5', SMART],
+  ['smart host, no record, and a CA that is not known', 'RFC 9525 §6', one(AT.good), '4.7.10', SMART],
+  [
+    'smart host, DANE-TA, a certificate for the domain of the recipient',
+    'RFC 7672 §3.2.2',
+    one(AT.nextHop, TA),
+    '4.7.10',
+    {
+      to: 'next-hop.secure.test',
+      through: 'mx-next-hop.secure.test',
+      alone: 'it is asked about an MX of that name',
+    },
+  ],
+  // Mandatory DANE.
+  ['DANE is wanted, and there', 'RFC 7672 §6', one(AT.good, EE), 'DANE', { daneOnly: true }],
+  ['DANE is wanted, and not there', 'RFC 7672 §6', one(AT.good), '4.7.10', WANTED],
+  [
+    'DANE is wanted, no record can be used',
+    'RFC 7672 §6',
+    one(AT.good, tlsa(1, 1, 1, leaf)),
+    '4.7.10',
+    WANTED,
+  ],
 ]
 
 interface Case {
@@ -359,7 +393,9 @@ const port = await freePort()
 const cases = rows.map(([what, section, records, outcome, options = {}], n): Case => {
   const label = options.to === 'next-hop.secure.test' ? 'next-hop' : `d${n}`
   const mine = (text: string) => text.replaceAll(/\bD\b/g, label).replaceAll('_25._tcp', `_${port}._tcp`)
-  return { what, section, outcome, options, records: mine(records), to: mine(options.to ?? 'D.secure.test') }
+  const through = options.through === undefined ? {} : { through: mine(options.through) }
+  const to = mine(options.to ?? 'D.secure.test')
+  return { what, section, outcome, options: { ...options, ...through }, records: mine(records), to }
 })
 // Nobody else listens on port 53, and another run has another process.
 const RESOLVER = `127.53.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`
@@ -428,7 +464,7 @@ suite('DANE against BIND, Unbound and Postfix', () => {
     for (const { what, section, outcome, options, to } of cases) {
       if (options.alone !== undefined) continue
       await t.test(`${what} (${section}): ${outcome}`, async () => {
-        const destination = `${to}:${port}`
+        const destination = `${options.through === undefined ? to : `[${options.through}]`}:${port}`
         const { verdict, output } = await posttlsFinger({ resolver: RESOLVER, configuration, destination })
         assert.ok(AGREED[outcome]?.includes(verdict), `${verdict}, and not as we say: ${outcome}\n${output}`)
       })
@@ -443,8 +479,21 @@ suite('DANE against BIND, Unbound and Postfix', () => {
 })
 
 /** Sends one message by the relay's own code; the clock is the real one's. */
-async function relayed(resolver: Resolver, to: string, { requireTls }: Options): Promise<string> {
-  const relay = simulate({ smtpPort: port, hosts: {}, domains: {}, resolver })
+async function relayed(
+  resolver: Resolver,
+  to: string,
+  { requireTls, through, daneOnly }: Options,
+): Promise<string> {
+  const rule = { where: 'here:1', name: 'all' }
+  const route = { ...rule, host: { host: through ?? '', port }, tls: 'starttls' as const }
+  const relay = simulate({
+    smtpPort: through === undefined ? port : 25,
+    hosts: {},
+    domains: {},
+    resolver,
+    ...(through === undefined ? {} : { routes: [route] }),
+    ...(daneOnly === undefined ? {} : { tlsLevels: [{ ...rule, domains: [to], level: 'dane' as const }] }),
+  })
   try {
     relay.nowMs = Date.now()
     const id = await relay.put([`bob@${to}`], requireTls ? { requireTls } : {})
