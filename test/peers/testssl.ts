@@ -19,9 +19,21 @@ const FINE = new Set(['OK', 'INFO', 'DEBUG'])
 /**
  * Protocols, and of the vulnerabilities those that do not follow from what sslscan lists: renegotiation, compression, Heartbleed,
  * CCS injection, Lucky 13.
- * @param starttls false: TLS from the first octet
  */
-export async function testssl(port: number, starttls: boolean): Promise<readonly Finding[]> {
+const SOME = ['-p', '-R', '-C', '-I', '-H', '-L']
+
+export interface TestsslOptions {
+  /** false: TLS from the first octet. */
+  readonly starttls: boolean
+  /** Its whole default suite, one to three minutes, and the CA that it is to trust (a file); not given: `SOME`. */
+  readonly wholeWithCa?: string
+}
+
+/** Of the server at `localhost`. */
+export async function testssl(
+  port: number,
+  { starttls, wholeWithCa }: TestsslOptions,
+): Promise<readonly Finding[]> {
   const folder = temporaryFolder('testssl')
   try {
     const file = join(folder.path, 'findings.json')
@@ -29,11 +41,11 @@ export async function testssl(port: number, starttls: boolean): Promise<readonly
       which('testssl') ?? 'testssl',
       [
         ...['--quiet', '--color', '0', '--warnings', 'off', '--nodns', 'none', '--jsonfile', file],
-        ...['-p', '-R', '-C', '-I', '-H', '-L'],
+        ...(wholeWithCa === undefined ? SOME : ['--add-ca', wholeWithCa]),
         ...(starttls ? ['--starttls', 'smtp'] : []),
-        `127.0.0.1:${port}`,
+        ...['--ip', '127.0.0.1', `localhost:${port}`],
       ],
-      { cwd: folder.path, timeoutMs: 180_000 },
+      { cwd: folder.path, timeoutMs: wholeWithCa === undefined ? 180_000 : 900_000 },
     )
     const findings = JSON.parse(readFileSync(file, 'utf8')) as Finding[]
     // It got to the end: the last of the tests.
@@ -47,8 +59,9 @@ export async function testssl(port: number, starttls: boolean): Promise<readonly
   }
 }
 
-export function complaints(findings: readonly Finding[]): string[] {
+/** @param known ids of findings that are none of ours */
+export function complaints(findings: readonly Finding[], known: readonly string[] = []): string[] {
   return findings
-    .filter(({ id, severity }) => !FINE.has(severity) && !OWN.has(id))
+    .filter(({ id, severity }) => !FINE.has(severity) && !OWN.has(id) && !known.includes(id))
     .map(({ id, severity, finding }) => `${severity} ${id}: ${finding}`)
 }
