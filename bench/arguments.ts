@@ -23,12 +23,15 @@ export interface Arguments {
   readonly output: string | null
 }
 
+/** What is measured beside the rows. */
+const HANDSHAKES = { name: 'handshakes' }
+
 export const HELP = `npm run bench -- [options]
 
   --quick             two minutes: fewer rows, shorter runs
   --only NAMES        of ${CONTENDERS.map(({ name }) => name).join(', ')}
                       (the beginning of a name is enough), with commas
-  --rows NAMES        of ${ROWS.map(({ name }) => name).join(', ')}
+  --rows NAMES        of ${[...ROWS, HANDSHAKES].map(({ name }) => name).join(', ')}
   --seconds N         how long messages are sent in a run
   --rounds N          runs of each contender in a row
   --json              nothing but the results of the first row as JSON on standard output
@@ -58,7 +61,7 @@ export function readArguments(words: readonly string[]): Arguments {
     quick,
     json,
     only: chosen('--only', values.only, CONTENDERS),
-    rows: chosen('--rows', values.rows, ROWS),
+    rows: chosen('--rows', values.rows, [...ROWS, HANDSHAKES]),
     seconds: positive('--seconds', values.seconds),
     rounds: positive('--rounds', values.rounds),
     profile: values.profile ?? null,
@@ -67,14 +70,14 @@ export function readArguments(words: readonly string[]): Arguments {
   }
 }
 
-/** The names that begin so: `postfix` is all that Postfix does. A whole name is only itself. */
+/** The names that begin so: `postfix` is all that Postfix does. */
 function chosen(option: string, text: string, from: readonly { readonly name: string }[]): string[] {
   const names = from.map(({ name }) => name)
   const words = text.split(',').map(word => word.trim())
   return words
     .filter(word => word !== '')
     .flatMap(word => {
-      const found = names.includes(word) ? [word] : names.filter(name => name.startsWith(word))
+      const found = names.filter(name => name.startsWith(word))
       if (found.length === 0) throw new Error(`${option} ${word}: there is ${names.join(', ')}`)
       return found
     })

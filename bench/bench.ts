@@ -9,18 +9,22 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { dirname } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { freePort } from '../test/peers/port.ts'
 import { type Arguments, HELP, readArguments } from './arguments.ts'
+import { compareHandshakes } from './handshakes.ts'
 import { Load, type Order } from './load/load.ts'
 import { CONTENDERS, type Contender, ROWS, type Row } from './plan.ts'
 import { figuresOf, type Results, type RowResults, summaryOf } from './report/results.ts'
-import { formatRow } from './report/table.ts'
+import { formatHandshakes, formatIdle, formatRow } from './report/table.ts'
 import { type Measurement, measure } from './run.ts'
 import { type Systems, startSystems } from './systems/start.ts'
 
 /** V8 compiles what is used much, and caches fill: the first seconds of a system are not measured. */
 const WARM_UP: Order = { sessions: 20, sizeOctets: 4096, destinations: 100, seconds: 3, rate: null }
 const QUICK_WARM_UP_SECONDS = 2
+/** After the start, before the memory is looked at. */
+const IDLE_MS = 2_000
 
 const wanted = process.argv.slice(2)
 if (wanted.includes('--help')) {
@@ -52,6 +56,8 @@ async function bench(options: Arguments): Promise<void> {
     })
     for (const [name, reason] of systems.missing) tell(`SKIPPED: ${name}: ${reason}\n`)
     const there = contenders.filter(({ system }) => systems?.running.has(system))
+    const idle = await idleMemory(systems)
+    tell(formatIdle(idle))
     await warmUp(load, systems, options)
     const results: RowResults[] = []
     const rates = new Map<string, number>()
@@ -61,7 +67,9 @@ async function bench(options: Arguments): Promise<void> {
       results.push(result)
       tell(formatRow(result))
     }
-    finish(options, { rows: results, missing: Object.fromEntries(systems.missing) })
+    const handshakes = await newSessions(systems, options)
+    if (handshakes !== null) tell(formatHandshakes(handshakes))
+    finish(options, { rows: results, idle, handshakes, missing: Object.fromEntries(systems.missing) })
   } finally {
     await systems?.stop()
     await load.stop()
@@ -75,6 +83,26 @@ async function warmUp(load: Load, { running }: Systems, { quick }: Arguments): P
     // What is wrong then will be wrong in every row, and is told there.
     if (door !== undefined) await load.run(door, { ...WARM_UP, seconds }).catch(() => {})
   }
+}
+
+/** What they take before they have anything to do. */
+async function idleMemory({ running }: Systems): Promise<Results['idle']> {
+  await pause(IDLE_MS)
+  return Object.fromEntries(
+    [...running].map(([name, { processes }]) => [
+      name,
+      { residentBytes: processes.residentOctets(), sharedBytes: processes.sharedOctets() },
+    ]),
+  )
+}
+
+async function newSessions(
+  { running, tls, folder }: Systems,
+  options: Arguments,
+): Promise<Results['handshakes']> {
+  const ptt = running.get('ptt')
+  if (ptt === undefined || options.quick || !isChosen(options.rows, 'handshakes')) return null
+  return compareHandshakes(ptt, tls, folder, { seconds: options.seconds ?? 2, rounds: options.rounds ?? 3 })
 }
 
 /** The contenders in turn, and again. */
@@ -110,7 +138,7 @@ async function runRow(
   const figures = [...measured].map(([contender, runs]) => figuresOf(contender.name, contender.signed, runs))
   if (row === ROWS[0])
     for (const { contender, deliveredPerSecond } of figures) rates.set(contender, deliveredPerSecond)
-  return { row: row.name, title: row.title, figures }
+  return { row: row.name, title: row.title, sizeOctets: row.sizeOctets, figures }
 }
 
 /** A run that could not be: the others go on. */
@@ -126,13 +154,12 @@ function failed(error: Error): Measurement {
   }
 }
 
-function finish(options: Arguments, { rows, missing }: Pick<Results, 'rows' | 'missing'>): void {
+function finish(options: Arguments, measured: Omit<Results, 'date' | 'machine' | 'versions'>): void {
   const results: Results = {
     date: new Date().toISOString().slice(0, 10),
     machine: machine(),
     versions: { node: process.version },
-    rows,
-    missing,
+    ...measured,
   }
   if (options.output !== null) {
     mkdirSync(dirname(options.output), { recursive: true })

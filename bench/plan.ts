@@ -21,6 +21,8 @@ export const CONTENDERS: readonly Contender[] = [
   { name: 'haraka', system: 'haraka', door: 'plain', signed: true },
   { name: 'haraka/tls', system: 'haraka', door: 'tls', signed: true },
   { name: 'opensmtpd', system: 'opensmtpd', door: 'plain', signed: true },
+  { name: 'ptt/relay', system: 'ptt', door: 'relay', signed: false },
+  { name: 'postfix/unsigned', system: 'postfix', door: 'unsigned', signed: false },
 ]
 
 const KIB = 1024
@@ -99,5 +101,22 @@ export const ROWS: readonly Row[] = [
     title: '4 KiB, 20 sessions, 100 destinations',
     contenders: each,
     destinations: 100,
+  },
+  {
+    ...usual,
+    name: '25m',
+    title: '25 MiB, 2 sessions, 1 destination',
+    contenders: each,
+    // The headers that a system adds must have room in what ptt takes at most.
+    sizeOctets: 25 * MIB - 16 * KIB,
+    sessions: 2,
+    rounds: 1,
+  },
+  {
+    ...usual,
+    name: 'unsigned',
+    title: '4 KiB, 20 sessions, not signed: the relay alone',
+    contenders: contender => !contender.signed,
+    rounds: 3,
   },
 ]

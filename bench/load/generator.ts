@@ -3,10 +3,9 @@
  * that come as a Poisson process at a rate. It notes when it writes each final dot.
  */
 
-import { createSecureContext } from 'node:tls'
 import { parentPort, workerData } from 'node:worker_threads'
 import { copyOf, destination, outgoing, SENDER, writeId } from './message.ts'
-import { type Door, Session, type SessionEvents } from './session.ts'
+import { contextOf, type Door, Session, type SessionEvents } from './session.ts'
 import { MOST_MESSAGES, nowMs, type Shared, Timeline } from './timeline.ts'
 
 export interface Work {
@@ -64,7 +63,7 @@ class Generator implements SessionEvents {
 
   constructor(work: Work) {
     this.#work = work
-    this.#context = work.door.ca === null ? null : createSecureContext({ ca: work.door.ca })
+    this.#context = contextOf(work.door)
     this.#template = outgoing(work.sizeOctets)
     this.#rcpts = Array.from(
       { length: work.destinations },

@@ -4,7 +4,7 @@
  */
 
 import { connect, type Socket } from 'node:net'
-import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls'
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls'
 import type { Outgoing } from './message.ts'
 
 /** How a system is reached. */
@@ -13,6 +13,14 @@ export interface Door {
   /** PEM of who signed its certificate; null: no TLS. */
   readonly ca: string | null
   readonly credentials: { readonly username: string; readonly password: string } | null
+  /** A hop of ptt: STARTTLS, and who we are in a certificate; TLS from the first octet when not given. */
+  readonly hop?: { readonly name: string; readonly certificate: string; readonly key: string }
+}
+
+/** What a door needs for TLS, made once for all sessions. */
+export function contextOf({ ca, hop }: Door): SecureContext | null {
+  if (ca === null) return null
+  return createSecureContext({ ca, ...(hop === undefined ? {} : { cert: hop.certificate, key: hop.key }) })
 }
 
 export interface SessionEvents {
@@ -26,13 +34,14 @@ export interface SessionEvents {
   closed(session: Session, index: number | null, reason: string): void
 }
 
-type Awaiting = 'greeting' | 'ehlo' | 'auth' | 'idle' | 'mail' | 'rcpt' | 'data' | 'dot' | 'rset'
+type Awaiting = 'greeting' | 'ehlo' | 'starttls' | 'auth' | 'idle' | 'mail' | 'rcpt' | 'data' | 'dot' | 'rset'
 
 export class Session {
-  readonly #socket: Socket | TLSSocket
+  #socket: Socket
   readonly #events: SessionEvents
   readonly #door: Door
   readonly #outgoing: Outgoing
+  readonly #context: SecureContext | null
   #awaiting: Awaiting = 'greeting'
   #text = ''
   #pipelining = false
@@ -46,11 +55,16 @@ export class Session {
     this.#door = door
     this.#outgoing = outgoing
     this.#events = events
+    this.#context = context
     const address = { host: '127.0.0.1', port: door.port, noDelay: true }
     this.#socket =
-      context === null
+      context === null || door.hop !== undefined
         ? connect(address)
         : connectTls({ ...address, secureContext: context, servername: 'localhost' })
+    this.#listen()
+  }
+
+  #listen(): void {
     this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     this.#socket.on('error', error => this.#close(error.message))
     this.#socket.on('close', () => this.#close('closed'))
@@ -102,10 +116,10 @@ export class Session {
 
   #reply(line: string): void {
     const good = line.startsWith('2')
-    if (!good && (this.#awaiting === 'greeting' || this.#awaiting === 'ehlo' || this.#awaiting === 'auth'))
-      this.#fail(line)
+    if (!good && ['greeting', 'ehlo', 'starttls', 'auth'].includes(this.#awaiting)) this.#fail(line)
     else if (this.#awaiting === 'greeting') this.#step('ehlo', 'EHLO generator.bench.test\r\n')
-    else if (this.#awaiting === 'ehlo') this.#authenticate()
+    else if (this.#awaiting === 'ehlo') this.#greeted()
+    else if (this.#awaiting === 'starttls') this.#secure()
     else if (this.#awaiting === 'auth') this.#ready()
     else if (this.#awaiting === 'dot') this.#replied(good, line)
     else if (this.#awaiting === 'rset') this.#replied(false, this.#refused ?? line)
@@ -131,9 +145,24 @@ export class Session {
     else this.#step(next, next === 'rcpt' ? this.#rcpt : 'DATA\r\n')
   }
 
-  #authenticate(): void {
-    const { credentials } = this.#door
-    if (credentials === null) this.#ready()
+  /** RFC 3207: after it the server knows nothing of us, and we nothing of it. */
+  #secure(): void {
+    const servername = this.#door.hop?.name ?? ''
+    this.#socket.removeAllListeners()
+    this.#socket = connectTls({
+      socket: this.#socket,
+      secureContext: this.#context ?? createSecureContext(),
+      servername,
+    })
+    this.#listen()
+    this.#step('ehlo', 'EHLO generator.bench.test\r\n')
+  }
+
+  #greeted(): void {
+    const { credentials, hop } = this.#door
+    const isSecure = 'encrypted' in this.#socket
+    if (hop !== undefined && !isSecure) this.#step('starttls', 'STARTTLS\r\n')
+    else if (credentials === null) this.#ready()
     else {
       const { username, password } = credentials
       // RFC 4616.

@@ -1,5 +1,6 @@
 /** The results of a bench as they are kept: what the table, the charts and README are made of. */
 
+import type { HandshakeResults } from '../handshakes.ts'
 import type { Measurement } from '../run.ts'
 import { type Latency, median, spread } from './statistics.ts'
 
@@ -21,6 +22,7 @@ export interface Figures {
 export interface RowResults {
   readonly row: string
   readonly title: string
+  readonly sizeOctets: number
   readonly figures: readonly Figures[]
 }
 
@@ -29,6 +31,10 @@ export interface Results {
   readonly machine: string
   readonly versions: Readonly<Record<string, string>>
   readonly rows: readonly RowResults[]
+  /** Octets before the first message: resident, and with what processes share counted once. */
+  readonly idle: Readonly<Record<string, { readonly residentBytes: number; readonly sharedBytes: number }>>
+  readonly handshakes: HandshakeResults | null
+  /** Why a peer was not measured. */
   readonly missing: Readonly<Record<string, string>>
 }
 

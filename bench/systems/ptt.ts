@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { initialize } from '../../src/cli/init.ts'
+import { hopName } from '../../src/config/tables/hop.ts'
 import { formatTsigKey, parseTsigKey } from '../../src/dns/tsig.ts'
 import { silent } from '../../src/observe/event.ts'
 import { startDnsServer } from '../../src/sandbox/dns-server.ts'
@@ -101,6 +102,17 @@ export async function startPtt(around: Surroundings): Promise<System> {
         port: ports.submission,
         ca: readFileSync(config.hop.ca, 'utf8'),
         credentials: { username: `${USERNAME}@${SENDER_DOMAIN}`, password: PASSWORD },
+      },
+      // As the signer comes to it.
+      relay: {
+        port: ports.relay,
+        ca: readFileSync(config.hop.ca, 'utf8'),
+        credentials: null,
+        hop: {
+          name: hopName('relay'),
+          certificate: readFileSync(config.signer.hopCertificate, 'utf8'),
+          key: readFileSync(config.signer.hopKey, 'utf8'),
+        },
       },
     },
     processes: around.processes,

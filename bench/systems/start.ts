@@ -34,6 +34,8 @@ export interface Systems {
   readonly missing: ReadonlyMap<SystemName, string>
   /** The TXT record of the key that all sign with. */
   readonly keyRecord: string
+  readonly tls: Surroundings['tls']
+  readonly folder: string
   stop(): Promise<void>
 }
 
@@ -98,5 +100,5 @@ export async function startSystems({ names, sinkPort, folder, profile }: StartOp
   }
   const record = createPublicKey(publicKey.export({ type: 'spki', format: 'pem' }))
   const spki = record.export({ type: 'spki', format: 'der' }).toString('base64')
-  return { running, missing, keyRecord: `v=DKIM1; k=rsa; p=${spki}`, stop }
+  return { running, missing, keyRecord: `v=DKIM1; k=rsa; p=${spki}`, tls, folder: above, stop }
 }
