@@ -5,7 +5,8 @@ import { availableParallelism } from 'node:os'
 import type { SigningKey } from '../../src/dkim/sign.ts'
 import { authorsFor, identityOf, signMessage } from '../../src/signer/sign-message.ts'
 import { signOnEachCore } from '../../src/signer/sign-message-threads.ts'
-import { type Figure, median } from '../smtp/report.ts'
+import { type Figure, isReached, median } from '../smtp/report.ts'
+import { mainThread } from './main-thread.ts'
 
 signOnEachCore()
 
@@ -45,11 +46,12 @@ const TEXT =
   'The telegraph office opens at eight. Whoever comes earlier may read the\r\nnotices at the door, and wait.\r\n'
 const MESSAGE = Buffer.alloc(4096, HEADER + TEXT.repeat(40))
 const CONTENT = [MESSAGE]
+const DOMAINS: ReadonlySet<string> = new Set([rsa.signingDomain])
 const TIMES = { timestampSeconds: 1_763_720_430, expirationSeconds: 1_764_325_230 }
 
 /** What the signer does with a message between its arrival and its departure. */
 async function signOne(keys: readonly SigningKey[]): Promise<void> {
-  const authors = authorsFor([rsa.signingDomain], CONTENT)
+  const authors = authorsFor(DOMAINS, CONTENT)
   const identity = identityOf('joe@example.com', authors)
   const { header } = authors
   await signMessage(keys, CONTENT, { ...TIMES, header, ...(identity !== undefined && { identity }) })
@@ -97,18 +99,16 @@ async function round(count: number, one: () => Promise<void>): Promise<Round> {
 export async function messages(quick: boolean): Promise<Figure[]> {
   const rounds = quick ? 3 : 8
   const count = quick ? 1000 : 2000
+  // A signer runs for weeks: what V8 does of its first seconds, to compile what is used much, is not asked for here.
+  await round(quick ? 4000 : 20_000, () => signOne([rsa]))
+  await round(count, () => signOne([rsa, ed25519]))
+  await round(count, bare)
   const results: Record<'bare' | 'rsa' | 'both', Round[]> = { bare: [], rsa: [], both: [] }
-  for (let i = -1; i < rounds; i++) {
-    // In turn, so that what else the machine does is done to all of them. The first round warms up.
-    const each = {
-      bare: await round(count, bare),
-      rsa: await round(count, () => signOne([rsa])),
-      both: await round(count, () => signOne([rsa, ed25519])),
-    }
-    if (i < 0) continue
-    results.bare.push(each.bare)
-    results.rsa.push(each.rsa)
-    results.both.push(each.both)
+  for (let i = 0; i < rounds; i++) {
+    // In turn, so that what else the machine does is done to all of them.
+    results.bare.push(await round(count, bare))
+    results.rsa.push(await round(count, () => signOne([rsa])))
+    results.both.push(await round(count, () => signOne([rsa, ed25519])))
   }
   const rate = (of: readonly Round[]): number => median(of.map(({ perSecond }) => perSecond))
   const main = (of: readonly Round[]): number => median(of.map(({ mainMicroseconds }) => mainMicroseconds))
@@ -120,7 +120,7 @@ export async function messages(quick: boolean): Promise<Figure[]> {
       of.map(({ cpuMicroseconds }, i) => (results.bare[i]?.cpuMicroseconds ?? Number.NaN) / cpuMicroseconds),
     )
   const cores = availableParallelism()
-  return [
+  const figures: Figure[] = [
     { name: `bare crypto.sign, RSA-2048, ${cores} cores`, value: rate(results.bare), unit: '/s' },
     { name: 'messages of 4 KB, RSA-2048', value: rate(results.rsa), unit: '/s' },
     { name: 'messages of 4 KB, RSA-2048 and Ed25519', value: rate(results.both), unit: '/s' },
@@ -129,7 +129,7 @@ export async function messages(quick: boolean): Promise<Figure[]> {
       value: ratio(results.rsa),
       unit: '%',
       aim: { least: 90 },
-      note: `by the CPU time of all threads ${cpuRatio(results.rsa).toFixed(0)} %: nearer to it where the machine has other work`,
+      note: `by the CPU time of all threads ${cpuRatio(results.rsa).toFixed(1)} %: believe that where the machine has other work`,
     },
     {
       name: 'RSA-2048 and Ed25519: of that rate',
@@ -145,4 +145,6 @@ export async function messages(quick: boolean): Promise<Figure[]> {
       note: `bare crypto.sign ${main(results.bare).toFixed(0)}, with Ed25519 ${main(results.both).toFixed(0)}`,
     },
   ]
+  if (figures.every(isReached)) return figures
+  return [...figures, ...(await mainThread(() => round(6000, () => signOne([rsa]))))]
 }

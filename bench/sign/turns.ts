@@ -50,7 +50,7 @@ export async function turns(quick: boolean): Promise<Figure[]> {
   for (const [name, text, pieceOctets, atOnce] of MESSAGES) {
     const content = message(text, pieceOctets)
     const sign = async (): Promise<unknown> => {
-      authorsFor([key.signingDomain], content)
+      authorsFor(new Set([key.signingDomain]), content)
       return signMessage([key], content, { timestampSeconds: 1_763_720_430 })
     }
     const rounds: number[][] = []
