@@ -11,6 +11,10 @@ import { mails } from './mail.ts'
 import { inTurn, type Operation, type Room } from './measure.ts'
 
 const DOMAINS: ReadonlySet<string> = new Set(['example.com'])
+const MANY: ReadonlySet<string> = new Set([
+  ...DOMAINS,
+  ...Array.from({ length: 999 }, (_, at) => `d${at}.example.net`),
+])
 const SIGNATURE = {
   algorithm: 'rsa-sha256',
   signingDomain: 'example.com',
@@ -68,6 +72,7 @@ function operations(): Operation[] {
       run: inTurn(canonical, fields => headerHashInput(fields, unsigned, 'relaxed')),
     },
     { name: 'authors and their domains', run: inTurn(all, each => authorsFor(DOMAINS, [each.octets])) },
+    { name: 'authors, of 1,000 domains', run: inTurn(all, each => authorsFor(MANY, [each.octets])) },
     { name: 'i= of a message', run: inTurn(authors, each => identityOf('alice@example.com', each)) },
     {
       name: 'message signed, Ed25519, 64 at once',

@@ -18,7 +18,7 @@ const TIME = { timestampSeconds: 1_757_000_000 }
 
 const from = (value: string): Buffer[] => [Buffer.from(`From: ${value}\r\n\r\n`)]
 
-const DOMAINS = ['example.com', 'news.example.com', 'xn--bcher-kva.example']
+const DOMAINS = new Set(['example.com', 'news.example.com', 'xn--bcher-kva.example'])
 
 const authors: [from: string, authors: string[], signingDomains: string[]][] = [
   ['joe@example.com', ['joe@example.com'], ['example.com']],

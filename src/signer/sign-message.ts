@@ -23,12 +23,11 @@ export interface Authors {
  * @param domains those there are keys for: A-labels, lower case
  * @throws SmtpError when there is no author, or one of another domain
  */
-export function authorsFor(domains: Iterable<string>, content: readonly Uint8Array[]): Authors {
-  const ours = new Set(domains)
+export function authorsFor(domains: ReadonlySet<string>, content: readonly Uint8Array[]): Authors {
   const signingDomains = new Set<string>()
   const header = parseHeader(headerSection(content))
   const authors = authorsOf(header).map(({ mailbox }) => {
-    const closest = closestOf(ours, mailbox.domain)
+    const closest = closestOf(domains, mailbox.domain)
     if (closest !== undefined) {
       signingDomains.add(closest)
       return mailbox
