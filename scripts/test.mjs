@@ -23,7 +23,7 @@ const sudo = process.getuid?.() !== 0 && spawnSync('sudo', ['-n', 'true']).statu
 const ONLY_ROOT = /^(SKIPPED: )?only root can /
 
 try {
-  let { status, skipped } = run([], (paths.length > 0 ? paths : ['src', 'test']).map(tests))
+  let { status, skipped } = run([], (paths.length > 0 ? paths : ['src', 'test', 'bench']).map(tests))
   const forRoot = skipped.filter(({ reason }) => ONLY_ROOT.test(reason))
   if (sudo && forRoot.length > 0) {
     const files = [...new Set(forRoot.flatMap(({ file }) => file ?? []))]

@@ -1,0 +1,95 @@
+/** Generator and sink against each other: what one says, the other counts. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { freePort } from '../../test/peers/port.ts'
+import { addressOf, Load } from './load.ts'
+import { outgoing, writeId } from './message.ts'
+
+const plain = (port: number) => ({ port, ca: null, credentials: null })
+
+test('every message is counted once, with the time it took, and some are kept', async () => {
+  const port = await freePort()
+  const load = await Load.start(port)
+  // The sink listens on the addresses of destinations only: what is on its port elsewhere leads there.
+  const relay = await forward(port)
+  try {
+    const order = {
+      sessions: 3,
+      sizeOctets: 2048,
+      destinations: 2,
+      seconds: 60,
+      mostMessages: 50,
+      rate: null,
+    }
+    const flow = await load.run(plain(relay.port), order)
+    const { accepted, delivered, refused, again, complaints } = flow
+    assert.deepEqual(
+      { accepted, delivered, refused, again, complaints },
+      { accepted: 50, delivered: 50, refused: 0, again: 0, complaints: [] },
+    )
+    assert.equal(flow.latenciesMs.length, 50)
+    assert.ok(flow.latenciesMs.every((value, at) => value >= (flow.latenciesMs[at - 1] ?? 0)))
+    const [sample = new Uint8Array()] = flow.samples
+    assert.equal(sample.length, 2048)
+    assert.ok(Buffer.from(sample).toString('latin1').includes('\r\nSubject: '))
+  } finally {
+    relay.close()
+    await load.stop()
+  }
+})
+
+test('an end of content is found wherever the octets are cut', async () => {
+  const port = await freePort()
+  const load = await Load.start(port)
+  try {
+    const message = outgoing(600)
+    writeId(message, 1, 0)
+    const octets = message.head
+    for (const before of [1, 2, 3, 4, 5, 6, octets.length - 200]) {
+      const socket = connect({ port, host: addressOf(1), noDelay: true })
+      const said = reader(socket)
+      await said('220')
+      socket.write('EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n')
+      await said('354')
+      // The last piece brings the next command with it, as RFC 2920 allows.
+      socket.write(octets.subarray(0, octets.length - before))
+      await new Promise(resolve => setImmediate(resolve))
+      socket.write(Buffer.concat([octets.subarray(octets.length - before), Buffer.from('QUIT\r\n')]))
+      await said('221')
+      socket.destroy()
+    }
+  } finally {
+    await load.stop()
+  }
+})
+
+/** Resolves when a reply line with that code has come. */
+function reader(socket: ReturnType<typeof connect>): (code: string) => Promise<void> {
+  let text = ''
+  const news = new EventTarget()
+  socket.on('data', chunk => {
+    text += chunk
+    news.dispatchEvent(new Event('news'))
+  })
+  return async code => {
+    const last = new RegExp(`^${code} .*\\r\\n`, 'm')
+    while (!last.test(text)) await once(news, 'news')
+  }
+}
+
+/** A port of 127.0.0.1 that leads to the first destination of the sink. */
+async function forward(port: number): Promise<{ port: number; close(): void }> {
+  const { createServer } = await import('node:net')
+  const server = createServer(socket => {
+    const onward = connect(port, addressOf(1))
+    socket.pipe(onward).pipe(socket)
+    for (const each of [socket, onward]) each.on('error', () => socket.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port: ours } = server.address() as { port: number }
+  return { port: ours, close: () => server.close() }
+}
