@@ -1,7 +1,7 @@
 /** Which messages of the queue a command is for: those that are named, or all that match. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { isDestinationHeld, isOver, scopeKey, senderNames } from '../queue/hold.ts'
+import { holdOfDestination, isOver, scopeKey, senderNames } from '../queue/hold.ts'
 import type { Filter, Hold, Message, Queue, Recipient } from '../queue/queue.ts'
 import { isHeld } from '../relay/times.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
@@ -100,8 +100,8 @@ export function holdFor(
     const hold = holds.get(scopeKey(scope))
     if (hold !== undefined) return hold
   }
-  if (isDestinationHeld(holds, recipient.destination))
-    return holds.get(scopeKey({ kind: 'destination', name: recipient.destination }))
+  const ofDestination = holdOfDestination(holds, recipient.destination)
+  if (ofDestination !== undefined) return ofDestination
   const site = recipient.last?.site
   return site === undefined ? undefined : holds.get(scopeKey({ kind: 'site', name: site }))
 }

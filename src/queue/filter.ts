@@ -1,7 +1,7 @@
 /** Which messages an operator asks for. Pure; the same in every engine. */
 
 import { formatMailbox } from '../smtp/path.ts'
-import { senderNames } from './hold.ts'
+import { isOfDestination, senderNames } from './hold.ts'
 import type { Filter, Message } from './queue.ts'
 
 export function matches({ reversePath, arrivedMs, recipients }: Message, filter: Filter): boolean {
@@ -12,7 +12,8 @@ export function matches({ reversePath, arrivedMs, recipients }: Message, filter:
   return recipients.some(
     each =>
       each.state === 'pending' &&
-      (destination === undefined || each.destination.toLowerCase() === destination.toLowerCase()) &&
+      (destination === undefined ||
+        isOfDestination(each.destination.toLowerCase(), destination.toLowerCase())) &&
       (recipient === undefined || isNamed(formatMailbox(each.mailbox), recipient)),
   )
 }

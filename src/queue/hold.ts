@@ -36,7 +36,22 @@ export function holdOf(
 }
 
 export function isDestinationHeld(holds: Holds, destination: string): boolean {
-  return holds.size > 0 && holds.has(scopeKey({ kind: 'destination', name: destination }))
+  return holdOfDestination(holds, destination) !== undefined
+}
+
+/** Of the destination itself, or of the domain it is of. */
+export function holdOfDestination(holds: Holds, destination: string): Hold | undefined {
+  if (holds.size === 0) return undefined
+  const own = holds.get(scopeKey({ kind: 'destination', name: destination }))
+  return own ?? holds.get(scopeKey({ kind: 'destination', name: destination.replace(/[@ ].*$/s, '') }))
+}
+
+/** What stands behind a domain that has several destinations: `one.example@pool`, `one.example via route`. */
+export const BEHIND_DOMAIN = ['@', ' '] as const
+
+/** Whether a destination is the one that is named, or one of the domain that is. */
+export function isOfDestination(destination: string, name: string): boolean {
+  return destination === name || BEHIND_DOMAIN.some(mark => destination.startsWith(`${name}${mark}`))
 }
 
 /** What a sender may be named by: himself, his domain. */

@@ -90,7 +90,7 @@ export type Skip = boolean | 'park'
 
 /**
  * What a hold is for: a message, by id; a sender, as `alice@example.com`, all of a domain as `@example.com`, or `<>`; a
- * destination; a site. What belongs to a site only the scheduler knows: it asks for `holds` and parks what belongs there.
+ * destination, or all of a domain (`one.example@pool` is of `one.example`); a site. What belongs to a site only the scheduler knows: it asks for `holds` and parks what belongs there.
  */
 export interface Scope {
   readonly kind: 'message' | 'sender' | 'destination' | 'site'
@@ -112,7 +112,7 @@ export interface Filter {
   readonly sender?: string
   /** Some recipient is pending who is this: `bob@example.com`, or `@example.com` for all of a domain. */
   readonly recipient?: string
-  /** Some recipient is pending who goes there. */
+  /** Some recipient is pending who goes there: to a destination, or to any of a domain. */
   readonly destination?: string
   /** Arrived at that time or later. */
   readonly fromMs?: number

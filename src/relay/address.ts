@@ -1,5 +1,6 @@
 /** Under which destination each recipient is queued: his domain and pool, or one of those that are no domains. */
 
+import type { RouteRule } from '../config/routes.ts'
 import type { NewRecipient } from '../queue/queue.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
@@ -7,6 +8,7 @@ import type { ReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import { destinationFor } from './destination.ts'
 import { EXPANDED, type Expansion } from './expand.ts'
+import { routeFor } from './routes.ts'
 import type { Sources } from './sources.ts'
 import { SUPPRESSED, type Suppression, type Suppressions, textOf } from './suppression.ts'
 
@@ -22,6 +24,7 @@ export async function address(
   around: {
     readonly sources: Pick<Sources, 'poolFor'>
     readonly suppressions: Pick<Suppressions, 'find'>
+    readonly routes: readonly RouteRule[]
   },
 ): Promise<Addressed> {
   const pool = around.sources.poolFor(reversePath)
@@ -33,7 +36,8 @@ export async function address(
       reversePath === null ? null : await around.suppressions.find(reversePath.domain, recipient.forwardPath)
     if (found !== null) suppressed.push(found)
     const domain = normalizeDomain(recipient.forwardPath.domain)
-    queued.push(queue(recipient, found === null ? destinationFor(domain, pool) : SUPPRESSED))
+    const through = routeFor(around.routes, domain, reversePath)?.name ?? ''
+    queued.push(queue(recipient, found === null ? destinationFor(domain, pool, through) : SUPPRESSED))
   }
   const [first] = suppressed
   if (first !== undefined && suppressed.length === recipients.length) {

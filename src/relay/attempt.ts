@@ -8,7 +8,7 @@ import { saysTlsNotRequired } from '../message/tls-required.ts'
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import { type Announcements, announcedBy } from './announced.ts'
-import { domainOf, route } from './destination.ts'
+import { domainOf, route, routeOf } from './destination.ts'
 import type { Verdict } from './outcome.ts'
 import { hostOf, smartHostFor } from './routes.ts'
 import type { Closure, Site } from './site/site.ts'
@@ -56,10 +56,10 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
       const share = means.sources.begin(source, job.recipients.length)
       for (const index of job.recipients.slice(share)) verdicts.note(index, SENT_ENOUGH, {})
       try {
-        const site = place.arrive(
-          where.hosts.map(({ name }) => name),
-          source.pool,
-        )
+        const hosts = where.hosts.map(({ name }) => name)
+        // After some attempts, or by rules that are new since it was queued, it may go where others of its destination do not.
+        const astray = (through?.name ?? '') !== routeOf(job.destination)
+        const site = astray ? place.stray(hosts, source.pool) : place.arrive(hosts, source.pool)
         if (site === null) return null
         // Before anything is read or asked for: much may wait for a site that is closed.
         const closure = site.closure(means.now())

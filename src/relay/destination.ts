@@ -48,20 +48,32 @@ export type Addresses =
     }
   | { readonly kind: 'none'; readonly status: EnhancedStatusCode; readonly diagnostic: string }
 
-/** What recipients are queued under: their domain, and the pool of addresses that their sender's mail leaves from. */
-export function destinationFor(domain: string, pool: string): string {
-  return pool === '' ? domain : `${domain}@${pool}`
+/**
+ * What recipients are queued under: their domain, the pool of addresses that their sender's mail leaves from, and the smart
+ * host that it goes through. What goes different ways has a line of its own: none waits for the room of another.
+ * @param pool @param route names without spaces; '' where there is none
+ */
+export function destinationFor(domain: string, pool: string, route = ''): string {
+  const from = pool === '' ? domain : `${domain}@${pool}`
+  return route === '' ? from : `${from}${VIA}${route}`
 }
 
+const VIA = ' via '
+
 export function domainOf(destination: string): string {
-  const at = destination.lastIndexOf('@')
-  return at < 0 ? destination : destination.slice(0, at)
+  const end = destination.search(/[@ ]/)
+  return end < 0 ? destination : destination.slice(0, end)
 }
 
 /** '' where there is none. */
 export function poolOf(destination: string): string {
-  const at = destination.lastIndexOf('@')
-  return at < 0 ? '' : destination.slice(at + 1)
+  return /^[^@ ]*@([^ ]*)/.exec(destination)?.[1] ?? ''
+}
+
+/** The name of the smart host's route; '' where it goes to the MX hosts. */
+export function routeOf(destination: string): string {
+  const at = destination.indexOf(VIA)
+  return at < 0 ? '' : destination.slice(at + VIA.length)
 }
 
 /** The resolver, and whether what it says of DNSSEC can be believed. */

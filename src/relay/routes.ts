@@ -3,17 +3,27 @@
 import type { RouteRule } from '../config/routes.ts'
 import type { Job } from '../queue/queue.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
+import type { ReversePath } from '../smtp/path.ts'
 import { domainOf, type MailHost } from './destination.ts'
 import { matches } from './shaping.ts'
 
 export function smartHostFor(routes: readonly RouteRule[], job: Job): RouteRule | null {
-  const recipient = domainOf(job.destination)
-  const sender = job.message.reversePath === null ? null : normalizeDomain(job.message.reversePath.domain)
   const attempts = Math.min(...job.recipients.map(index => job.message.recipients[index]?.attempts ?? 0))
+  return routeFor(routes, domainOf(job.destination), job.message.reversePath, attempts)
+}
+
+/** @param domain of recipients, normalized */
+export function routeFor(
+  routes: readonly RouteRule[],
+  domain: string,
+  reversePath: ReversePath,
+  attempts = 0,
+): RouteRule | null {
+  const sender = reversePath === null ? null : normalizeDomain(reversePath.domain)
   const found = routes.find(
     ({ recipients, senders, afterAttempts = 0 }) =>
       attempts >= afterAttempts &&
-      (recipients === undefined || recipients.some(pattern => matches(pattern, recipient))) &&
+      (recipients === undefined || recipients.some(pattern => matches(pattern, domain))) &&
       (senders === undefined || (sender !== null && senders.some(pattern => matches(pattern, sender)))),
   )
   return found ?? null

@@ -182,6 +182,7 @@ async function prepare(config: Config, log: Log, others?: (options: VisitorsOpti
     expireMs: relay.expireMs,
     sources,
     suppressions,
+    routes: () => rules.routes,
     now: Date.now,
     random: (octets: number) => crypto.getRandomValues(new Uint8Array(octets)),
     wake: () => scheduler.wake(),

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { RouteRule } from '../config/routes.ts'
 import type { Directory } from '../directory/directory.ts'
 import { Budget } from '../net/message-buffer.ts'
 import type { Fields, Log } from '../observe/event.ts'
 import { openMemory } from '../queue/memory/memory.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
 import type { MailParameters } from '../smtp/parameter.ts'
+import { destinationFor, domainOf, poolOf, routeOf } from './destination.ts'
 import { RelaySession } from './session.ts'
 
 const NOW = 1_700_000_000_000
@@ -26,6 +28,7 @@ async function queued(
   parameters: Partial<MailParameters>,
   recipients: readonly EnvelopeRecipient[],
   targets: Directory['targets'] = () => undefined,
+  routes: readonly RouteRule[] = [],
 ) {
   const queue = openMemory()
   const events: Fields[] = []
@@ -37,6 +40,7 @@ async function queued(
     budget: new Budget(1000),
     sources: { poolFor: () => '' },
     suppressions: { find: async () => null },
+    routes: () => routes,
     expireMs: EXPIRE_MS,
     now: () => nowMs,
     random: octets => new Uint8Array(octets),
@@ -119,4 +123,23 @@ test('aliases: expanded in the same put, by the commit that the event names', as
     to: ['alice@example.test', 'Carol@Elsewhere.Test'],
     commit: 'c0ffee',
   })
+})
+
+test('what goes through a smart host has a destination of its own', async () => {
+  const smart = { host: { host: 'smart.test', port: 465 }, tls: 'implicit', where: 'test' } as const
+  const routes: RouteRule[] = [
+    { ...smart, name: 'later', afterAttempts: 3 },
+    { ...smart, name: 'provider', senders: ['example.test'], recipients: ['internet.test'] },
+  ]
+  const ann = { forwardPath: { localPart: 'ann', domain: 'other.test' } }
+  const { message } = await queued({}, [bob, ann], undefined, routes)
+  assert.deepEqual(
+    message?.recipients.map(({ destination }) => [destination, domainOf(destination), routeOf(destination)]),
+    [
+      ['internet.test via provider', 'internet.test', 'provider'],
+      ['other.test', 'other.test', ''],
+    ],
+  )
+  const both = destinationFor('x.test', 'news', 'provider')
+  assert.deepEqual([domainOf(both), poolOf(both), routeOf(both)], ['x.test', 'news', 'provider'])
 })

@@ -1,5 +1,6 @@
 /** The signer at the relay's door. Here responsibility passes: a 250 says that the message is on disk. */
 
+import type { RouteRule } from '../config/routes.ts'
 import type { Directory } from '../directory/directory.ts'
 import { isEightBit } from '../message/eight-bit.ts'
 import { mintId } from '../message/id.ts'
@@ -24,6 +25,8 @@ export interface Surroundings {
   readonly expireMs: number
   readonly sources: Pick<Sources, 'poolFor'>
   readonly suppressions: Pick<Suppressions, 'find'>
+  /** Smart hosts, by the rules in force. */
+  readonly routes: () => readonly RouteRule[]
   readonly now: () => number
   readonly random: (octets: number) => Uint8Array
   /** Something was queued. */
@@ -46,14 +49,14 @@ export class RelaySession extends HopSession {
 
   /** A crash before `put` resolves: nobody was told 250, the client sends again. After: the queue goes on with it. */
   protected override async decide(message: HopMessage): Promise<Reply> {
-    const { queue, now, expireMs, sources, suppressions, log, wake } = this.#around
+    const { queue, now, expireMs, sources, suppressions, routes, log, wake } = this.#around
     const { xptt, parameters, reversePath, content, mailMs: arrivedMs } = message
     const { id } = xptt
     const startedMs = now()
     const dueMs = releasedMs({ arrivedMs, envelope: parameters })
     const directory = this.#around.directory()
     const expansion = expand(message.recipients, directory)
-    const addressed = await address(expansion, reversePath, { sources, suppressions })
+    const addressed = await address(expansion, reversePath, { sources, suppressions, routes: routes() })
     if (addressed.refusal !== null) {
       log.event('refused', { id, reply: formatReply(addressed.refusal) }, 'warn')
       return addressed.refusal

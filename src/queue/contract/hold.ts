@@ -60,6 +60,35 @@ export function holdContract(makeEngine: MakeEngine): void {
     })
   }
 
+  test('a hold of a domain keeps all of its destinations, a hold of one of them only that', async t => {
+    const { queue } = await makeEngine(t)
+    const destinations = [
+      'one.example',
+      'one.example@pool',
+      'one.example via route',
+      'one.example-x',
+      'one.examples',
+    ]
+    for (const [n, destination] of destinations.entries()) {
+      const { recipients, ...message } = newMessage(`M${n}`, ['a@one.example'], ARRIVED + n)
+      await queue.put({ ...message, recipients: recipients.map(each => ({ ...each, destination })) }, [])
+    }
+    const ids = async (domain: string) =>
+      (await queue.list({ limit: 9, filter: { destination: domain } })).map(({ id }) => id)
+    assert.deepEqual(await ids('one.example'), ['M0', 'M1', 'M2'])
+    assert.deepEqual(await ids('one.example@pool'), ['M1'])
+    await queue.hold(hold('destination', 'one.example@pool'))
+    assert.equal((await queue.lease(ARRIVED + 1, 9)).length, 1)
+    await queue.hold(hold('destination', 'one.example', 8000))
+    const jobs = await queue.lease(5000, 9)
+    assert.deepEqual(named(jobs), ['M3 one.example-x', 'M4 one.examples'])
+    for (const job of jobs) await queue.settle(job, all(job, 'delivered'))
+    assert.equal(await queue.nextDue(), 8000)
+    assert.deepEqual(named(await queue.lease(8000, 9)), ['M2 one.example via route'])
+    assert.equal(await queue.lift({ kind: 'destination', name: 'one.example@pool' }), true)
+    assert.deepEqual(named(await queue.lease(8000, 9)), ['M1 one.example@pool'])
+  })
+
   test('a message that is held while it is on its way is not tried again', async t => {
     const { queue } = await makeEngine(t)
     await queue.put(newMessage('A', ['a@one.example', 'b@two.example']), [octets(100_000)])

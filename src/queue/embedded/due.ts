@@ -13,6 +13,7 @@
 
 import type { Database, Key } from 'lmdb'
 import { TIME_LIMIT_MS } from '../check.ts'
+import { BEHIND_DOMAIN } from '../hold.ts'
 
 type Table = Database<Buffer, Key>
 
@@ -210,14 +211,33 @@ function headKey(priority: number, dueMs: number, destination: string): [number,
   return [offsetOf(priority) + dueMs, destination]
 }
 
-/** When the first that is in line at a destination is due, leased or not. */
+/** When the first that is in line at a destination, or at one of that domain, is due, leased or not. */
 export function firstDueAt(tables: DueTables, destination: string): number | null {
   let first: number | null = null
   for (const priority of priorities(tables)) {
     const line = lineKey(priority, destination)
-    for (const table of [tables.due, tables.fresh]) first = earlier(first, headOf(table, line))
+    for (const table of [tables.due, tables.fresh]) {
+      first = earlier(first, headOf(table, line))
+      for (const other of linesOfDomain(table, line)) first = earlier(first, headOf(table, other))
+    }
   }
   return first
+}
+
+/** Of destinations that are the domain of `line` with something behind it. */
+function* linesOfDomain(due: Table, line: DueKey): Generator<DueKey, void> {
+  const before = line.slice(0, -1)
+  const domain = String(line.at(-1))
+  for (const mark of BEHIND_DOMAIN) {
+    const end = [...before, domain + String.fromCharCode(mark.charCodeAt(0) + 1)]
+    for (let start = [...before, domain + mark]; ; ) {
+      const [key] = Array.from(due.getKeys({ start, end, limit: 1 })) as DueKey[]
+      if (key === undefined) break
+      const found = key.slice(0, -2)
+      yield found
+      start = [...found, Number.POSITIVE_INFINITY]
+    }
+  }
 }
 
 function headOf(due: Table, line: DueKey): number | null {

@@ -6,7 +6,7 @@
 import { checkHold, checkNewMessage, checkTime } from '../check.ts'
 import { matches } from '../filter.ts'
 import { merged, noted, type PastAttempt } from '../history.ts'
-import { holdOf, isDestinationHeld, isOver, scopeKey } from '../hold.ts'
+import { holdOf, isDestinationHeld, isOfDestination, isOver, scopeKey } from '../hold.ts'
 import {
   type Content,
   type DueJob,
@@ -171,7 +171,8 @@ class MemoryQueue implements Queue {
         if (held || hold.kind !== 'destination') continue
         for (const { destination, slots } of parts.values()) {
           const dueMs = dueOf(slots)
-          if (destination === hold.name && dueMs !== null) times.push(Math.max(dueMs, hold.untilMs))
+          if (isOfDestination(destination, hold.name) && dueMs !== null)
+            times.push(Math.max(dueMs, hold.untilMs))
         }
       }
     }

@@ -100,6 +100,7 @@ test('sites: who waits for a destination to be known waits, though a site has th
   assert.deepEqual(unparked, [])
   second.arrive(['a.test'])
   assert.deepEqual(unparked, ['a.test'])
+  assert.equal(room(sites, 'a.test'), 4)
 })
 
 test('sites: a window of failures closes a site; its jobs are let through to be put off; then one probes', () => {
@@ -216,6 +217,7 @@ test('sites: who waits for a destination to be known goes on when it is', () => 
   assert.equal(sites.round()('a.test'), 'park')
   first.arrive(GOOGLE)
   assert.deepEqual(unparked, ['a.test'])
+  assert.equal(room(sites, 'a.test'), 4)
 })
 
 test('sites: who waits for a pace goes on with the time', () => {
@@ -228,6 +230,7 @@ test('sites: who waits for a pace goes on with the time', () => {
   clock.nowMs += 1000
   sites.tick()
   assert.deepEqual(unparked, ['a.test'])
+  assert.equal(room(sites, 'a.test'), 4)
 })
 
 test('sites: an operator holds a site until a time, or until he lifts it', () => {
@@ -245,6 +248,7 @@ test('sites: an operator holds a site until a time, or until he lifts it', () =>
   unparked.length = 0
   sites.hold([])
   assert.deepEqual(unparked, ['a.test'])
+  assert.equal(room(sites, 'a.test'), 4)
   assert.equal(room(sites, 'a.test'), 5)
 })
 
@@ -266,7 +270,43 @@ test('sites: new rules make new sites; what is under way ends as it began', () =
   shape = { ...SHAPE, concurrency: { initial: 2, max: 2 } }
   sites.renew()
   assert.deepEqual(unparked, ['a.test'])
+  assert.equal(room(sites, 'a.test'), 4)
   sites.enter('a.test').arrive(GOOGLE)
   for (const place of places) place.leave()
   assert.equal(room(sites, 'a.test'), 1)
+})
+
+test('sites: ways of a destination have sites of their own', () => {
+  const { sites } = world()
+  for (const [destination, hosts] of [
+    ['a.test', GOOGLE],
+    ['a.test via smart', ['smart.test']],
+  ] as const)
+    for (let i = 0; i < 5; i++) sites.enter(destination).arrive(hosts)
+  assert.equal(room(sites, 'a.test'), 0)
+  assert.equal(room(sites, 'a.test via smart'), 0)
+  assert.equal(room(sites, 'a.test via other'), 1)
+})
+
+test('sites: who goes astray does not make others follow, and waits for room where it goes', () => {
+  const { sites, unparked } = world()
+  sites.enter('a.test').arrive(GOOGLE)
+  const there = Array.from({ length: 5 }, () => {
+    const place = sites.enter('b.test')
+    place.arrive(['smart.test'])
+    return place
+  })
+  // The site of the destination has room, the smart host has not.
+  assert.equal(room(sites, 'a.test'), 4)
+  const astray = sites.enter('a.test')
+  assert.equal(astray.stray(['smart.test']), null)
+  astray.leave()
+  assert.equal(room(sites, 'a.test'), 0, 'or it would be leased again and again')
+  unparked.length = 0
+  there[0]?.leave()
+  assert.deepEqual(unparked, ['a.test'])
+  assert.equal(room(sites, 'a.test'), 4)
+  const again = sites.enter('a.test')
+  assert.equal(again.stray(['smart.test'])?.key, 'smart.test')
+  assert.equal(room(sites, 'a.test'), 4, 'its own site is known still')
 })

@@ -35,6 +35,8 @@ export class Sites {
   readonly #unknown = new Set<string>()
   /** Destinations without room, by the key of their site; those that are not known yet, by `unknownKey`. */
   readonly #parked = new Map<string, Set<string>>()
+  /** Destinations of which a job found no room at a site that is not theirs, and the key of that site. */
+  readonly #astray = new Map<string, string>()
   #held: ReadonlyMap<string, Hold> = new Map()
 
   constructor(options: SitesOptions) {
@@ -47,7 +49,7 @@ export class Sites {
     const nowMs = this.#options.now()
     const taken = new Map<string, number>()
     return destination => {
-      const site = this.#siteOf(destination, nowMs)
+      const site = this.#waitedFor(destination, nowMs) ?? this.#siteOf(destination, nowMs)
       const key = site?.key ?? unknownKey(destination)
       const before = taken.get(key) ?? 0
       const room = site === undefined ? (this.#unknown.has(key) ? 0 : 1) : this.#roomAt(site, nowMs)
@@ -118,6 +120,13 @@ export class Sites {
 
   /** For `Place`: the site of these hosts, which is the destination's from now on. */
   learn(destination: string, hosts: readonly string[], pool: string): Site {
+    const site = this.find(destination, hosts, pool)
+    keep(this.#known, destination, { site, learnedMs: this.#options.now() }, () => true)
+    return site
+  }
+
+  /** For `Place`: the site of these hosts. */
+  find(destination: string, hosts: readonly string[], pool: string): Site {
     const shape = this.#options.shapeOf(domainOf(destination), hosts)
     const key = pool === '' ? siteKey(hosts) : `${siteKey(hosts)} from ${pool}`
     let site = this.#sites.get(key)
@@ -126,8 +135,12 @@ export class Sites {
     if (site === undefined)
       site = new Site(this.#sites.has(key) ? `${key} (${destination})` : key, shape, this.#idle)
     keep(this.#sites, site.key, site, ({ jobs, links }) => jobs === 0 && links.count === 0)
-    keep(this.#known, destination, { site, learnedMs: this.#options.now() }, () => true)
     return site
+  }
+
+  /** For `Place`: the next job of the destination waits until there is room at the site, which is not its own. */
+  waitFor(destination: string, site: Site): void {
+    this.#astray.set(destination, site.key)
   }
 
   /** For `Place`: a job has left, or never came that far. */
@@ -167,6 +180,14 @@ export class Sites {
     this.#parked.delete(key)
   }
 
+  #waitedFor(destination: string, nowMs: number): Site | undefined {
+    const key = this.#astray.get(destination)
+    const site = key === undefined ? undefined : this.#sites.get(key)
+    if (site !== undefined && this.#roomAt(site, nowMs) <= 0) return site
+    this.#astray.delete(destination)
+    return undefined
+  }
+
   #siteOf(destination: string, nowMs: number): Site | undefined {
     const known = this.#known.get(destination)
     return known === undefined || nowMs - known.learnedMs >= KNOWN_MS ? undefined : known.site
@@ -190,7 +211,18 @@ export class Place {
    * @param pool of the addresses we send from; '' where there is one for all
    */
   arrive(hosts: readonly string[], pool = ''): Site | null {
-    const site = this.#sites.learn(this.#destination, hosts, pool)
+    return this.#goTo(this.#sites.learn(this.#destination, hosts, pool))
+  }
+
+  /** The same where the hosts are not those of the destination: another job of it goes where it went before. */
+  stray(hosts: readonly string[], pool = ''): Site | null {
+    const site = this.#sites.find(this.#destination, hosts, pool)
+    const arrived = this.#goTo(site)
+    if (arrived === null) this.#sites.waitFor(this.#destination, site)
+    return arrived
+  }
+
+  #goTo(site: Site): Site | null {
     if (site === this.#site) return site
     if (!this.#sites.hasRoom(site)) return null
     this.leave()
