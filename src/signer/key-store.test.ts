@@ -34,6 +34,7 @@ function options(
   const signer: KeyOptions['signer'] = {
     selector: 'ptt',
     bits: 2048,
+    seedFor: 'domain',
     algorithms: ['rsa-sha256'],
     key,
     ...seed,
@@ -166,6 +167,24 @@ test('RSA and Ed25519 beside each other have a selector each', () => {
       ['example.org', 'ptt-ed25519'],
     ],
   )
+})
+
+test('a seed for each selector: another selector is another key, the same one the same', () => {
+  // Golden, of src/dkim/seed.test.ts.
+  const seed = file(
+    Buffer.from('8bb3e4f2a1c09d5768f1e2d3c4b5a69788796a5b4c3d2e1f0011223344556677', 'hex').toString('base64'),
+  )
+  const recordAt = (selector: string, seedFor: 'domain' | 'selector'): string =>
+    loadKey(options({ seed }, { selector, seedFor, algorithms: ['ed25519-sha256'] })).record
+  const golden = {
+    none: 'v=DKIM1; k=ed25519; p=Wai6S6QcnDvMFry6VZHrZ47U6BUHt8QA0mfnY5mqKlE=',
+    'ptt-1': 'v=DKIM1; k=ed25519; p=6slbtQgMSvikeWEDVWB0yo2acxQ1W7eI4JN2POQC4oQ=',
+    'ptt-2': 'v=DKIM1; k=ed25519; p=RPxs+sUolPWjZe8RMBIKuha8Q4b51tNhiBttDXZQUAk=',
+  }
+  for (const selector of ['ptt-1', 'ptt-2'] as const) {
+    assert.equal(recordAt(selector, 'selector'), golden[selector])
+    assert.equal(recordAt(selector, 'domain'), golden.none)
+  }
 })
 
 test('a folder of keys: the names say whose they are', () => {

@@ -19,7 +19,7 @@ const MIN_BITS = 2048
 
 export interface KeyOptions {
   readonly domain: string
-  readonly signer: Pick<Config['signer'], 'selector' | 'bits' | 'algorithms' | 'key' | 'seed'>
+  readonly signer: Pick<Config['signer'], 'selector' | 'bits' | 'algorithms' | 'key' | 'seed' | 'seedFor'>
 }
 
 export interface LoadedKey {
@@ -67,11 +67,13 @@ export function keysFromSeed({ signer }: KeyOptions): (domain: string) => Loaded
   return domain =>
     signer.algorithms.map(algorithm => {
       const signingDomain = normalizeDomain(domain)
+      const selector = selectorFor(signer.selector, algorithm, several)
+      const derivedFor = signer.seedFor === 'selector' ? selector : undefined
       const privateKey =
         algorithm === 'rsa-sha256'
-          ? deriveKey(seed, signingDomain, signer.bits)
-          : deriveEd25519Key(seed, signingDomain)
-      return load(domain, selectorFor(signer.selector, algorithm, several), algorithm, privateKey)
+          ? deriveKey(seed, signingDomain, signer.bits, derivedFor)
+          : deriveEd25519Key(seed, signingDomain, derivedFor)
+      return load(domain, selector, algorithm, privateKey)
     })
 }
 

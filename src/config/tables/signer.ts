@@ -38,6 +38,11 @@ export function signerTable(base: Base) {
           description: 'Or a seed, from which the same keys are derived on any machine.',
           examples: ['dkim/seed'],
         }),
+      seedFor: oneOf(['domain', 'selector'])
+        .prefault('domain')
+        .describe(
+          'What a key is derived for: "domain", one for ever; "selector", another with each selector: write a new one now and then.',
+        ),
       earlierKeys: list(pathFrom(folder), 'a list of paths', 'write for example ["dkim/ptt-2025.pem"]')
         .prefault([])
         .describe(
