@@ -19,6 +19,7 @@ import {
   readParameters,
   writeParameters,
 } from '../../../src/smtp/extension.ts'
+import { type AddressLimits, LIMITS, MOST } from '../../../src/smtp/limits.ts'
 import { formatParameters, type Parameter, parseParameters } from '../../../src/smtp/parameter.ts'
 import {
   formatMailbox,
@@ -77,16 +78,21 @@ export const VERBS = [
 ].concat(['NOOP', 'HELP', 'VRFY', 'EXPN', 'STARTTLS', 'AUTH', 'AUTH PLAIN', 'AUTH LOGIN', 'ETRN'])
 
 /** The first octet says whether SMTPUTF8 is on. */
-function split(input: Buffer): { utf8: boolean; text: string } {
-  return { utf8: ((input[0] ?? 0) & 1) === 1, text: input.toString('utf8', 1) }
+function split(input: Buffer): { utf8: boolean; limits: AddressLimits; text: string } {
+  const [first = 0] = input
+  return {
+    utf8: (first & 1) === 1,
+    limits: (first & 2) === 0 ? LIMITS : MOST,
+    text: input.toString('utf8', 1),
+  }
 }
 
 export const command: Target = {
   name: 'smtp-command',
   words: [...VERBS, ...PARAMETERS, ...VALUES, ...PATHS],
   run(input) {
-    const { utf8, text } = split(input)
-    const context = { table: EVERYTHING, utf8 }
+    const { utf8, limits, text } = split(input)
+    const context = { table: EVERYTHING, utf8, limits }
     const { value: read, error } = attempt(() => parseCommand(text, context), SmtpError)
     if (read === null) return error
     const line = formatCommand(read, EVERYTHING)
@@ -136,22 +142,22 @@ export const path: Target = {
   name: 'smtp-path',
   words: PATHS,
   run(input) {
-    const { utf8, text } = split(input)
-    const options = { utf8 }
+    const { utf8, limits, text } = split(input)
+    const options = { utf8, limits }
     const reverse = attempt(() => parseReversePath(text, options), SmtpError)
     const forward = attempt(() => parseForwardPath(text, options), SmtpError)
     const mailbox = attempt(() => parseMailbox(text, options), SmtpError)
     if (reverse.error === null) {
       same(parseReversePath(formatPath(reverse.value), options), reverse.value, 'reverse-path')
-      checkMailbox(reverse.value)
+      checkMailbox(reverse.value, limits)
     }
     if (forward.error === null) {
       same(parseForwardPath(formatPath(forward.value), options), forward.value, 'forward-path')
-      checkMailbox(forward.value)
+      checkMailbox(forward.value, limits)
     }
     if (mailbox.error === null) {
       same(parseMailbox(formatMailbox(mailbox.value), options), mailbox.value, 'mailbox')
-      checkMailbox(mailbox.value)
+      checkMailbox(mailbox.value, limits)
     }
     const kind =
       reverse.value && `${/^[\w.]*$/.test(reverse.value.localPart)} ${isDomain(reverse.value.domain)}`
@@ -160,10 +166,12 @@ export const path: Target = {
 }
 
 /** What could break out of a command, a header field or a log line. */
-function checkMailbox(mailbox: Mailbox | null): void {
+function checkMailbox(mailbox: Mailbox | null, limits: AddressLimits): void {
   if (mailbox === null) return
   assert.doesNotMatch(formatPath(mailbox), /[\0\r\n]/)
-  assert.ok(Buffer.byteLength(mailbox.domain) <= 255)
+  assert.ok(Buffer.byteLength(mailbox.domain) <= limits.domainOctets)
+  // What a quoted string says without its backslashes is no longer than the string.
+  assert.ok(Buffer.byteLength(mailbox.localPart) <= limits.localPartOctets)
   assert.ok(
     sameMailbox(mailbox, { ...mailbox, domain: mailbox.domain.toUpperCase() }) || !isAscii(mailbox.domain),
   )

@@ -1,7 +1,7 @@
 /** A server session, whatever a client sends, however it is cut, and whatever the service answers. */
 
 import assert from 'node:assert/strict'
-import { LIMITS, type Limits } from '../../../src/smtp/limits.ts'
+import { LIMITS, type Limits, MOST } from '../../../src/smtp/limits.ts'
 import type { Offers } from '../../../src/smtp/offer.ts'
 import { formatPath } from '../../../src/smtp/path.ts'
 import { type Reply, ReplyParser, reply } from '../../../src/smtp/reply.ts'
@@ -35,7 +35,7 @@ const BASE: ServerOptions = {
 /** By the first octet of an input. */
 const SERVERS: Readonly<Record<string, ServerOptions>> = {
   plain: BASE,
-  hop: { ...BASE, hop: true, offers: OFFERS },
+  hop: { ...BASE, limits: { ...LIMITS, ...MOST }, hop: true, offers: OFFERS },
   limits: { ...BASE, limits: SMALL },
   submission: {
     ...BASE,
