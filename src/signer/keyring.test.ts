@@ -49,6 +49,7 @@ function start(
 }
 
 const ID = { domain: 'example.com', selector: 'ptt' }
+const FAR_MS = 400 * 86_400_000
 function see(keyring: Keyring): Key {
   keyring.apply({ kind: 'found', id: ID, target: 'key', observation: { kind: 'served', objection: null } })
   return keyring.find(ID) ?? assert.fail()
@@ -151,4 +152,35 @@ test('a private key that is gone or another: nothing is signed, and the reason s
   folder.writePrivate(ID, two)
   const another = start(folder, null).decide(['example.com'])
   assert.match(another.kind === 'defer' ? another.reason : '', /its file holds another key/)
+})
+
+test('another process signs with what it was handed, and no more with what it was not handed again', () => {
+  let changes = 0
+  const changed = () => changes++
+  const keeping = start(newFolder(), [named(one)], { changed })
+  // It has no keys but those it is handed: its folder is empty.
+  const signing = start(newFolder(), [])
+  const across = () => JSON.parse(JSON.stringify(keeping.snapshot()))
+  signing.take(across())
+  assert.equal(signing.decide(['example.com']).kind, 'defer')
+  assert.equal(across().pems.length, 0, 'what does not sign yet stays where it is')
+
+  changes = 0
+  see(keeping)
+  assert.ok(changes > 0)
+  signing.take(across())
+  const decision = signing.decide(['example.com'])
+  assert.ok(decision.kind === 'sign' && decision.keys[0]?.privateKey.equals(one))
+  assert.ok(signing.isReady)
+
+  // What it signs is news once: the time is rounded up.
+  const [news, ...more] = signing.news(decision.keys, FAR_MS)
+  assert.ok(news !== undefined && more.length === 0 && news.untilMs >= FAR_MS)
+  keeping.apply({ kind: 'signed', ...news })
+  signing.take(across())
+  assert.deepEqual(signing.news(decision.keys, FAR_MS), [])
+
+  keeping.apply({ kind: 'revoked', id: ID, reason: 'it was seen elsewhere' })
+  signing.take(across())
+  assert.equal(signing.decide(['example.com']).kind, 'defer')
 })
