@@ -1,8 +1,13 @@
-/** Services with sockets that somebody else has opened, by systemd's own starter; no running systemd is needed. */
+/**
+ * Services with sockets that somebody else has opened, by systemd's own starter, and with credentials for files, as the
+ * units of systemd/ have them; no running systemd is needed.
+ */
 
 import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { deploy } from '../e2e/deployment.ts'
+import { type Deployment, deploy } from '../e2e/deployment.ts'
 import { Dialog } from '../e2e/dialog.ts'
 import { startProcess } from '../e2e/service-process.ts'
 import { submit } from '../e2e/submit.ts'
@@ -13,16 +18,17 @@ import { pttCommand } from '../peers/sandbox.ts'
 import { startSmtpSink } from '../peers/smtp-sink.ts'
 
 /** It listens at once, and becomes the program when the first client comes. The program gets nothing else. */
-function activate(ports: readonly number[], names: string): string[] {
+function activate(ports: readonly number[], names: string, credentials = ''): string[] {
   const listening = ports.flatMap(port => ['--listen', `127.0.0.1:${port}`])
-  return ['systemd-socket-activate', ...listening, `--fdname=${names}`]
+  const setting = `CREDENTIALS_DIRECTORY=${credentials}`
+  return ['systemd-socket-activate', ...listening, `--fdname=${names}`, `--setenv=${setting}`]
 }
 
 /** An address that no machine has (RFC 5737): who took it from ptt.toml would not start. */
 const NOWHERE = '192.0.2.1'
 
 for (const workers of [1, 2]) {
-  test(`a message by sockets that were passed, to ${workers} process(es) of submission`, async t => {
+  test(`a message by sockets and credentials of systemd, to ${workers} process(es) of submission`, async t => {
     if (!need(t, 'systemd-socket-activate', 'smtp-sink')) return
     const { deployment, starttls } = await deployed(t, workers)
     const { port } = deployment.config.submission.listen
@@ -36,7 +42,7 @@ for (const workers of [1, 2]) {
       t,
       deployment,
       'submission',
-      activate([starttls, port], 'submission:submissions'),
+      activate([starttls, port], 'submission:submissions', credentialsOf(deployment)),
     )
     await Promise.all([connected(port), connected(deployment.config.signer.relay.port)])
     await deployment.start('signer')
@@ -56,6 +62,26 @@ for (const workers of [1, 2]) {
   })
 }
 
+/** Keys of [submission]: the credential, and the file it is made of. */
+const CREDENTIALS = {
+  certificate: { name: 'tls-certificate', file: 'tls/submission.pem' },
+  key: { name: 'tls-key', file: 'tls/submission.key' },
+  hop_certificate: { name: 'hop-certificate', file: 'hop/submission.pem' },
+  hop_key: { name: 'hop-key', file: 'hop/submission.key' },
+}
+
+/** A folder as systemd makes it, and no other one has these files then. */
+function credentialsOf({ folder }: Deployment): string {
+  const credentials = join(folder, 'credentials')
+  mkdirSync(credentials)
+  for (const { name, file } of Object.values(CREDENTIALS)) {
+    renameSync(join(folder, file), join(credentials, name))
+    // What an ACL allows the service's user shows as a right of the group.
+    chmodSync(join(credentials, name), 0o440)
+  }
+  return credentials
+}
+
 async function deployed(t: TestContext, workers: number) {
   const sink = await startSmtpSink()
   t.after(() => sink.stop())
@@ -68,6 +94,7 @@ async function deployed(t: TestContext, workers: number) {
         `listen = "${NOWHERE}:${port}"`,
         `listen_starttls = "${NOWHERE}:${starttls}"`,
         `workers = ${workers}`,
+        ...Object.entries(CREDENTIALS).map(([key, { name }]) => `${key} = "credential:${name}"`),
       ],
       relay: [`listen = "${NOWHERE}:25"`],
     },
