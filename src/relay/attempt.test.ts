@@ -3,7 +3,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type ScriptedSmtp, type SmtpScript, startScriptedSmtp } from '../../test/peers/scripted-smtp.ts'
-import { recipient, type Simulation, START, simulate } from '../../test/peers/simulated-relay.ts'
+import {
+  recipient,
+  type Simulation,
+  type SimulationOptions,
+  START,
+  simulate,
+} from '../../test/peers/simulated-relay.ts'
 import { SUPPRESSED, type Suppression } from './suppression.ts'
 
 const MINUTE_MS = 60_000
@@ -12,12 +18,14 @@ const MINUTE_MS = 60_000
 async function world(
   t: TestContext,
   script: SmtpScript,
+  options: Partial<SimulationOptions> = {},
 ): Promise<{ relay: Simulation; server: ScriptedSmtp }> {
   const server = await startScriptedSmtp(script)
   const relay = simulate({
     smtpPort: server.port,
     hosts: { 'mx.x.test': '127.0.0.1', 'dead.test': '127.0.0.99' },
     domains: { 'x.test': ['mx.x.test'], 'y.test': ['mx.x.test'], 'z.test': ['dead.test'] },
+    ...options,
   })
   t.after(async () => {
     relay.close()
@@ -167,6 +175,32 @@ test('attempt: what we conclude of DNS suppresses nobody', async t => {
   await relay.run(START)
   assert.equal(relay.notices.length, 1)
   assert.deepEqual(await suppressed(relay), [])
+})
+
+test('attempt: what waits for a domain that cannot be found is put off some at a time', async t => {
+  let asking = 0
+  let most = 0
+  const { relay } = await world(
+    t,
+    {},
+    {
+      atOnce: 100,
+      resolver: {
+        async mx() {
+          most = Math.max(most, ++asking)
+          await new Promise(setImmediate)
+          asking--
+          return { kind: 'failure', code: 'SERVFAIL', reason: 'no server answers' }
+        },
+        addresses: () => assert.fail('there is no host'),
+        query: () => assert.fail('there is no host'),
+      },
+    },
+  )
+  for (let i = 0; i < 100; i++) await relay.put([`bob${i}@x.test`])
+  await relay.run(START)
+  assert.equal(story(relay).filter(event => event === 'deferred 4.4.3').length, 100)
+  assert.equal(most, 5, 'at a time, and at first one')
 })
 
 test('attempt: an MX in a private network is refused, unless it is allowed', async t => {

@@ -48,8 +48,11 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
     through === null
       ? await route(domainOf(job.destination), means.lookup, means.sources.hostnames, means.random)
       : { kind: 'hosts' as const, hosts: [hostOf(through, means.lookup.trusted)] }
-  if (where.kind === 'none') verdicts.conclude(noRoute(where))
-  else {
+  if (where.kind === 'none') {
+    // It is at no site, and yet there may be much of it: some at a time, and not the next when this one is over.
+    if (place.arrive([`no host of ${domainOf(job.destination)}`]) === null) return null
+    verdicts.conclude(noRoute(where))
+  } else {
     const source = means.sources.sourceOf(job.message, job.destination)
     if (source === null) verdicts.conclude(SENT_ENOUGH)
     else {

@@ -16,7 +16,7 @@ import type { Resolver } from '../../src/net/resolver.ts'
 import type { Fields, Log } from '../../src/observe/event.ts'
 import { openMemory } from '../../src/queue/memory/memory.ts'
 import { openMemoryShelf } from '../../src/queue/memory/shelf.ts'
-import type { Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
+import type { Job, Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
 import { type Delivery, deliver, putOff } from '../../src/relay/deliver.ts'
 import type { MtaSts, StsAnswer } from '../../src/relay/mta-sts/mta-sts.ts'
 import { HostMemory } from '../../src/relay/reach/host-memory.ts'
@@ -82,6 +82,8 @@ export interface SimulationOptions {
   readonly routes?: readonly RouteRule[]
   readonly replies?: readonly ReplyRule[]
   readonly mostIdle?: number
+  /** So many jobs at a time, as sites have room for them; one by one, whatever the sites say, when not given. */
+  readonly atOnce?: number
   /** Whether an error ends the relay there and then. */
   readonly isCrash?: (error: unknown) => boolean
   /** By domain. */
@@ -160,7 +162,7 @@ export function simulate(options: SimulationOptions): Simulation {
         const dueMs = await queue.nextDue()
         if (dueMs === null || dueMs > untilMs) break
         simulation.nowMs = Math.max(simulation.nowMs, dueMs)
-        for (const job of await queue.lease(simulation.nowMs, 1)) {
+        const work = async (job: Job) => {
           const place = sites.enter(job.destination)
           await deliver(job, delivery, place)
             .catch(error => {
@@ -169,6 +171,9 @@ export function simulate(options: SimulationOptions): Simulation {
             })
             .finally(() => place.leave())
         }
+        const { atOnce } = options
+        if (atOnce === undefined) for (const job of await queue.lease(simulation.nowMs, 1)) await work(job)
+        else await Promise.all((await queue.lease(simulation.nowMs, atOnce, sites.round())).map(work))
       }
       if (untilMs !== Number.POSITIVE_INFINITY) simulation.nowMs = Math.max(simulation.nowMs, untilMs)
     },
