@@ -26,7 +26,9 @@ export async function commitOfLine(
   return commitInfo(clone, /^[0-9a-f]{40,64}/.exec(blame.toString('latin1'))?.[0] ?? commit)
 }
 
-function parseInfo(output: Buffer): CommitInfo {
+/** Author and subject are whatever their writer wanted, and end on a terminal: without what could play tricks there. */
+export function parseInfo(output: Buffer): CommitInfo {
   const [commit = '', author = '', seconds, subject = ''] = output.toString().trimEnd().split('\0')
-  return { commit, author, committedSeconds: Number(seconds), subject }
+  const shown = (text: string) => text.replace(/[\p{Cc}\u{202a}-\u{202e}\u{2066}-\u{2069}]/gu, '?')
+  return { commit, author: shown(author), committedSeconds: Number(seconds), subject: shown(subject) }
 }
