@@ -8,7 +8,7 @@ import { hopSession } from './hop.ts'
 import { HopSession } from './hop-session.ts'
 import { listen } from './listener.ts'
 import { Budget } from './message-buffer.ts'
-import { Peer } from './peer.ts'
+import { Peer, type PeerOptions } from './peer.ts'
 import { TlsAcceptor } from './tls.ts'
 
 const HANDSHAKE_MS = 5000
@@ -41,7 +41,12 @@ class Relay extends HopSession {
 }
 
 /** A relay and a signer's way to it. */
-async function hop(t: TestContext, answer: (close: () => Promise<void>) => Promise<Reply>) {
+async function hop(
+  t: TestContext,
+  answer: (close: () => Promise<void>) => Promise<Reply>,
+  more: Partial<PeerOptions> = {},
+) {
+  let sessions = 0
   const authority = await makeAuthority('ptt.test')
   const ca = authority.certificate
   const listener = await listen({
@@ -51,7 +56,10 @@ async function hop(t: TestContext, answer: (close: () => Promise<void>) => Promi
     idleMs: 5000,
     maxConnections: 10,
     log: silent,
-    handler: () => new Relay(() => answer(() => listener.close(0))),
+    handler: () => {
+      sessions++
+      return new Relay(() => answer(() => listener.close(0)))
+    },
   })
   const peer = new Peer({
     endpoint: { host: '127.0.0.1', port: listener.port },
@@ -63,12 +71,13 @@ async function hop(t: TestContext, answer: (close: () => Promise<void>) => Promi
     replyMs: 5000,
     maxConnections: 2,
     log: silent,
+    ...more,
   })
   t.after(async () => {
     peer.close()
     await listener.close(0)
   })
-  return { peer, listener }
+  return { peer, listener, sessions: () => sessions }
 }
 
 const never = (): Promise<Reply> => new Promise(() => {})
@@ -106,4 +115,19 @@ test('the same of one in pieces, once the last of them is sent', async t => {
   assert.ok('finish' in outgoing)
   await outgoing.send(CONTENT)
   assert.match((await outgoing.finish(CONTENT)).lines.join(' '), /may have been kept/)
+})
+
+test('a connection is used again until its time is over: a worker that came later gets its part', async t => {
+  const taken = async () => reply(250, '2.0.0', 'Taken')
+  const kept = await hop(t, taken)
+  for (let times = 0; times < 3; times++) assert.equal((await kept.peer.deliver(ENVELOPE, CONTENT)).code, 250)
+  assert.equal(kept.sessions(), 1)
+  const old = await hop(t, taken, { connectionAgeMs: 0, maxConnections: 1 })
+  // Two at once: who waits for the one connection gets the next.
+  const replies = await Promise.all([1, 2, 3].map(() => old.peer.deliver(ENVELOPE, CONTENT)))
+  assert.deepEqual(
+    replies.map(({ code }) => code),
+    [250, 250, 250],
+  )
+  assert.equal(old.sessions(), 3)
 })

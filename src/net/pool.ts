@@ -19,13 +19,23 @@ export interface PoolOptions {
   /** How long the peer may take over one message once it has it. */
   readonly replyMs: number
   readonly maxConnections: number
+  /** The longest that a connection is kept; some minutes when not given. */
+  readonly connectionAgeMs?: number
   readonly log: Log
 }
+
+/**
+ * A worker of the peer that has come later gets its part of the connections when they are made anew. Each has an age of its own
+ * from half of this on, so that they are not all made anew at once.
+ */
+const CONNECTION_AGE_MS = 5 * 60_000
 
 export class Pool {
   readonly #options: PoolOptions
   readonly #idle: Connection[] = []
   readonly #waiting: ((connection: Connection | null) => void)[] = []
+  /** When each has been there long enough. */
+  readonly #spentMs = new WeakMap<Connection, number>()
   /** Idle, lent and being opened. */
   #open = 0
   #closed = false
@@ -68,7 +78,8 @@ export class Pool {
   /** Gives back what `take` gave: to who waits for it, or to the idle ones. */
   give(connection: Connection): void {
     const wake = this.#waiting.shift()
-    if (!connection.usable || this.#closed) {
+    const isSpent = performance.now() >= (this.#spentMs.get(connection) ?? 0)
+    if (!connection.usable || isSpent || this.#closed) {
       connection.quit()
       this.#open--
       // Who waits must not hang on a connection that is gone: it gets one of its own.
@@ -106,6 +117,8 @@ export class Pool {
       }
       if (!this.#reachable) this.#tell('reachable')
       this.#reachable = true
+      const { connectionAgeMs = CONNECTION_AGE_MS } = this.#options
+      this.#spentMs.set(connection, performance.now() + (connectionAgeMs * (1 + Math.random())) / 2)
       return connection
     } catch (error) {
       this.#open--
