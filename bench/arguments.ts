@@ -35,7 +35,7 @@ export const HELP = `npm run bench -- [options]
   --seconds N         how long messages are sent in a run
   --rounds N          runs of each contender in a row
   --json              nothing but the results of the first row as JSON on standard output
-  --output FILE       all results as JSON
+  --output FILE.json  all results, and beside it the charts, FILE-….svg
   --profile DIR       CPU profiles of ptt's services, one .cpuprofile each, for the tools of a browser
   --folder DIR        where spools are made: on a disk that the machine would have its mail on
 `

@@ -15,6 +15,7 @@ import { type Arguments, HELP, readArguments } from './arguments.ts'
 import { compareHandshakes } from './handshakes.ts'
 import { Load, type Order } from './load/load.ts'
 import { CONTENDERS, type Contender, ROWS, type Row } from './plan.ts'
+import { chartFile, chartsOf } from './report/charts.ts'
 import { figuresOf, type Results, type RowResults, summaryOf } from './report/results.ts'
 import { formatHandshakes, formatIdle, formatRow } from './report/table.ts'
 import { type Measurement, measure } from './run.ts'
@@ -69,7 +70,14 @@ async function bench(options: Arguments): Promise<void> {
     }
     const handshakes = await newSessions(systems, options)
     if (handshakes !== null) tell(formatHandshakes(handshakes))
-    finish(options, { rows: results, idle, handshakes, missing: Object.fromEntries(systems.missing) })
+    const versions = Object.fromEntries([...systems.running].map(([name, { version }]) => [name, version]))
+    finish(options, {
+      versions,
+      rows: results,
+      idle,
+      handshakes,
+      missing: Object.fromEntries(systems.missing),
+    })
   } finally {
     await systems?.stop()
     await load.stop()
@@ -154,16 +162,18 @@ function failed(error: Error): Measurement {
   }
 }
 
-function finish(options: Arguments, measured: Omit<Results, 'date' | 'machine' | 'versions'>): void {
+function finish(options: Arguments, measured: Omit<Results, 'date' | 'machine' | 'node' | 'quick'>): void {
   const results: Results = {
     date: new Date().toISOString().slice(0, 10),
     machine: machine(),
-    versions: { node: process.version },
+    node: process.version,
+    quick: options.quick,
     ...measured,
   }
   if (options.output !== null) {
     mkdirSync(dirname(options.output), { recursive: true })
     writeFileSync(options.output, `${JSON.stringify(results, null, 2)}\n`)
+    for (const [name, svg] of chartsOf(results)) writeFileSync(chartFile(options.output, name), svg)
   }
   if (options.json) console.log(JSON.stringify(summaryOf(results)))
 }

@@ -2,7 +2,8 @@
  * Haraka + haraka-plugin-dkim, from npm, in the user's cache folder. As its manual says of many cores: a process for each
  * (`nodes=cpus`), no limit of deliveries to speak of.
  *
- * DURABILITY  the file of the queue is synced (FsyncWriteStream of haraka-utils) and renamed before 250; the folder is not.
+ * DURABILITY  the file of the queue is synced (FsyncWriteStream of haraka-utils) and renamed before 250 (strace: one fsync
+ *             a message); the folder is not synced.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -122,6 +123,7 @@ export async function startHaraka(around: Surroundings): Promise<System> {
   }
   const credentials = { username: USERNAME, password: PASSWORD }
   return {
+    version: PACKAGE.dependencies.Haraka,
     doors: {
       plain: { port: ports.plain, ca: null, credentials: null },
       tls: { port: ports.tls, ca: around.tls.ca, credentials },

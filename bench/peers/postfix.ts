@@ -1,7 +1,8 @@
 /**
  * Postfix + OpenDKIM, tuned as TUNING_README, MILTER_README and opendkim.conf(5) say.
  *
- * DURABILITY  cleanup(8) syncs the queue file before smtpd(8) says 250 (fsync, mail_stream.c).
+ * DURABILITY  cleanup(8) syncs the queue file before smtpd(8) says 250 (fsync, mail_stream.c; strace:
+ *             one a message).
  */
 
 import { execFileSync } from 'node:child_process'
@@ -169,7 +170,9 @@ export async function startPostfix(around: Surroundings): Promise<System> {
   }
   const door = { ca: null, credentials: null }
   const credentials = { username: USERNAME, password: PASSWORD }
+  const version = execFileSync('postconf', ['-d', '-h', 'mail_version'], { encoding: 'utf8' }).trim()
   return {
+    version,
     doors: {
       plain: { ...door, port: ports.plain },
       tls: { port: ports.tls, ca: around.tls.ca, credentials },

@@ -29,7 +29,11 @@ export interface RowResults {
 export interface Results {
   readonly date: string
   readonly machine: string
+  readonly node: string
+  /** Of the systems. */
   readonly versions: Readonly<Record<string, string>>
+  /** It was made in a hurry. */
+  readonly quick: boolean
   readonly rows: readonly RowResults[]
   /** Octets before the first message: resident, and with what processes share counted once. */
   readonly idle: Readonly<Record<string, { readonly residentBytes: number; readonly sharedBytes: number }>>

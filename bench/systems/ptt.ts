@@ -21,6 +21,9 @@ import { PASSWORD, SELECTOR, type Surroundings, type System, USERNAME } from './
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
 const SERVICES = ['relay', 'signer', 'submission'] as const
 type ServiceName = (typeof SERVICES)[number]
+const { version: VERSION } = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
+) as { version: string }
 const START_MS = 30_000
 
 /** Our own zone: nobody remembers that the key was not there (the last number of the SOA), so it signs at once. */
@@ -97,6 +100,7 @@ export async function startPtt(around: Surroundings): Promise<System> {
     throw error
   }
   return {
+    version: VERSION,
     doors: {
       tls: {
         port: ports.submission,

@@ -7,6 +7,8 @@ import type { Processes } from './processes.ts'
 export type DoorName = 'plain' | 'tls' | 'unsigned' | 'relay'
 
 export interface System {
+  /** As its makers number it. */
+  readonly version: string
   readonly doors: Readonly<Partial<Record<DoorName, Door>>>
   /** Everything it consists of. */
   readonly processes: Processes
