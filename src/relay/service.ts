@@ -100,7 +100,10 @@ async function prepare(config: Config, log: Log, others?: (options: VisitorsOpti
   const sites = new Sites({
     shapeOf: (destination, hosts) => rules.shapeOf(destination, hosts),
     now: Date.now,
-    unpark: destination => queue.unpark(destination),
+    unpark: destination => {
+      queue.unpark(destination)
+      scheduler.wake()
+    },
     mostIdle: relay.idleConnections,
   })
   const settler = new Settler(queue, log)
