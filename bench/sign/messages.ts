@@ -129,7 +129,13 @@ export async function messages(quick: boolean): Promise<Figure[]> {
       value: ratio(results.rsa),
       unit: '%',
       aim: { least: 90 },
-      note: `by the CPU time of all threads ${cpuRatio(results.rsa).toFixed(1)} %: believe that where the machine has other work`,
+    },
+    {
+      name: 'RSA-2048: the same by the CPU time of all threads',
+      value: cpuRatio(results.rsa),
+      unit: '%',
+      aim: { least: 90 },
+      note: 'nearer to it where the machine has other work',
     },
     {
       name: 'RSA-2048 and Ed25519: of that rate',
