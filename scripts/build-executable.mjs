@@ -4,43 +4,37 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import {
-  chmodSync,
-  copyFileSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { inject } from 'postject'
 
 /** What Node looks for in itself: https://nodejs.org/api/single-executable-applications.html */
 const RESOURCE = 'NODE_SEA_BLOB'
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
 
+const POSTJECT = join(import.meta.dirname, '../node_modules/postject/dist/cli.js')
+
 /** Writes it to `path`, from what buildBundle has put into `bundle`. Node is the one that runs this. */
-export async function buildExecutable(path, bundle) {
+export function buildExecutable(path, bundle) {
   const work = mkdtempSync(join(tmpdir(), 'ptt-build-'))
   try {
     const config = {
-      main: join(bundle, 'main.cjs'),
+      main: 'main.cjs',
       output: join(work, 'blob'),
       disableExperimentalSEAWarning: true,
       // What V8 made of the script is kept beside it, for this Node.
       useCodeCache: true,
-      assets: { 'lmdb.node': join(bundle, 'lmdb.node') },
+      assets: { 'lmdb.node': 'lmdb.node' },
     }
     writeFileSync(join(work, 'sea.json'), JSON.stringify(config))
-    execFileSync(process.execPath, ['--experimental-sea-config', join(work, 'sea.json')], { stdio: 'pipe' })
+    // Paths and the seed go into the blob: where they are the same, the same bundle gives the same octets.
+    run(['--random-seed=1', '--experimental-sea-config', join(work, 'sea.json')], bundle)
     // Beside the old one, and then in its place: that one may be running.
     const made = join(dirname(path), `.ptt-${process.pid}`)
     try {
       copyFileSync(process.execPath, made)
       chmodSync(made, 0o755)
-      await inject(made, RESOURCE, readFileSync(join(work, 'blob')), { sentinelFuse: FUSE })
+      run([POSTJECT, made, RESOURCE, join(work, 'blob'), '--sentinel-fuse', FUSE])
       renameSync(made, path)
     } finally {
       rmSync(made, { force: true })
@@ -48,4 +42,9 @@ export async function buildExecutable(path, bundle) {
   } finally {
     rmSync(work, { recursive: true })
   }
+}
+
+/** What they say is told where they fail only: one warns of sections of Node that do not matter. */
+function run(args, cwd) {
+  execFileSync(process.execPath, args, { cwd, stdio: 'pipe' })
 }
