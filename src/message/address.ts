@@ -91,8 +91,7 @@ class Parser {
     const start = this.#at
     const name = this.#phrase()
     if (name !== '' && this.#take(':')) return this.#group(name)
-    this.#at = start
-    return [this.#mailbox()]
+    return [this.#behind(name, start)]
   }
 
   // group = display-name ":" [group-list] ";"
@@ -116,7 +115,11 @@ class Parser {
   // mailbox = name-addr / addr-spec
   #mailbox(): Address {
     const start = this.#at
-    const displayName = this.#phrase()
+    return this.#behind(this.#phrase(), start)
+  }
+
+  /** The mailbox that begins at `start`, whose phrase, if it is one, has been read. */
+  #behind(displayName: string, start: number): Address {
     if (this.#take('<')) return this.#angle(displayName)
     this.#at = start
     return { displayName: '', mailbox: this.#addrSpec() }
