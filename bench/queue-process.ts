@@ -89,7 +89,12 @@ const WORK = {
   through,
   drain,
   list: queue => queue.list({ limit: 100 }),
-  filtered: queue => queue.list({ limit: 100, filter: { sender: '@nobody.example' } }),
+  filtered: async queue => {
+    const filter = { sender: '@nobody.example' }
+    let after: string | null = ''
+    while (after !== null) after = (await queue.search({ limit: 100, filter, after })).after
+  },
+  step: queue => queue.search({ limit: 100, filter: { sender: '@nobody.example' } }),
   due: queue => queue.nextDue(),
   sweep: queue => queue.sweep(Date.now()),
 } as const satisfies Record<string, (queue: Queue) => Promise<unknown>>

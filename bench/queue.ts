@@ -92,6 +92,8 @@ try {
   print('a page of `ptt queue list`, 99 % of them within', `${number(list.p99Ms, 1)} ms`, '≤ 100')
   const due = await measure(long, 'due', 1000, 1)
   print('when something is due next, 99 % within', `${number(due.p99Ms, 2)} ms`)
+  const step = await measure(long, 'step', 100, 1)
+  print('a step of a search that finds nothing, 99 % within', `${number(step.p99Ms, 1)} ms`, '≤ 100')
   const filtered = await measure(long, 'filtered', 2, 1)
   print('to find that no message is of a sender', `${number(filtered.p99Ms)} ms`)
   const drained = await measure(long, 'drain', messages + 1, 256)

@@ -40,7 +40,7 @@ export function isSelective(options: SelectionOptions): boolean {
   return [sender, recipient, domain, site, olderThan, newerThan, state].some(each => each !== undefined)
 }
 
-/** Pages of what matches, in order of id. All of the queue never is in memory at once. */
+/** Pages of what matches, in order of id, as they are found: some may be empty. All of the queue never is in memory at once. */
 export async function* selected(
   queue: Queue,
   options: SelectionOptions,
@@ -54,16 +54,16 @@ export async function* selected(
   const holds = await holdsInForce(queue, nowMs)
   let from = after
   for (let left = limit; left > 0; ) {
-    const read = await queue.list({
+    const found = await queue.search({
       limit: Math.min(left, PAGE),
       ...(from === undefined ? {} : { after: from }),
-      ...(filter === undefined ? {} : { filter }),
+      filter,
     })
-    if (read.length === 0) return
-    const page = read.filter(message => isSelected(message, options, holds, nowMs))
-    if (page.length > 0) yield page
+    const page = found.messages.filter(message => isSelected(message, options, holds, nowMs))
+    yield page
+    if (found.after === null) return
     left -= page.length
-    from = read.at(-1)?.id
+    from = found.after
   }
 }
 
@@ -129,8 +129,7 @@ function isAt({ last }: Recipient, site: string): boolean {
 function filterOf(
   { sender, recipient, domain, olderThan, newerThan }: SelectionOptions,
   nowMs: number,
-): Filter | undefined {
-  if ([sender, recipient, domain, olderThan, newerThan].every(each => each === undefined)) return undefined
+): Filter {
   return {
     ...(sender === undefined ? {} : { sender }),
     ...(recipient === undefined ? {} : { recipient }),

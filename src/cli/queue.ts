@@ -18,6 +18,7 @@ import { exportCommand, importCommand } from './queue-transfer.ts'
 import { formatStory, signaturesOf, storyJson } from './queue-why.ts'
 
 const SHOWN = 100
+const SHOWN_AFTER_MS = 100
 
 interface JsonOption extends ConfigOption {
   readonly json?: true
@@ -74,12 +75,18 @@ Examples:
         const { json, after, limit = json ? Number.POSITIVE_INFINITY : SHOWN } = options
         const shown: Message[] = []
         let left = limit
+        const begin = performance.now()
         for await (const page of selected(queue, options, { after })) {
           const messages = page.slice(0, left)
           left -= messages.length
           if (json) await print(messages.map(each => `${JSON.stringify(messageJson(each))}\n`).join(''))
           else shown.push(...messages)
           if (left === 0) break
+          // A table is seen when it is whole: what a long search has found by then is, and from where to go on.
+          if (shown.length > 0 && performance.now() - begin > SHOWN_AFTER_MS) {
+            left = 0
+            break
+          }
         }
         if (json) return
         const nowMs = Date.now()

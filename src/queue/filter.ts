@@ -22,13 +22,31 @@ export function isInTime(arrivedMs: number, { fromMs, beforeMs }: Filter): boole
   return (fromMs === undefined || arrivedMs >= fromMs) && (beforeMs === undefined || arrivedMs < beforeMs)
 }
 
-/**
- * What must be in the record of a message's envelope, as text in lower case, for it to match: most records need not be
- * understood to see that they do not.
- */
-export function tracesOf({ sender }: Filter): string[] {
-  if (sender === undefined || sender === '<>') return []
-  return [JSON.stringify(sender.slice(sender.lastIndexOf('@') + 1).toLowerCase())]
+/** What must be in the record of a message, as text in lower case, for it to match. */
+export interface Traces {
+  /** Of its envelope. */
+  readonly envelope: readonly string[]
+  /** Of its recipients, where they are in the same record. */
+  readonly recipients: readonly string[]
+}
+
+/** Most records need not be understood to see that they do not match. `null`: all of them must be. */
+export function tracesOf({ sender, recipient, destination }: Filter): Traces | null {
+  const domain = (name: string) => JSON.stringify(name.slice(name.lastIndexOf('@') + 1).toLowerCase())
+  const envelope = sender === undefined || sender === '<>' ? [] : [domain(sender)]
+  const recipients = [
+    ...(recipient === undefined ? [] : [domain(recipient)]),
+    // There may be something behind it.
+    ...(destination === undefined ? [] : [JSON.stringify(destination.toLowerCase()).slice(0, -1)]),
+  ]
+  return envelope.length + recipients.length === 0 ? null : { envelope, recipients }
+}
+
+/** @param record as `embedded/record.ts` writes it */
+export function isTraced(record: string, { envelope, recipients }: Traces): boolean {
+  const text = record.toLowerCase()
+  if (!envelope.every(trace => text.includes(trace))) return false
+  return recipients.every(trace => text.includes(trace)) || text.includes('"only":null')
 }
 
 function isNamed(mailbox: string, name: string): boolean {

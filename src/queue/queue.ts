@@ -62,6 +62,11 @@ export interface Queue {
   dueJobs(id: string, nowMs: number): Promise<DueJob[]>
   /** In order of id (ids sort by time), after `after`; with a `filter` those that match. */
   list(options: { after?: string; limit: number; filter?: Filter }): Promise<Message[]>
+  /**
+   * A step of a search: looks at some thousands of messages in order of id, after `after`, and returns those that match, at
+   * most `limit`, and where to go on; `null`: there are no more. So nobody waits until a long queue was looked through.
+   */
+  search(options: { after?: string; limit: number; filter: Filter }): Promise<Found>
   /** What is known of a message that is queued, or was not long ago; `null`: nothing. */
   story(id: string): Promise<Story | null>
   /** Makes every pending recipient due at `nowMs`; what is overdue keeps its place. False: no such message. */
@@ -118,6 +123,11 @@ export interface Filter {
   readonly fromMs?: number
   /** Arrived before that time. */
   readonly beforeMs?: number
+}
+
+export interface Found {
+  readonly messages: readonly Message[]
+  readonly after: string | null
 }
 
 /** The message as octets, in pieces; engines may keep references until `put` settles. */

@@ -20,6 +20,34 @@ export function listContract(makeEngine: MakeEngine): void {
     assert.deepEqual((await queue.list({ limit: 1 }))[0], await queue.get('A'))
   })
 
+  test('a search comes to the end of the queue, a step at a time', async t => {
+    const { queue } = await makeEngine(t)
+    const many = Array.from({ length: 300 }, (_, n) => `u${n}@one.example`)
+    for (let n = 0; n < 30; n++)
+      await queue.put(newMessage(`M${n + 100}`, n % 10 === 0 ? many : [`a@${n % 3}.example`]), [])
+    for (const limit of [1, 4, 100])
+      for (const [filter, count] of [
+        [{}, 30],
+        [{ destination: 'one.example' }, 3],
+        [{ recipient: 'U299@ONE.example' }, 3],
+        [{ recipient: '@2.example' }, 9],
+        [{ destination: '2.example', sender: '@example.org' }, 9],
+        [{ destination: '2.example', sender: '@example' }, 0],
+      ] as const) {
+        const ids: string[] = []
+        let after: string | undefined
+        for (;;) {
+          const found = await queue.search({ limit, filter, ...(after === undefined ? {} : { after }) })
+          assert.ok(found.messages.length <= limit)
+          ids.push(...found.messages.map(({ id }) => id))
+          if (found.after === null) break
+          after = found.after
+        }
+        assert.equal(ids.length, count, JSON.stringify(filter))
+        assert.deepEqual(ids, [...new Set(ids)].toSorted())
+      }
+  })
+
   test('a filter finds by sender, recipient, destination and age', async t => {
     const { queue } = await makeEngine(t)
     const put = (id: string, localPart: string, domain: string, to: string[], arrivedMs: number) => {

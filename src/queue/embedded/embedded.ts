@@ -16,6 +16,7 @@ import {
   type Content,
   type DueJob,
   type Filter,
+  type Found,
   type Hold,
   type Job,
   type Message,
@@ -35,7 +36,7 @@ import { checkFormat, isCurrent, writeFormat } from './format.ts'
 import { latestGeneration } from './generation.ts'
 import * as held from './held.ts'
 import { Lines } from './lines.ts'
-import { listMessages } from './list.ts'
+import { listMessages, searchMessages } from './list.ts'
 import type { MappedLimit } from './mapped.ts'
 import * as stored from './message.ts'
 import { Store, type Tables } from './store.ts'
@@ -237,10 +238,17 @@ class EmbeddedQueue implements Queue {
 
   async list(options: { after?: string; limit: number; filter?: Filter }): Promise<Message[]> {
     const tables = this.#store.read()
-    const messages = listMessages(tables, options)
+    const messages = [...listMessages(tables, options)]
     // A reader that is slow with them (a pager) keeps no snapshot, for a snapshot keeps space from being used again.
     tables.root.resetReadTxn()
     return messages
+  }
+
+  async search(options: { after?: string; limit: number; filter: Filter }): Promise<Found> {
+    const tables = this.#store.read()
+    const found = searchMessages(tables, options)
+    tables.root.resetReadTxn()
+    return found
   }
 
   async retry(id: string, nowMs: number): Promise<boolean> {

@@ -11,6 +11,7 @@ import {
   type Content,
   type DueJob,
   type Filter,
+  type Found,
   type Hold,
   type Job,
   type Message,
@@ -205,6 +206,11 @@ class MemoryQueue implements Queue {
     const ids = [...this.#entries.keys()].filter(id => id > after).toSorted()
     const messages = ids.map(id => messageOf(this.#entry(id))).filter(message => matches(message, filter))
     return messages.slice(0, Math.max(limit, 0))
+  }
+
+  async search(options: { after?: string; limit: number; filter: Filter }): Promise<Found> {
+    const messages = await this.list(options)
+    return { messages, after: messages.length < options.limit ? null : (messages.at(-1)?.id ?? null) }
   }
 
   async story(id: string): Promise<Story | null> {
