@@ -48,6 +48,11 @@ async function bench(options: Arguments): Promise<void> {
   const sinkPort = await freePort()
   const load = await Load.start(sinkPort)
   let systems: Systems | null = null
+  const giveUp = async () => {
+    await systems?.stop()
+    process.exit(1)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void giveUp())
   try {
     systems = await startSystems({
       names: [...new Set(contenders.map(({ system }) => system))],

@@ -10,6 +10,8 @@ import type { Outgoing } from './message.ts'
 /** How a system is reached. */
 export interface Door {
   readonly port: number
+  /** 127.0.0.1 when not given. */
+  readonly host?: string
   /** PEM of who signed its certificate; null: no TLS. */
   readonly ca: string | null
   readonly credentials: { readonly username: string; readonly password: string } | null
@@ -56,7 +58,7 @@ export class Session {
     this.#outgoing = outgoing
     this.#events = events
     this.#context = context
-    const address = { host: '127.0.0.1', port: door.port, noDelay: true }
+    const address = { host: door.host ?? '127.0.0.1', port: door.port, noDelay: true }
     this.#socket =
       context === null || door.hop !== undefined
         ? connect(address)

@@ -38,6 +38,8 @@ export interface Results {
   /** Octets before the first message: resident, and with what processes share counted once. */
   readonly idle: Readonly<Record<string, { readonly residentBytes: number; readonly sharedBytes: number }>>
   readonly handshakes: HandshakeResults | null
+  /** Messages a second from generator to sink with nothing between: what the tools can. */
+  readonly ceilingPerSecond: number
   /** Why a peer was not measured. */
   readonly missing: Readonly<Record<string, string>>
 }
