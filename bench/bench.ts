@@ -13,11 +13,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { freePort } from '../test/peers/port.ts'
 import { type Arguments, HELP, readArguments } from './arguments.ts'
 import { compareHandshakes } from './handshakes.ts'
-import { Load, type Order } from './load/load.ts'
+import { addressOf, Load, type Order } from './load/load.ts'
 import { CONTENDERS, type Contender, ROWS, type Row } from './plan.ts'
 import { chartFile, chartsOf } from './report/charts.ts'
 import { figuresOf, type Results, type RowResults, summaryOf } from './report/results.ts'
-import { formatHandshakes, formatIdle, formatRow } from './report/table.ts'
+import { formatHandshakes, formatIdle, formatRow, number } from './report/table.ts'
 import { type Measurement, measure } from './run.ts'
 import { type Systems, startSystems } from './systems/start.ts'
 
@@ -62,6 +62,8 @@ async function bench(options: Arguments): Promise<void> {
     })
     for (const [name, reason] of systems.missing) tell(`SKIPPED: ${name}: ${reason}\n`)
     const there = contenders.filter(({ system }) => systems?.running.has(system))
+    const ceilingPerSecond = await ceiling(load, sinkPort)
+    tell(`Generator to sink, nothing between: ${number(ceilingPerSecond)} messages/s\n`)
     const idle = await idleMemory(systems)
     tell(formatIdle(idle))
     await warmUp(load, systems, options)
@@ -81,6 +83,7 @@ async function bench(options: Arguments): Promise<void> {
       rows: results,
       idle,
       handshakes,
+      ceilingPerSecond,
       missing: Object.fromEntries(systems.missing),
     })
   } finally {
@@ -96,6 +99,14 @@ async function warmUp(load: Load, { running }: Systems, { quick }: Arguments): P
     // What is wrong then will be wrong in every row, and is told there.
     if (door !== undefined) await load.run(door, { ...WARM_UP, seconds }).catch(() => {})
   }
+}
+
+/** 4 KiB messages, after V8 has seen some. */
+async function ceiling(load: Load, sinkPort: number): Promise<number> {
+  const door = { host: addressOf(1), port: sinkPort, ca: null, credentials: null }
+  const order = { ...WARM_UP, destinations: 1, seconds: 1 }
+  await load.run(door, order)
+  return (await load.run(door, order)).perSecond
 }
 
 /** What they take before they have anything to do. */

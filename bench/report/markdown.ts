@@ -13,7 +13,7 @@ export function markdownOf(results: Results, file: string): string {
   const half = results.rows.find(({ row }) => row === 'half-load')
   const size = others.filter(({ row }) => row !== 'half-load')
   return [
-    `${results.machine}, Node ${results.node.replace('v', '')}, ${results.date}: ${versions(results)}. Generator and sink run on the same cores. ${first.title}:`,
+    `${results.machine}, Node ${results.node.replace('v', '')}, ${results.date}: ${versions(results)}. Generator and sink run on the same cores; with nothing between them they do ${number(results.ceilingPerSecond)} messages a second. ${first.title}:`,
     mainTable(first, half),
     `![delivered per second](${chartFile(file, 'delivered')})`,
     size.length > 0

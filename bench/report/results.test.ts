@@ -30,6 +30,7 @@ const results: Results = {
   rows: [first, { row: 'half-load', title: 'at half', sizeOctets: 4096, figures: [calm] }],
   idle: { ptt: { residentBytes: 3e8, sharedBytes: 2e8 } },
   handshakes: { submission: { perSecond: 900, cpuMs: 1 }, bare: { perSecond: 1000, cpuMs: 1 } },
+  ceilingPerSecond: 20_000,
   missing: { haraka: 'no npm' },
 }
 
