@@ -137,6 +137,7 @@ export async function startForeman(
       },
     }
   } catch (error) {
+    await workers.close()
     await foreman.close()
     throw error
   }

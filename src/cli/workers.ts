@@ -46,18 +46,13 @@ export class Workers {
     this.#places = Array.from({ length: options.count }, (_, index) => new Place(index + 1, options))
   }
 
-  /** Resolves with the port when all are ready. Rejects when one says by its exit status that it cannot start. */
+  /** Resolves with the port when all are ready. Rejects when one says by its exit status that it cannot start: the others are to be closed then. */
   async start(): Promise<number> {
     const [first, ...others] = this.#places
-    try {
-      // What keeps one from starting keeps all: it is said once.
-      const port = (await first?.start()) ?? 0
-      await Promise.all(others.map(place => place.start()))
-      return port
-    } catch (error) {
-      await this.close()
-      throw error
-    }
+    // What keeps one from starting keeps all: it is said once.
+    const port = (await first?.start()) ?? 0
+    await Promise.all(others.map(place => place.start()))
+    return port
   }
 
   reload(): void {

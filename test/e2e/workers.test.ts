@@ -1,10 +1,14 @@
 /** Services as several processes: what was promised of one holds of all together. */
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { THROTTLE } from '../../src/submission/throttle.ts'
 import { need } from '../peers/need.ts'
+import { pttCommand } from '../peers/sandbox.ts'
 import { type SmtpSink, startSmtpSink } from '../peers/smtp-sink.ts'
 import {
   type Deployment,
@@ -44,7 +48,7 @@ async function running(
 interface Crowd {
   readonly deployment: Deployment
   readonly sink: SmtpSink
-  readonly lives: Readonly<Record<'submission' | 'signer', ServiceProcess>>
+  readonly lives: Readonly<Record<ServiceName, ServiceProcess>>
 }
 
 async function crowd(
@@ -55,20 +59,21 @@ async function crowd(
   t.after(() => sink.stop())
   const { signer = [], submission = [] } = toml
   const deployment = await deploy(t, {
-    services: ['relay'],
+    services: [],
     smtpPort: sink.port,
     toml: {
-      relay: ['retry = ["100ms"]'],
+      relay: ['workers = 2', 'retry = ["100ms"]'],
       signer: ['workers = 2', 'hop_wait = "30s"', ...signer],
       submission: ['workers = 2', 'hop_wait = "30s"', ...submission],
     },
   })
+  const relaying = await running(t, deployment, 'relay', 2)
   const signing = await running(t, deployment, 'signer', 2)
   await deployment.event('key', ({ fields }) => fields.state === 'active')
   return {
     deployment,
     sink,
-    lives: { signer: signing, submission: await running(t, deployment, 'submission', 2) },
+    lives: { relay: relaying, signer: signing, submission: await running(t, deployment, 'submission', 2) },
   }
 }
 
@@ -143,7 +148,7 @@ async function tryToSend(deployment: Deployment, n: number): Promise<boolean> {
   }
 }
 
-test('both workers of both services take part, share the budget of the hour, and stop in good order', async t => {
+test('all three: both workers take part, share the budget of the hour, and stop in good order', async t => {
   if (!need(t, 'smtp-sink')) return
   const { deployment, lives } = await crowd(t, { signer: ['budget_per_hour = 27'] })
   const acknowledged = await submit(deployment, 20)
@@ -159,9 +164,8 @@ test('both workers of both services take part, share the budget of the hour, and
   const more = await Promise.all(Array.from({ length: 12 }, (_, n) => tryToSend(deployment, 100 + n)))
   assert.equal(more.filter(sent => sent).length, 27 - acknowledged.size)
 
-  await lives.submission.stop()
-  await lives.signer.stop()
-  for (const service of ['submission', 'signer'] as const) {
+  for (const service of ['submission', 'signer', 'relay'] as const) {
+    await lives[service].stop()
     const stopped = deployment.events.filter(each => each.service === service && each.name === 'stopped')
     assert.deepEqual(workersIn(stopped), [1, 2, undefined], service)
   }
@@ -321,4 +325,31 @@ test('the relay: visitors are killed while they deliver; each message arrives, a
   }
   t.diagnostic(`${acknowledged.size} messages, ${deferred.length} were on their way at a kill`)
   await relay.stop()
+})
+
+test('a port that is taken is said once, and nothing stays', async t => {
+  const deployment = await deploy(t, {
+    services: ['relay'],
+    toml: { relay: ['workers = 2'], submission: ['workers = 2'] },
+  })
+  const { port } = deployment.config.submission.listen
+  const holder = createServer().listen(port, '127.0.0.1')
+  t.after(() => holder.close())
+  await once(holder, 'listening')
+  // Of the relay it is the foreman that listens, of submission the first worker.
+  const ends = (['relay', 'submission'] as const).map(async service => {
+    const child = spawn(...pttCommand(service, '--config', deployment.config.file), {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    t.after(() => child.kill('SIGKILL'))
+    let said = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+    // Its pipe is closed when the last of its processes has ended.
+    const [code] = await once(child, 'close')
+    assert.equal(code, 1)
+    assert.equal(said.match(/another program already listens on 127\.0\.0\.1:\d+/g)?.length, 1, said)
+  })
+  await Promise.all(ends)
 })
