@@ -23,7 +23,7 @@ test('a machine gives its service what it needs, and nothing else', async t => {
     ['LICENSES.txt', ''],
   ] as const)
     writeFileSync(join(bundle, name), text)
-  const image = await imageOf('submission', join(folder.path, 'image'), bundle)
+  const image = await imageOf('submission', join(folder.path, 'image'), { bundle })
 
   // It holds something, though it begins with zeros: no label, no table, no file system that anybody knows.
   const disk = join(folder.path, 'disk')

@@ -8,19 +8,24 @@ import { createInterface } from 'node:readline'
 import { start, temporaryFolder } from './program.ts'
 
 export interface MachineOptions {
-  readonly kernel: string
-  readonly initrd: string
+  /** With `initrd`; a machine without boots from a disk. */
+  readonly kernel?: string
+  readonly initrd?: string
   /** The options of the service, as they stand on the kernel command line after `--`. */
-  readonly options: string
+  readonly options?: string
   /** Images of disks, raw. */
   readonly disks?: readonly string[]
   /** `tap0`: a tap device that is there; by default QEMU's own network, which has a DHCP server. */
   readonly tap?: string
   readonly mac?: string
+  /** Of QEMU's own network: `,hostfwd=tcp:127.0.0.1:2526-:2526`. */
+  readonly forward?: string
   readonly memoryMiB?: number
   /** More arguments of QEMU. */
   readonly args?: readonly string[]
 }
+
+const LONGEST_LIFE_MS = 300_000
 
 /** A line of the console. */
 export type Line = Readonly<Record<string, unknown>>
@@ -38,6 +43,8 @@ export interface Machine {
   kill(): Promise<void>
   /** Somebody presses the power button (ACPI). */
   pressButton(): Promise<void>
+  /** A command of QEMU's (QMP), and what it returns. */
+  command(execute: string, args?: object): Promise<unknown>
 }
 
 export const eventIs =
@@ -45,11 +52,19 @@ export const eventIs =
   (line: Line): boolean =>
     line.event === event && Object.entries(fields).every(([key, value]) => line[key] === value)
 
+function boot({ kernel, initrd, options = '' }: MachineOptions): string[] {
+  if (kernel === undefined || initrd === undefined) return []
+  return ['-kernel', kernel, '-initrd', initrd, '-append', `console=ttyS0 quiet -- ${options}`]
+}
+
 export function startMachine(options: MachineOptions): Machine {
   const folder = temporaryFolder('machine')
   const monitor = join(folder.path, 'qmp')
   const { tap, mac = '52:54:00:77:00:01', disks = [], memoryMiB = 256 } = options
-  const network = tap === undefined ? 'user,id=net' : `tap,id=net,ifname=${tap},script=no,downscript=no`
+  const network =
+    tap === undefined
+      ? `user,id=net${options.forward ?? ''}`
+      : `tap,id=net,ifname=${tap},script=no,downscript=no`
   const qemu = start('qemu-system-x86_64', [
     ...[
       '-machine',
@@ -63,8 +78,7 @@ export function startMachine(options: MachineOptions): Machine {
       '-no-user-config',
     ],
     ...['-display', 'none', '-serial', 'stdio', '-qmp', `unix:${monitor},server=on,wait=off`],
-    ...['-kernel', options.kernel, '-initrd', options.initrd],
-    ...['-append', `console=ttyS0 quiet -- ${options.options}`],
+    ...boot(options),
     ...[
       '-netdev',
       network,
@@ -76,6 +90,8 @@ export function startMachine(options: MachineOptions): Machine {
     ...disks.flatMap(file => ['-drive', `file=${file},format=raw,if=virtio,cache=writeback`]),
     ...(options.args ?? []),
   ])
+  // Not a measure of speed: a machine that hangs is to end before the test does, for its console tells why.
+  const hanging = setTimeout(() => qemu.process.kill('SIGKILL'), LONGEST_LIFE_MS).unref()
   const lines: Line[] = []
   const news = new EventTarget()
   let over = false
@@ -88,6 +104,7 @@ export function startMachine(options: MachineOptions): Machine {
   })
   const off = qemu.ended.then(() => {
     over = true
+    clearTimeout(hanging)
     folder.remove()
     news.dispatchEvent(new Event('line'))
   })
@@ -110,17 +127,25 @@ export function startMachine(options: MachineOptions): Machine {
       await off
     },
     async pressButton() {
-      const socket = connect(monitor)
-      await once(socket, 'connect')
-      for (const execute of ['qmp_capabilities', 'system_powerdown'])
-        socket.write(`${JSON.stringify({ execute })}\n`)
-      // Its answer to the second one, or its end.
-      let said = ''
-      for await (const chunk of socket.setEncoding('utf8')) {
-        said += chunk
-        if (said.split('"return"').length > 2) break
-      }
-      socket.destroy()
+      await command(monitor, 'system_powerdown')
     },
+    command: (execute, args) => command(monitor, execute, args),
   }
+}
+
+/** A connection of its own: the greeting, the capabilities, then the command; events may stand between the answers. */
+async function command(monitor: string, execute: string, args: object = {}): Promise<unknown> {
+  const socket = connect(monitor)
+  await once(socket, 'connect')
+  socket.write(
+    `{"execute":"qmp_capabilities"}\n${JSON.stringify({ execute, arguments: args, id: 'asked' })}\n`,
+  )
+  for await (const line of createInterface({ input: socket })) {
+    const answer = JSON.parse(line)
+    if (answer.id !== 'asked') continue
+    socket.destroy()
+    assert.equal(answer.error, undefined, line)
+    return answer.return
+  }
+  return assert.fail('QEMU has ended')
 }

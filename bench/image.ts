@@ -1,0 +1,180 @@
+/**
+ * `npm run bench:image`: how large the images are, how long from power-on to the relay's greeting, and how much memory it has
+ * then, beside a bare busybox with the same kernel. In QEMU with software emulation (no KVM): the ratio is what tells.
+ */
+
+import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { issue, makeAuthority } from '../src/cli/authority.ts'
+import { build } from '../src/cli/image.ts'
+import { writeCpio } from '../src/image/cpio.ts'
+import { fetchPackages, fileOf } from '../src/image/debian.ts'
+import { runTool } from '../src/image/tools.ts'
+import { makeGitRepository } from '../test/peers/git-repository.ts'
+import { startGitSsh } from '../test/peers/git-ssh.ts'
+import { freePort } from '../test/peers/port.ts'
+import { temporaryFolder } from '../test/peers/program.ts'
+import { eventIs, type MachineOptions, startMachine } from '../test/peers/qemu.ts'
+
+const DOMAIN = 'example.test'
+const ROUNDS = 3
+const MEMORY_MIB = 256
+const cache = join(import.meta.dirname, '../node_modules/.cache/ptt-image')
+const folder = temporaryFolder('bench-image')
+const at = (name: string) => join(folder.path, name)
+const repository = await makeGitRepository()
+const ssh = await startGitSsh()
+try {
+  for (const service of ['submission', 'signer', 'relay'] as const) {
+    const { kernel, initrd } = await build({ service, output: at('images'), cache })
+    const [kernelSize, initrdSize] = [statSync(kernel).size, statSync(initrd).size]
+    console.log(
+      `${service.padEnd(10)} ${mb(kernelSize + initrdSize)}: kernel ${mb(kernelSize)}, initramfs ${mb(initrdSize)}`,
+    )
+  }
+  const bare = await busybox(at('images/relay-vmlinuz'))
+  await makeConfigDisk()
+  const bareMs = await median(() => lifeOf(bare))
+  const results = await rounds(greeting)
+  const greetingMs = middle(results.map(({ ms }) => ms))
+  console.log(`busybox    ${seconds(bareMs)} from power-on to power-off`)
+  console.log(
+    `relay      ${seconds(greetingMs)} from power-on to 220, ${(greetingMs / bareMs).toFixed(1)} times that`,
+  )
+  console.log(
+    `relay      ${middle(results.map(({ usedMiB }) => usedMiB))} MiB of ${MEMORY_MIB} in use when it waits for mail`,
+  )
+} finally {
+  await ssh.stop()
+  await repository.remove()
+  folder.remove()
+}
+
+/** A machine with the same kernel that says a word and goes. */
+async function busybox(kernel: string): Promise<MachineOptions> {
+  const found = fileOf(fetchPackages(['busybox-static'], cache), 'bin/busybox')
+  if (found === undefined) throw new Error('busybox-static has no busybox')
+  const script = '#!/bin/busybox sh\n/bin/busybox mount -t devtmpfs dev /dev\n/bin/busybox poweroff -f\n'
+  const initrd = at('busybox-initrd')
+  writeFileSync(
+    initrd,
+    writeCpio([
+      { path: 'bin', folder: true },
+      { path: 'bin/busybox', octets: readFileSync(found.path), executable: true },
+      { path: 'dev', folder: true },
+      { path: 'init', octets: Buffer.from(script), executable: true },
+    ]),
+  )
+  return { kernel, initrd }
+}
+
+async function lifeOf(options: MachineOptions): Promise<number> {
+  const started = performance.now()
+  await startMachine({ ...options, memoryMiB: MEMORY_MIB }).off
+  return performance.now() - started
+}
+
+async function makeConfigDisk(): Promise<void> {
+  const authority = await makeAuthority(DOMAIN)
+  const { certificate, key } = await issue(authority, { role: 'relay' })
+  await repository.commit({ [`${DOMAIN}/domain.toml`]: '' })
+  const [, userKey = ''] = / -i (\S+)/.exec(ssh.command) ?? []
+  for (const name of ['disk/hop', 'disk/ssh']) mkdirSync(at(name), { recursive: true })
+  writeFileSync(at('disk/hop/ca.pem'), authority.certificate)
+  writeFileSync(at('disk/hop/relay.pem'), certificate)
+  writeFileSync(at('disk/hop/relay.key'), key)
+  writeFileSync(at('disk/ssh/id_ed25519'), readFileSync(userKey))
+  writeFileSync(
+    at('disk/ssh/known_hosts'),
+    `[10.0.2.2]:${ssh.port} ${readFileSync(join(userKey, '../host.pub'), 'utf8')}`,
+  )
+  blank(at('config.img'), 1)
+  runTool('mformat', ['-i', at('config.img'), '-v', 'PTT', '::'])
+  runTool('mcopy', ['-i', at('config.img'), '-s', at('disk/hop'), at('disk/ssh'), '::'])
+}
+
+/** A first start, with a disk that is blank. */
+async function greeting(): Promise<{ ms: number; usedMiB: number }> {
+  blank(at('spool.img'), 64)
+  const port = await freePort()
+  const url = ssh.url(repository.path).replace('@127.0.0.1', '@10.0.2.2')
+  const started = performance.now()
+  const machine = startMachine({
+    kernel: at('images/relay-vmlinuz'),
+    initrd: at('images/relay-initrd'),
+    options: `--domain=${DOMAIN} --repository=${url} --resolver=10.0.2.3`,
+    disks: [at('config.img'), at('spool.img')],
+    forward: `,hostfwd=tcp:127.0.0.1:${port}-:2526`,
+    memoryMiB: MEMORY_MIB,
+  })
+  try {
+    let ended = false
+    void machine.off.then(() => {
+      ended = true
+    })
+    while (!(await greets(port))) {
+      if (ended) throw new Error(machine.output())
+      await pause(20)
+    }
+    const ms = performance.now() - started
+    await machine.line(eventIs('started'))
+    return { ms, usedMiB: await memoryOf(machine) }
+  } finally {
+    await machine.kill()
+  }
+}
+
+function greets(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('data', octets => {
+      socket.destroy()
+      resolve(octets.toString().startsWith('220'))
+    })
+    socket.once('close', () => resolve(false)).on('error', () => {})
+  })
+}
+
+/** What the balloon tells: all that cannot be had at once, the kernel's own included. */
+async function memoryOf(machine: ReturnType<typeof startMachine>): Promise<number> {
+  const balloon = { path: '/machine/peripheral/balloon' }
+  await machine.command('qom-set', { ...balloon, property: 'guest-stats-polling-interval', value: 1 })
+  for (;;) {
+    await pause(1000)
+    const { stats } = (await machine.command('qom-get', { ...balloon, property: 'guest-stats' })) as {
+      stats: Record<string, number>
+    }
+    const available = stats['stat-available-memory']
+    if (available !== undefined && available > 0) return Math.round(MEMORY_MIB - available / 2 ** 20)
+  }
+}
+
+function blank(path: string, mib: number): void {
+  rmSync(path, { force: true })
+  writeFileSync(path, '')
+  truncateSync(path, mib * 2 ** 20)
+}
+
+async function rounds<T>(once: () => Promise<T>): Promise<T[]> {
+  const results: T[] = []
+  for (let round = 0; round < ROUNDS; round++) results.push(await once())
+  return results
+}
+
+async function median(once: () => Promise<number>): Promise<number> {
+  return middle(await rounds(once))
+}
+
+function middle(numbers: readonly number[]): number {
+  return numbers.toSorted((one, other) => one - other)[Math.floor(numbers.length / 2)] ?? Number.NaN
+}
+
+function mb(octets: number): string {
+  return `${(octets / 1e6).toFixed(1)} MB`
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
+}
