@@ -21,9 +21,11 @@ const PACKAGES: Readonly<Record<string, string>> = {
   git: 'git',
   gpg: 'gnupg',
   gsasl: 'gsasl',
+  ip: 'iproute2',
   kdig: 'knot-dnsutils',
   knotd: 'knot',
   knsupdate: 'knot-dnsutils',
+  mformat: 'mtools',
   msmtp: 'msmtp',
   named: 'bind9',
   'nats-server': 'nats-server',
@@ -40,6 +42,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'posttls-finger': 'postfix',
   prlimit: 'util-linux',
   python3: 'python3 python3-dkim',
+  'qemu-system-x86_64': 'qemu-system-x86',
   's-nail': 's-nail',
   'smtp-sink': 'postfix',
   'smtp-source': 'postfix',
@@ -53,6 +56,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   testssl: 'testssl.sh',
   unbound: 'unbound',
   unshare: 'util-linux',
+  xorriso: 'xorriso',
 }
 
 /** Servers live in sbin, which is not on everybody's PATH. */
