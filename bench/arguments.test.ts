@@ -12,6 +12,7 @@ test('nothing asked for is everything, for as long as each row says', () => {
     seconds: null,
     rounds: null,
     profile: null,
+    settings: {},
     folder: null,
     output: null,
   })
@@ -24,11 +25,17 @@ test('names by their beginning, with commas', () => {
   assert.equal(quick, true)
 })
 
+test('keys of ptt.toml by table', () => {
+  const { settings } = readArguments(['--set', 'signer.workers=2,relay.retry=1m,relay.concurrency=50'])
+  assert.deepEqual(settings, { signer: { workers: 2 }, relay: { retry: '1m', concurrency: 50 } })
+})
+
 const wrong: [words: string[], message: RegExp][] = [
   [['--only', 'sendmail'], /--only sendmail: there is ptt, postfix\+opendkim/],
   [['--rows', '5k'], /--rows 5k: there is 4k/],
   [['--seconds', '0'], /--seconds 0: write a number above 0/],
   [['--rounds', 'many'], /--rounds many: write a number above 0/],
+  [['--set', 'workers=2'], /--set workers=2: write for example/],
   [['--fast'], /Unknown option '--fast'/],
 ]
 for (const [words, message] of wrong) {

@@ -17,6 +17,8 @@ export interface Arguments {
   readonly rounds: number | null
   /** Where V8's CPU profiles of ptt's services go; null: none are made. */
   readonly profile: string | null
+  /** What ptt.toml says beside what the bench needs: table → key → value. */
+  readonly settings: Readonly<Record<string, Readonly<Record<string, string | number>>>>
   /** Where the spools lie: on a disk, or syncing costs nothing. */
   readonly folder: string | null
   /** Where the results are written as JSON; null: nowhere. */
@@ -37,6 +39,7 @@ export const HELP = `npm run bench -- [options]
   --json              nothing but the results of the first row as JSON on standard output
   --output FILE.json  all results, and beside it the charts, FILE-….svg
   --profile DIR       CPU profiles of ptt's services, one .cpuprofile each, for the tools of a browser
+  --set KEYS          keys of ptt.toml, with commas: signer.workers=2,relay.concurrency=50
   --folder DIR        where spools are made: on a disk that the machine would have its mail on
 `
 
@@ -52,6 +55,7 @@ export function readArguments(words: readonly string[]): Arguments {
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       profile: { type: 'string' },
+      set: { type: 'string', default: '' },
       folder: { type: 'string' },
       output: { type: 'string' },
     },
@@ -65,6 +69,7 @@ export function readArguments(words: readonly string[]): Arguments {
     seconds: positive('--seconds', values.seconds),
     rounds: positive('--rounds', values.rounds),
     profile: values.profile ?? null,
+    settings: settingsOf(values.set),
     folder: values.folder ?? null,
     output: values.output ?? null,
   }
@@ -81,6 +86,17 @@ function chosen(option: string, text: string, from: readonly { readonly name: st
       if (found.length === 0) throw new Error(`${option} ${word}: there is ${names.join(', ')}`)
       return found
     })
+}
+
+/** `relay.concurrency=50,signer.workers=2` */
+function settingsOf(text: string): Arguments['settings'] {
+  const settings: Record<string, Record<string, string | number>> = {}
+  for (const word of text.split(',').filter(each => each !== '')) {
+    const [, table = '', key = '', value = ''] = /^([a-z_.]+)\.([a-z_]+)=(.+)$/.exec(word) ?? []
+    if (table === '') throw new Error(`--set ${word}: write for example relay.concurrency=50`)
+    settings[table] = { ...settings[table], [key]: /^\d+$/.test(value) ? Number(value) : value }
+  }
+  return settings
 }
 
 function positive(option: string, text: string | undefined): number | null {

@@ -59,6 +59,7 @@ async function bench(options: Arguments): Promise<void> {
       sinkPort,
       folder: options.folder,
       profile: options.profile,
+      settings: options.settings,
     })
     for (const [name, reason] of systems.missing) tell(`SKIPPED: ${name}: ${reason}\n`)
     const there = contenders.filter(({ system }) => systems?.running.has(system))

@@ -45,33 +45,17 @@ export const DESTINATIONS: ZoneData = {
 
 export async function startPtt(around: Surroundings): Promise<System> {
   const { folder, sinkPort } = around
-  const ports = { dns: 0, submission: await freePort(), signer: await freePort(), relay: await freePort() }
-  ports.dns = await freePort()
-  const at = (port: number) => `127.0.0.1:${port}`
+  const ports = {
+    dns: await freePort(),
+    submission: await freePort(),
+    signer: await freePort(),
+    relay: await freePort(),
+  }
   const deployment = await initialize({
     dir: folder,
     domain: SENDER_DOMAIN,
     user: { name: USERNAME, password: PASSWORD },
-    settings: {
-      submission: { listen: at(ports.submission), signer: at(ports.signer) },
-      signer: {
-        listen: at(ports.signer),
-        relay: at(ports.relay),
-        primary: at(ports.dns),
-        authoritative: [at(ports.dns)],
-        resolver: [at(ports.dns)],
-        // The key that all have, and no second signature (Ed25519), which the others do not make.
-        selector: SELECTOR,
-        key: ['dkim/bench.pem'],
-      },
-      relay: {
-        listen: at(ports.relay),
-        signer: at(ports.signer),
-        resolver: [at(ports.dns)],
-        smtp_port: sinkPort,
-        private_networks: ['127.0.0.0/8'],
-      },
-    },
+    settings: merged(settingsOf(ports, sinkPort), around.settings),
   })
   const { config } = deployment
   writeFileSync(join(folder, 'dkim/bench.pem'), around.dkimKey, { mode: 0o600 })
@@ -122,6 +106,39 @@ export async function startPtt(around: Surroundings): Promise<System> {
     processes: around.processes,
     stop,
   }
+}
+
+function settingsOf(
+  ports: Readonly<Record<ServiceName | 'dns', number>>,
+  sinkPort: number,
+): Readonly<Record<string, Readonly<Record<string, string | number | readonly string[]>>>> {
+  const at = (port: number) => `127.0.0.1:${port}`
+  return {
+    submission: { listen: at(ports.submission), signer: at(ports.signer) },
+    signer: {
+      listen: at(ports.signer),
+      relay: at(ports.relay),
+      primary: at(ports.dns),
+      authoritative: [at(ports.dns)],
+      resolver: [at(ports.dns)],
+      // The key that all have, and no second signature (Ed25519), which the others do not make.
+      selector: SELECTOR,
+      key: ['dkim/bench.pem'],
+    },
+    relay: {
+      listen: at(ports.relay),
+      signer: at(ports.signer),
+      resolver: [at(ports.dns)],
+      smtp_port: sinkPort,
+      private_networks: ['127.0.0.0/8'],
+    },
+  }
+}
+
+/** Key by key: what is asked for has the last word. */
+function merged(usual: ReturnType<typeof settingsOf>, asked: Surroundings['settings']): typeof usual {
+  const tables = [...new Set([...Object.keys(usual), ...Object.keys(asked)])]
+  return Object.fromEntries(tables.map(table => [table, { ...usual[table], ...asked[table] }]))
 }
 
 async function startService(

@@ -45,10 +45,18 @@ export interface StartOptions {
   /** Null: the system's place for temporary files. */
   readonly folder: string | null
   readonly profile: string | null
+  /** Of ptt.toml, beside what the bench needs. */
+  readonly settings?: Surroundings['settings']
 }
 
 /** @throws Error when ptt does not start; a peer that does not is missing */
-export async function startSystems({ names, sinkPort, folder, profile }: StartOptions): Promise<Systems> {
+export async function startSystems({
+  names,
+  sinkPort,
+  folder,
+  profile,
+  settings,
+}: StartOptions): Promise<Systems> {
   const above = mkdtempSync(join(folder ?? tmpdir(), 'ptt-bench-'))
   // Peers give up root before they go to theirs.
   chmodSync(above, 0o755)
@@ -84,6 +92,7 @@ export async function startSystems({ names, sinkPort, folder, profile }: StartOp
         dkimKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
         tls,
         profile: profile === null ? null : resolve(profile),
+        settings,
         processes: new Processes(name),
       }
       try {

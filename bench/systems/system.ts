@@ -26,6 +26,8 @@ export interface Surroundings {
   readonly tls: { readonly ca: string; readonly certificate: string; readonly key: string }
   /** V8's profiles of a system in Node go there; null: none are made. */
   readonly profile: string | null
+  /** Of ptt.toml. */
+  readonly settings: Readonly<Record<string, Readonly<Record<string, string | number>>>>
   readonly processes: Processes
 }
 
