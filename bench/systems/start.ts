@@ -55,7 +55,7 @@ export async function startSystems({
   sinkPort,
   folder,
   profile,
-  settings,
+  settings = {},
 }: StartOptions): Promise<Systems> {
   const above = mkdtempSync(join(folder ?? tmpdir(), 'ptt-bench-'))
   // Peers give up root before they go to theirs.
