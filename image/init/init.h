@@ -9,6 +9,8 @@
 
 /* Who runs the service. Nobody else is in /etc/passwd but root, and neither can sign in. */
 #define SERVICE_ID 100
+/* Who renews the lease and keeps the time. */
+#define HELPER_ID 101
 #define SERVICE_HOME "/run/ptt"
 #define DATA "/data"
 
@@ -75,7 +77,7 @@ void dhcp_renew(const char *interface, const uint8_t hardware[6], struct lease l
 void set_clock(void);
 
 /* confine.c */
-/* For helpers of init: these capabilities, and no new ones. */
+/* For helpers of init: another user, these capabilities, and no new ones. */
 void keep_only(const int capabilities[], size_t count);
 /* The service: no root, no capability, no system call that it never needs. */
 void become_service(void);

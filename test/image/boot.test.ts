@@ -33,7 +33,7 @@ test('a machine gives its service what it needs, and nothing else', async t => {
 
   const machine = startMachine({
     ...image,
-    options: '--domain=example.com --set "relay.language=de fr"',
+    options: '--domain=example.com --set "relay.language=de fr" initrd=/initrd',
     disks: [disk],
   })
   t.after(() => machine.kill())
