@@ -62,7 +62,7 @@ export class Load {
   static async start(sinkPort: number): Promise<Load> {
     const shared = shareTimeline()
     const addresses = Array.from({ length: MOST_DESTINATIONS }, (_, at) => addressOf(at + 1))
-    const sinkData: SinkData = { shared, port: sinkPort, addresses, sampleEvery: 997, mostSamples: 8 }
+    const sinkData: SinkData = { shared, port: sinkPort, addresses, sampleEvery: 101, mostSamples: 8 }
     const sink = new Worker(new URL('./sink.ts', import.meta.url), { workerData: sinkData })
     await once(sink, 'message')
     const generator = new Worker(new URL('./generator.ts', import.meta.url), { workerData: { shared } })
