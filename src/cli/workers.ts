@@ -122,6 +122,7 @@ class Place {
       // One that is ending does not read any more.
       if (worker.isConnected()) worker.send({ say } satisfies FromForeman, () => {})
     })
+    const given = connectionsGiven(worker.process)
     attend(channel)
     worker.on('message', (message: FromWorker) => {
       if ('say' in message) return channel.receive(message.say)
@@ -132,6 +133,7 @@ class Place {
     worker.on('error', error => this.#log.event('alarm', { about: 'worker', reason: error.message }, 'error'))
     worker.once('exit', (code: number | null, signal: string | null) => {
       channel.end()
+      for (const connection of given()) connection.close()
       this.#worker = undefined
       const how = { pid: worker.process.pid, ...(signal ? { signal } : { code }) }
       if (this.#stopping) {
@@ -150,4 +152,27 @@ class Place {
       ended.resolve()
     })
   }
+}
+
+interface Handle {
+  close(): void
+}
+
+/**
+ * What was given to a worker and not taken by it. `node:cluster` forgets these when the worker ends, and leaves them open: who has
+ * just connected would wait in vain, and it is many who do just then, for their connections to it have broken. So what it says
+ * to the worker is looked at: a connection goes with a number (`seq`), which comes back when it is taken (`ack`).
+ */
+function connectionsGiven(child: Worker['process']): () => Iterable<Handle> {
+  const given = new Map<unknown, Handle>()
+  const send = child.send.bind(child) as (...what: unknown[]) => boolean
+  child.send = (message: unknown, handle?: unknown, ...rest: unknown[]): boolean => {
+    const isConnection = typeof handle === 'object' && handle !== null && 'close' in handle
+    const { seq } = message as { seq?: unknown }
+    if (isConnection && seq !== undefined) given.set(seq, handle as Handle)
+    return send(message, handle, ...rest)
+  }
+  const internal: NodeJS.EventEmitter = child
+  internal.on('internalMessage', ({ ack }: { ack?: unknown }) => given.delete(ack))
+  return () => given.values()
 }

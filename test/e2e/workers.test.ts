@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { THROTTLE } from '../../src/submission/throttle.ts'
 import { need } from '../peers/need.ts'
@@ -231,6 +232,22 @@ test('guesses are counted once, whichever worker they meet', async t => {
     workersIn(deployment.events.filter(({ fields }) => /before/.test(String(fields.reason)))),
     [1, 2],
   )
+})
+
+test('who was given to a worker that ends before it takes him is not left waiting', async t => {
+  const deployment = await deploy(t, { services: [], toml: { submission: ['workers = 2'] } })
+  await running(t, deployment, 'submission', 2)
+  const { port } = deployment.config.submission.listen
+  const workers = [...pids(deployment, 'submission').values()]
+  for (const pid of workers) process.kill(pid, 'SIGSTOP')
+  const sockets = [1, 2, 3].map(() => connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }))
+  t.after(() => sockets.map(socket => socket.destroy()))
+  await Promise.all(sockets.map(socket => once(socket, 'connect')))
+  // Where it was not given yet, it is a later worker's.
+  const ends = sockets.map(socket => Promise.race([once(socket, 'secureConnect'), once(socket, 'close')]))
+  for (const socket of sockets) socket.on('error', () => {})
+  for (const pid of workers) process.kill(pid, 'SIGKILL')
+  await Promise.all(ends.map(end => end.catch(() => {})))
 })
 
 test('a commit is in force at all workers', async t => {
