@@ -52,6 +52,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   sslscan: 'sslscan',
   swaks: 'swaks',
   'systemd-analyze': 'systemd',
+  'systemd-nspawn': 'systemd-container',
   'systemd-socket-activate': 'systemd',
   testssl: 'testssl.sh',
   unbound: 'unbound',
