@@ -23,7 +23,7 @@ const SMALL = 4096
 const CONTENT = Buffer.alloc(SMALL, 'x')
 const DESTINATIONS = 1000
 /** It has no room, and a tenth of what is queued is due there. */
-const FULL = 'full.example'
+export const FULL = 'full.example'
 const HOUR_MS = 3600_000
 const WEEK_MS = 7 * 24 * HOUR_MS
 
@@ -52,7 +52,7 @@ function mint(domain: string, dueInMs: number): [NewMessage, Uint8Array[]] {
   return [message, [CONTENT]]
 }
 
-const fresh = (): [NewMessage, Uint8Array[]] => mint(`d${minted % DESTINATIONS}.example`, 0)
+export const fresh = (): [NewMessage, Uint8Array[]] => mint(`d${minted % DESTINATIONS}.example`, 0)
 /** What is queued: mostly due within a day. */
 const waiting = (): [NewMessage, Uint8Array[]] =>
   minted % 10 === 0
@@ -106,6 +106,13 @@ function octetsOf(folder: string): number {
   return names.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)
 }
 
+export function memoryFigures(): Pick<Figures, 'rssMiB' | 'ownMiB' | 'mappedMiB'> {
+  const status = readFileSync('/proc/self/status', 'utf8')
+  const mebibytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) / 1024
+  return { rssMiB: mebibytes('VmRSS'), ownMiB: mebibytes('RssAnon'), mappedMiB: mebibytes('RssFile') }
+}
+
 if (import.meta.main) {
   // As the relay does (src/cli/service.ts).
   setFlagsFromString('--semi-space-growth-factor=1')
@@ -128,17 +135,13 @@ if (import.meta.main) {
   await Promise.all(Array.from({ length: Number(flight) }, worker))
   const seconds = (performance.now() - begin) / 1000
   const { user, system } = process.cpuUsage(cpu)
-  const status = readFileSync('/proc/self/status', 'utf8')
-  const kibibytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0)
   took.sort((one, other) => one - other)
   const figures: Figures = {
     perSecond: took.length / seconds,
     cpuMicros: (user + system) / Math.max(took.length, 1),
     p99Ms: took[Math.floor(took.length * 0.99)] ?? 0,
     firstMs,
-    rssMiB: kibibytes('VmRSS') / 1024,
-    ownMiB: kibibytes('RssAnon') / 1024,
-    mappedMiB: kibibytes('RssFile') / 1024,
+    ...memoryFigures(),
     fileMiB: octetsOf(folder) / 2 ** 20,
   }
   await queue.close()

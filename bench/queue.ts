@@ -28,14 +28,21 @@ const flight = Number(values.flight)
 /** Machines do other things too: the better one of so many turns counts. */
 const TURNS = 3
 
-async function measure(folder: string, work: Work, count: number, atATime: number): Promise<Figures> {
-  const script = join(import.meta.dirname, 'queue-process.ts')
-  const child = spawn(process.execPath, [script, folder, work, String(count), String(atATime)], {
+function start(script: string, args: readonly (string | number)[]) {
+  return spawn(process.execPath, [join(import.meta.dirname, script), ...args.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+}
+
+async function figuresOf(script: string, ...args: readonly (string | number)[]): Promise<Figures> {
+  const child = start(script, args)
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
-  if (code !== 0) throw new Error(`${work} ended with ${code}`)
+  if (code !== 0) throw new Error(`${script} ${args.join(' ')} ended with ${code}`)
   return JSON.parse(output)
+}
+
+function measure(folder: string, work: Work, count: number, atATime: number): Promise<Figures> {
+  return figuresOf('queue-process.ts', folder, work, count, atATime)
 }
 
 function print(what: string, figure: string, target?: string): void {
@@ -43,6 +50,23 @@ function print(what: string, figure: string, target?: string): void {
 }
 
 const number = (value: number, digits = 0) => value.toLocaleString('en', { maximumFractionDigits: digits })
+
+/** Fresh mail through the relay's part behind its queue as well, to a sink of its own. */
+async function throughRelay(folders: readonly [empty: string, long: string]) {
+  const sink = start('queue-relay.ts', ['sink'])
+  try {
+    const [line] = await once(sink.stdout, 'data')
+    const { port } = JSON.parse(String(line))
+    const of: [Figures[], Figures[]] = [[], []]
+    const count = Math.ceil(Number(values.fresh) / 2)
+    for (let turn = 0; turn < TURNS; turn++)
+      for (const [at, folder] of folders.entries())
+        of[at]?.push(await figuresOf('queue-relay.ts', folder, count, flight, port))
+    return of
+  } finally {
+    sink.kill()
+  }
+}
 
 const above = mkdtempSync(join(values.folder, 'ptt-bench-queue-'))
 try {
@@ -88,6 +112,17 @@ try {
       [target, `with an empty queue ${ofEmpty}`].filter(each => each !== undefined).join('; '),
     )
   }
+  const [ofEmpty, ofLong] = await throughRelay([empty, long])
+  const least = (figures: readonly Figures[], of: keyof Figures) => Math.min(...figures.map(each => each[of]))
+  const ratio = least(ofLong, 'cpuMicros') / least(ofEmpty, 'cpuMicros')
+  print(
+    'CPU of a message through the relay, with an empty queue',
+    `${number(least(ofEmpty, 'cpuMicros'))} µs`,
+  )
+  print(`CPU of a message through the relay ${name}`, `${number(least(ofLong, 'cpuMicros'))} µs`)
+  print('of the CPU with an empty queue', `${number(ratio, 2)} ×`, '≤ 1.1 ×')
+  const memoryOfRelay = Math.max(...ofLong.map(({ rssMiB }) => rssMiB))
+  print('memory of the relay', `${number(memoryOfRelay)} MiB`, '≤ 300')
   const list = await measure(long, 'list', 100, 1)
   print('a page of `ptt queue list`, 99 % of them within', `${number(list.p99Ms, 1)} ms`, '≤ 100')
   const due = await measure(long, 'due', 1000, 1)

@@ -13,7 +13,7 @@ export interface Page {
 }
 
 /** At two microseconds for what does not match, and ten for what almost does, some tens of milliseconds. */
-const LOOKS = 10_000
+const LOOKS = 5000
 
 export function listMessages(tables: Tables, page: Page): readonly Message[] {
   return page.limit <= 0 ? [] : searchMessages(tables, page, Number.POSITIVE_INFINITY).messages

@@ -13,7 +13,7 @@ export interface MappedLimit {
   readonly everyMs: number
 }
 
-export const MAPPED_LIMIT: MappedLimit = { octets: 128 * 1024 * 1024, everyMs: 100 }
+export const MAPPED_LIMIT: MappedLimit = { octets: 128 * 1024 * 1024, everyMs: 25 }
 
 /** Where there is nothing to be gained by unmapping, for others have mapped so much, it is not done all the time. */
 const LEAST_GAIN_OCTETS = 32 * 1024 * 1024
