@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -43,6 +44,8 @@ export interface Machine {
   kill(): Promise<void>
   /** Somebody presses the power button (ACPI). */
   pressButton(): Promise<void>
+  /** What it has had of the CPU of this machine, in seconds. */
+  cpuSeconds(): number
   /** A command of QEMU's (QMP), and what it returns. */
   command(execute: string, args?: object): Promise<unknown>
 }
@@ -86,6 +89,8 @@ export function startMachine(options: MachineOptions): Machine {
       `virtio-net-pci,netdev=net,mac=${mac},romfile=`,
       '-device',
       'virtio-rng-pci',
+      '-device',
+      'virtio-balloon-pci,id=balloon',
     ],
     ...disks.flatMap(file => ['-drive', `file=${file},format=raw,if=virtio,cache=writeback`]),
     ...(options.args ?? []),
@@ -128,6 +133,11 @@ export function startMachine(options: MachineOptions): Machine {
     },
     async pressButton() {
       await command(monitor, 'system_powerdown')
+    },
+    cpuSeconds() {
+      // proc(5): utime and stime, in hundredths; the name before them is in brackets.
+      const fields = readFileSync(`/proc/${qemu.process.pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+      return (Number(fields[11]) + Number(fields[12])) / 100
     },
     command: (execute, args) => command(monitor, execute, args),
   }
