@@ -15,10 +15,12 @@ import { type Arguments, HELP, readArguments } from './arguments.ts'
 import { compareHandshakes } from './handshakes.ts'
 import { addressOf, Load, type Order } from './load/load.ts'
 import { CONTENDERS, type Contender, ROWS, type Row } from './plan.ts'
+import { aimsOf } from './report/aims.ts'
 import { chartFile, chartsOf } from './report/charts.ts'
 import { figuresOf, type Results, type RowResults, summaryOf } from './report/results.ts'
 import { formatHandshakes, formatIdle, formatRow, number } from './report/table.ts'
 import { type Measurement, measure } from './run.ts'
+import { formatFigure } from './smtp/report.ts'
 import { type Systems, startSystems } from './systems/start.ts'
 
 /** V8 compiles what is used much, and caches fill: the first seconds of a system are not measured. */
@@ -78,6 +80,7 @@ async function bench(options: Arguments): Promise<void> {
     }
     const handshakes = await newSessions(systems, options)
     if (handshakes !== null) tell(formatHandshakes(handshakes))
+    for (const aim of aimsOf({ rows: results, idle, handshakes })) tell(formatFigure(aim))
     const versions = Object.fromEntries([...systems.running].map(([name, { version }]) => [name, version]))
     finish(options, {
       versions,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Measurement } from '../run.ts'
+import { isReached } from '../smtp/report.ts'
+import { aimsOf } from './aims.ts'
 import { drawChart } from './chart.ts'
 import { chartFile, chartsOf } from './charts.ts'
 import { markdownOf } from './markdown.ts'
@@ -69,6 +71,18 @@ test('the table has every contender, and what was wrong with its runs', () => {
   assert.match(lines[2] ?? '', /^ {2}ptt +2,000 +10 % +8\.19 +0\.51 +256 +5 +10 +15$/)
   assert.match(lines[3] ?? '', /^ {2}exim +100 /)
   assert.equal(lines[4], '  ! exim: 2 were refused')
+})
+
+test('the aims are held against what was measured, and no others', () => {
+  const aims = aimsOf(results).map(figure => [figure.name, Math.round(figure.value), isReached(figure)])
+  assert.deepEqual(aims, [
+    ['delivered, 4 KiB', 2000, true],
+    ['times the fastest peer, signed', 20, true],
+    ['p50 at half load', 1, true],
+    ['p99 at half load', 2, true],
+    ['idle, resident sets of the three services', 300, false],
+    ['new TLS sessions, of the tls module alone', 90, true],
+  ])
 })
 
 test('README gets the ratio, the memory, the sessions, and what went wrong', () => {
