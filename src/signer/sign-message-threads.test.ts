@@ -4,21 +4,21 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-const PROGRAM = `
+const program = (processes: number) => `
   import { readdirSync, readFileSync } from 'node:fs'
   import { pbkdf2 } from 'node:crypto'
   import { signOnEachCore } from ${JSON.stringify(join(import.meta.dirname, 'sign-message-threads.ts'))}
   await import(${JSON.stringify(join(import.meta.dirname, 'service.ts'))})
-  signOnEachCore()
+  signOnEachCore(${processes})
   pbkdf2('', '', 1, 1, 'sha256', () => {
     const tasks = readdirSync('/proc/self/task').map(id => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim())
     console.log(tasks.filter(name => name === 'libuv-worker').length)
   })
 `
 
-function threads(environment: NodeJS.ProcessEnv): number {
+function threads(environment: NodeJS.ProcessEnv, processes = 1): number {
   const { UV_THREADPOOL_SIZE: _, ...others } = process.env
-  const args = ['--input-type=module', '-e', PROGRAM]
+  const args = ['--input-type=module', '-e', program(processes)]
   return Number(
     execFileSync(process.execPath, args, { env: { ...others, ...environment }, encoding: 'utf8' }),
   )
@@ -28,6 +28,10 @@ const linux = process.platform === 'linux'
 
 test('as many threads as cores, two at least', { skip: !linux }, () => {
   assert.equal(threads({}), Math.max(2, availableParallelism()))
+})
+
+test('of several processes each has its part, two at least', { skip: !linux }, () => {
+  assert.equal(threads({}, 2), Math.max(2, Math.ceil(availableParallelism() / 2)))
 })
 
 test('what the operator has set stays', { skip: !linux }, () => {
