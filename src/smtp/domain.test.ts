@@ -14,6 +14,8 @@ const domains: [text: string, ascii: boolean, utf8: boolean][] = [
   ['3com.com', true, true],
   ['a--b.example', true, true],
   ['xn--bcher-kva.example', true, true],
+  ['-ß.example', false, false],
+  ['ß-.example', false, false],
   ['bücher.example', false, true], // RFC 6531 §3.3
   ['例え.テスト', false, true],
   [label63, true, true],

@@ -60,7 +60,7 @@ export function normalizeDomain(domain: string): string {
 
 // U-labels → A-labels. `URL` has the IDNA tables (UTS #46). The label put behind keeps it from reading `１.2` as IPv4.
 function toAscii(domain: string): string | null {
-  if (NOT_IN_U_LABEL.test(domain)) return null
+  if (NOT_IN_U_LABEL.test(domain) || HYPHEN_OUTSIDE.test(domain)) return null
   const url = URL.parse(`http://${domain}.a`)
   const ascii = url?.hostname.slice(0, -2) ?? ''
   return isDomain(ascii) ? ascii : null
@@ -70,6 +70,8 @@ export const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
 export const octetsOf = (text: string): number => (isAscii(text) ? text.length : Buffer.byteLength(text))
 // ASCII beside letter, digit, hyphen and dot: `URL` would take it for its own syntax.
 const NOT_IN_U_LABEL = /[\0-,/:-@[-`{-\x9f]/
+// RFC 5891 §4.2.3.1: no label begins or ends with a hyphen; `URL` lets it pass.
+const HYPHEN_OUTSIDE = /(?:^|\.)-|-(?:\.|$)/
 
 // Snum = 1*3DIGIT ; 0 through 255
 const SNUM = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|0?\\d?\\d)'
