@@ -1,6 +1,6 @@
 /** `ptt image`: a service as an operating system of its own. */
 
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -62,17 +62,20 @@ export async function build(
     throw new Error(
       'this ptt has no sources of init beside it: build images from a clone, or with ptt as npm installs it',
     )
-  const bundle = options.bundle ?? (await bundleIn(root, options.cache))
-  return buildImage({ ...options, bundle, init, node: process.execPath, version: version() })
-}
-
-async function bundleIn(root: string, cache: string): Promise<string> {
+  const make = (bundle: string) =>
+    buildImage({ ...options, bundle, init, node: process.execPath, version: version() })
   const script = join(root, 'scripts/build-bundle.mjs')
-  if (!existsSync(script)) return join(root, 'dist/bundle')
-  const bundle = join(cache, 'bundle')
-  const { buildBundle } = await import(pathToFileURL(script).href)
-  await buildBundle(bundle)
-  return bundle
+  if (options.bundle !== undefined) return make(options.bundle)
+  if (!existsSync(script)) return make(join(root, 'dist/bundle'))
+  mkdirSync(options.cache, { recursive: true })
+  // Of its own: two builds at a time may share the cache.
+  const bundle = mkdtempSync(join(options.cache, 'bundle-'))
+  try {
+    await (await import(pathToFileURL(script).href)).buildBundle(bundle)
+    return make(bundle)
+  } finally {
+    rmSync(bundle, { recursive: true, force: true })
+  }
 }
 
 function cacheFolder(): string {
