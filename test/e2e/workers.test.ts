@@ -25,7 +25,7 @@ import { type Acknowledgement, PersistentClient } from './persistent-client.ts'
 import { type ServiceProcess, startProcess } from './service-process.ts'
 
 const BOB = 'bob@internet.test'
-const CLIENTS = 6
+const CLIENTS = 3
 const SITES = 6
 
 const messageOf = (n: number): string =>
@@ -342,6 +342,33 @@ test('the relay: visitors are killed while they deliver; each message arrives, a
   }
   t.diagnostic(`${acknowledged.size} messages, ${deferred.length} were on their way at a kill`)
   await relay.stop()
+})
+
+test('SIGTERM to the foreman: both workers finish the message in hand', async t => {
+  const deployment = await deploy(t, {
+    services: ['relay', 'signer'],
+    toml: { submission: ['workers = 2'], relay: ['engine = "memory"'] },
+  })
+  await deployment.event('key', ({ fields }) => fields.state === 'active')
+  const submission = await running(t, deployment, 'submission', 2)
+  const sessions = [await dial(t, deployment), await dial(t, deployment)]
+  for (const session of sessions) {
+    await session.say(plain(PASSWORD), 235)
+    await session.say(`MAIL FROM:<${USER}>`, 250)
+    await session.say(`RCPT TO:<${BOB}>`, 250)
+    await session.say('DATA', 354)
+  }
+  const ended = submission.stop()
+  for (const worker of [1, 2])
+    await deployment.event(
+      'stopping',
+      ({ service, fields }) => service === 'submission' && fields.worker === worker,
+    )
+  for (const [n, session] of sessions.entries()) {
+    session.send(`${messageOf(n)}.\r\n`)
+    assert.match(await session.expect(), /^250 .*Queued as /)
+  }
+  await ended
 })
 
 test('a port that is taken is said once, and nothing stays', async t => {
