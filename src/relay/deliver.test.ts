@@ -232,6 +232,7 @@ function bound(queue: Simulation['queue']): Simulation['queue'] {
     get: queue.get.bind(queue),
     dueJobs: queue.dueJobs.bind(queue),
     list: queue.list.bind(queue),
+    search: queue.search.bind(queue),
     story: queue.story.bind(queue),
     retry: queue.retry.bind(queue),
     remove: queue.remove.bind(queue),
