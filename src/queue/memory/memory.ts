@@ -5,8 +5,8 @@
 
 import { checkHold, checkNewMessage, checkTime } from '../check.ts'
 import { matches } from '../filter.ts'
-import { merged, noted, type PastAttempt } from '../history.ts'
-import { holdOf, isDestinationHeld, isOfDestination, isOver, scopeKey } from '../hold.ts'
+import { merged, noted } from '../history.ts'
+import { holdOf, isOfDestination, isOver, scopeKey } from '../hold.ts'
 import {
   type Content,
   type DueJob,
@@ -24,8 +24,8 @@ import {
   STORY_RECIPIENTS,
   type Story,
 } from '../queue.ts'
-import { dueOf, hastened, jobOf, newParts, type PartName, recipientsOf, type Slot, settled } from '../slot.ts'
-import { Turns } from '../turns.ts'
+import { dueOf, hastened, jobOf, newParts, recipientsOf, settled } from '../slot.ts'
+import { type Entry, Lines, order, partKey } from './lines.ts'
 
 const DAY_MS = 24 * 3600_000
 
@@ -38,38 +38,15 @@ export function openMemory(options: MemoryOptions = {}): Queue {
   return new MemoryQueue(options)
 }
 
-interface Part extends PartName {
-  readonly slots: readonly Slot[]
-  readonly attempts: readonly PastAttempt[]
-}
-
-interface Due extends PartName {
-  readonly id: string
-  readonly dueMs: number
-  readonly priority: number
-}
-
-interface Entry {
-  /** Set aside, for that hold. */
-  held?: Scope | undefined
-  readonly message: Omit<Message, 'recipients' | 'held'>
-  readonly content: Uint8Array
-  /** By `partKey`. */
-  readonly parts: Map<string, Part>
-}
-
 class MemoryQueue implements Queue {
   readonly #retainIdsMs: number
   readonly #retainStoriesMs: number
   readonly #entries = new Map<string, Entry>()
   /** Ids with the time they arrived. */
   readonly #seen = new Map<string, number>()
-  readonly #leased = new Set<string>()
-  readonly #parked = new Set<string>()
   readonly #holds = new Map<string, Hold>()
   readonly #stories = new Map<string, Story & { readonly ended: object }>()
-  /** By priority and destination. */
-  readonly #turns = new Map<string, Turns>()
+  readonly #lines = new Lines(this.#entries, this.#holds)
   #closed = false
 
   constructor({ retainIdsMs = DAY_MS, retainStoriesMs = 2 * DAY_MS }: MemoryOptions) {
@@ -103,7 +80,7 @@ class MemoryQueue implements Queue {
     const passed = new Set<string>()
     try {
       while (jobs.length < limit) {
-        const due = this.#next(nowMs, passed)
+        const due = this.#lines.next(nowMs, passed)
         if (due === undefined) break
         const { id, destination } = due
         const entry = this.#entry(id)
@@ -113,13 +90,12 @@ class MemoryQueue implements Queue {
           continue
         }
         const skipped = skip(destination)
-        if (skipped === 'park') this.#parked.add(destination)
+        if (skipped === 'park') this.#lines.park(destination)
         if (skipped) {
           passed.add(destination)
           continue
         }
-        this.#leased.add(leaseKey(due))
-        this.#count(due)
+        this.#lines.take(due)
         const part = entry.parts.get(partKey(due))
         if (part) jobs.push(jobOf(entry.message, part, part.slots, nowMs))
       }
@@ -131,8 +107,7 @@ class MemoryQueue implements Queue {
   }
 
   unpark(destination?: string): void {
-    if (destination === undefined) this.#parked.clear()
-    else this.#parked.delete(destination)
+    this.#lines.unpark(destination)
   }
 
   async settle(job: Job, results: readonly RecipientResult[], lease?: 'keep'): Promise<void> {
@@ -159,12 +134,12 @@ class MemoryQueue implements Queue {
   }
 
   release(job: Job): void {
-    this.#leased.delete(leaseKey({ ...job, id: job.message.id }))
+    this.#lines.give(job)
   }
 
   async nextDue(): Promise<number | null> {
     this.#open()
-    const times = this.#due().map(({ dueMs }) => dueMs)
+    const times = this.#lines.due().map(({ dueMs }) => dueMs)
     for (const hold of this.#holds.values()) {
       if (hold.untilMs === null) continue
       for (const { parts, held } of this.#entries.values()) {
@@ -227,7 +202,7 @@ class MemoryQueue implements Queue {
       entry?.parts.set(key, { ...part, slots: hastened(part.slots, nowMs) })
     }
     // As an engine does that cannot follow what another process has changed.
-    if (entry) this.#turns.clear()
+    if (entry) this.#lines.reset()
     return entry !== undefined
   }
 
@@ -244,7 +219,7 @@ class MemoryQueue implements Queue {
     this.#holds.set(scopeKey(hold), hold)
     const entry = hold.kind === 'message' ? this.#entries.get(hold.name) : undefined
     if (entry) entry.held ??= { kind: hold.kind, name: hold.name }
-    this.#turns.clear()
+    this.#lines.reset()
   }
 
   async lift(scope: Scope): Promise<boolean> {
@@ -299,69 +274,8 @@ class MemoryQueue implements Queue {
     for (const entry of this.#entries.values())
       if (entry.held && scopeKey(entry.held) === scopeKey(scope)) entry.held = undefined
     if (!this.#holds.delete(scopeKey(scope))) return false
-    this.#turns.clear()
+    this.#lines.reset()
     return true
-  }
-
-  /** Of each destination what goes next; of these the highest priority, then the most overdue. */
-  #next(nowMs: number, passed: ReadonlySet<string>): Due | undefined {
-    const due = this.#due().filter(({ dueMs, destination }) => dueMs <= nowMs && !passed.has(destination))
-    const fronts = [...Map.groupBy(due, turnKey)].map(([key, line]) => {
-      const turns = this.#turns.get(key)
-      if (!turns) return line[0]
-      const whole = line.find(each => each.part === undefined || !turns.has(each)) ?? null
-      const [next = null] = turns.runs.flatMap(({ dueMs, id }) =>
-        line.filter(each => each.part !== undefined && each.id === id && each.dueMs === dueMs).slice(0, 1),
-      )
-      return turns.choose(whole, next) ?? undefined
-    })
-    return fronts
-      .filter(front => front !== undefined)
-      .toSorted(
-        (one, other) =>
-          other.priority - one.priority ||
-          one.dueMs - other.dueMs ||
-          order(one.destination, other.destination),
-      )[0]
-  }
-
-  /** It was leased just now. */
-  #count(taken: Due): void {
-    const key = turnKey(taken)
-    const { id, dueMs } = taken
-    const turns = this.#turns.get(key)
-    if (taken.part === undefined) {
-      turns?.tookWhole()
-      return
-    }
-    const more = this.#due().some(
-      each => turnKey(each) === key && each.id === id && each.dueMs === dueMs && each.part !== undefined,
-    )
-    if (!turns && !more) return
-    const counted = turns ?? new Turns()
-    this.#turns.set(key, counted)
-    counted.tookPart({ id, dueMs }, more)
-  }
-
-  /** What is pending and not leased, parked or held, most overdue first. */
-  #due(): Due[] {
-    const due: Due[] = []
-    for (const [id, { message, parts, held }] of this.#entries) {
-      if (held !== undefined) continue
-      const priority = message.envelope.priority ?? 0
-      for (const { destination, part, slots } of parts.values()) {
-        const dueMs = dueOf(slots)
-        if (dueMs === null || this.#leased.has(leaseKey({ id, destination, part }))) continue
-        if (this.#parked.has(destination) || isDestinationHeld(this.#holds, destination)) continue
-        due.push({ id, destination, part, dueMs, priority })
-      }
-    }
-    return due.sort(
-      (one, other) =>
-        one.dueMs - other.dueMs ||
-        order(one.destination, other.destination) ||
-        order(unitOf(one), unitOf(other)),
-    )
   }
 }
 
@@ -377,27 +291,4 @@ function attemptsOf({ parts }: Entry): Story['attempts'] {
   return merged(
     sorted.flatMap(({ destination, attempts }) => attempts.map(attempt => ({ ...attempt, destination }))),
   )
-}
-
-/** No destination has a NUL. */
-function partKey({ destination, part }: PartName): string {
-  return part === undefined ? destination : `${destination}\0${part}`
-}
-
-/** What comes first of what is due at the same time. */
-function unitOf({ id, part }: Due): string {
-  return part === undefined ? id : `${id}.${part}`
-}
-
-/** An id has no space. */
-function leaseKey(name: PartName & { readonly id: string }): string {
-  return `${name.id} ${partKey(name)}`
-}
-
-function turnKey({ priority, destination }: Due): string {
-  return `${priority} ${destination}`
-}
-
-function order(one: string, other: string): number {
-  return one < other ? -1 : Number(one > other)
 }
