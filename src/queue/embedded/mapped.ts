@@ -4,7 +4,7 @@
  * that has gone through a million messages would seem to need gigabytes.
  */
 
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 
 export interface MappedLimit {
   /** The file is unmapped when more than this is mapped, of all files of the process: programs have some 60 MiB of it. */
@@ -15,6 +15,8 @@ export interface MappedLimit {
 
 export const MAPPED_LIMIT: MappedLimit = { octets: 128 * 1024 * 1024, everyMs: 25 }
 
+/** LMDB has three: of the file, of the same for meta pages, of the lock. */
+const DESCRIPTORS = 4
 /** Where there is nothing to be gained by unmapping, for others have mapped so much, it is not done all the time. */
 const LEAST_GAIN_OCTETS = 32 * 1024 * 1024
 
@@ -31,12 +33,25 @@ export class Mapped {
   isTooMuch(nowMs: number): boolean {
     if (nowMs - this.#lookedMs < this.#limit.everyMs) return false
     this.#lookedMs = nowMs
-    return mappedOctets() > this.#most
+    return mappedOctets() > this.#most && hasDescriptors()
   }
 
   /** The file was unmapped. */
   reset(): void {
     if (this.#limit.octets > 0) this.#most = Math.max(this.#limit.octets, mappedOctets() + LEAST_GAIN_OCTETS)
+  }
+}
+
+/** What is closed must be opened again: not where there are hardly any descriptors left. */
+function hasDescriptors(): boolean {
+  const opened: number[] = []
+  try {
+    while (opened.length < DESCRIPTORS) opened.push(openSync('/dev/null', 'r'))
+    return true
+  } catch {
+    return false
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor)
   }
 }
 
