@@ -1,5 +1,6 @@
 /**
- * `ptt submission`, `ptt signer`, `ptt relay`: one service as one process. `ptt certificate` runs as they do.
+ * `ptt submission`, `ptt signer`, `ptt relay`: one service as one process, or with workers (worker.ts). `ptt certificate` runs as
+ * they do.
  *
  * SIGHUP reloads, SIGTERM and SIGINT close it in good order; a second one ends it at once, which loses nothing that was
  * acknowledged. Under `ptt up` a channel to the parent tells it when the service is ready, and tells the service when
