@@ -10,7 +10,6 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { freePort } from '../test/peers/port.ts'
 import { type Arguments, HELP, readArguments } from './arguments.ts'
 import { compareHandshakes } from './handshakes.ts'
 import { addressOf, Load, type Order } from './load/load.ts'
@@ -47,8 +46,8 @@ async function bench(options: Arguments): Promise<void> {
   const tell = (text: string) => (options.json ? console.error(text) : console.log(text))
   const contenders = CONTENDERS.filter(({ name }) => isChosen(options.only, name))
   const rows = ROWS.filter(row => isChosen(options.rows, row.name) && (!options.quick || row.quick !== null))
-  const sinkPort = await freePort()
-  const load = await Load.start(sinkPort)
+  const load = await Load.start()
+  const { sinkPort } = load
   let systems: Systems | null = null
   const giveUp = async () => {
     await systems?.stop()

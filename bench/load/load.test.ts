@@ -4,13 +4,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { freePort } from '../../test/peers/port.ts'
 import { addressOf, Load } from './load.ts'
 import { outgoing, writeId } from './message.ts'
 
 test('every message is counted once, with the time it took, and some are kept', async () => {
-  const port = await freePort()
-  const load = await Load.start(port)
+  const load = await Load.start()
+  const port = load.sinkPort
   try {
     const order = {
       sessions: 3,
@@ -37,8 +36,8 @@ test('every message is counted once, with the time it took, and some are kept', 
 })
 
 test('an end of content is found wherever the octets are cut', async () => {
-  const port = await freePort()
-  const load = await Load.start(port)
+  const load = await Load.start()
+  const port = load.sinkPort
   try {
     const message = outgoing(600)
     writeId(message, 1, 0)

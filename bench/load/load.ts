@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { freePort } from '../../test/peers/port.ts'
 import type { Work, Worked } from './generator.ts'
 import type { Door } from './session.ts'
 import type { SinkData, SinkWord } from './sink.ts'
@@ -44,6 +45,25 @@ const QUIET_MS = 5_000
 const DRAIN_MS = 45_000
 const LOOK_MS = 5
 
+/** What is free at 127.0.0.1 may be taken at one of the many addresses: then another port is tried. */
+async function startSink(
+  data: Omit<SinkData, 'port'>,
+  port: number | undefined,
+): Promise<{ readonly sink: Worker; readonly sinkPort: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const sinkPort = port ?? (await freePort())
+    const workerData: SinkData = { ...data, port: sinkPort }
+    const sink = new Worker(new URL('./sink.ts', import.meta.url), { workerData })
+    try {
+      await once(sink, 'message')
+      return { sink, sinkPort }
+    } catch (error) {
+      await sink.terminate()
+      if (port !== undefined || attempt === 10) throw error
+    }
+  }
+}
+
 export class Load {
   readonly #generator: Worker
   readonly #sink: Worker
@@ -51,22 +71,24 @@ export class Load {
   readonly #samples: { run: number; sample: Uint8Array }[] = []
   #run = 0
 
-  private constructor(generator: Worker, sink: Worker, timeline: Timeline) {
+  /** Where the sink listens, on the addresses of all destinations. */
+  readonly sinkPort: number
+
+  private constructor(generator: Worker, sink: Worker, timeline: Timeline, sinkPort: number) {
+    this.sinkPort = sinkPort
     this.#generator = generator
     this.#sink = sink
     this.#timeline = timeline
     sink.on('message', (word: SinkWord) => 'sample' in word && this.#samples.push(word))
   }
 
-  /** @param sinkPort where it listens, on all addresses of destinations */
-  static async start(sinkPort: number): Promise<Load> {
+  /** @param port where the sink listens; one that is free when not given */
+  static async start(port?: number): Promise<Load> {
     const shared = shareTimeline()
     const addresses = Array.from({ length: MOST_DESTINATIONS }, (_, at) => addressOf(at + 1))
-    const sinkData: SinkData = { shared, port: sinkPort, addresses, sampleEvery: 101, mostSamples: 8 }
-    const sink = new Worker(new URL('./sink.ts', import.meta.url), { workerData: sinkData })
-    await once(sink, 'message')
+    const { sink, sinkPort } = await startSink({ shared, addresses, sampleEvery: 101, mostSamples: 8 }, port)
     const generator = new Worker(new URL('./generator.ts', import.meta.url), { workerData: { shared } })
-    return new Load(generator, sink, new Timeline(shared))
+    return new Load(generator, sink, new Timeline(shared), sinkPort)
   }
 
   /** Sends, and waits until all that was accepted has arrived or nothing comes any more. @throws Error when no session can be had */
