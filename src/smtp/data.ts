@@ -216,7 +216,6 @@ export function dotStuff(content: readonly Uint8Array[]): Uint8Array[] {
   for (const piece of content) {
     if (piece.length === 0) continue
     const octets = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
-    const text = octets.toString('latin1')
     let from = 0
     const put = (dot: number): void => {
       if (dot > from) stuffed.push(octets.subarray(from, dot))
@@ -224,16 +223,17 @@ export function dotStuff(content: readonly Uint8Array[]): Uint8Array[] {
       from = dot
     }
     // A line may begin with this piece, and its CRLF may lie across two.
-    if (last === '\r\n' && text.charCodeAt(0) === DOT) put(0)
-    if (last.endsWith('\r') && text.startsWith('\n.')) put(1)
-    for (let at = text.indexOf('\r\n.'); at >= 0; at = text.indexOf('\r\n.', at + 2)) put(at + 2)
+    if (last === '\r\n' && octets[0] === DOT) put(0)
+    if (last.endsWith('\r') && octets[0] === LF && octets[1] === DOT) put(1)
+    for (let at = octets.indexOf(CRLF_DOT); at >= 0; at = octets.indexOf(CRLF_DOT, at + 2)) put(at + 2)
     stuffed.push(octets.subarray(from))
-    last = text.length < 2 ? `${last}${text}`.slice(-2) : text.slice(-2)
+    last = `${last}${octets.toString('latin1', Math.max(0, octets.length - 2))}`.slice(-2)
   }
   stuffed.push(last === '\r\n' ? DOT_CRLF : CRLF_DOT_CRLF)
   return stuffed
 }
 
 const ONE_DOT = Buffer.from('.')
+const CRLF_DOT = Buffer.from('\r\n.')
 const DOT_CRLF = Buffer.from('.\r\n')
 const CRLF_DOT_CRLF = Buffer.from(END_OF_DATA)
