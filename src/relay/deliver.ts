@@ -88,8 +88,6 @@ async function work(leased: Job, delivery: Delivery, place: Place): Promise<bool
   const job = leased.destination === EXPANDED ? leased : await tellDeadline(leased, delivery)
   const judgements = await judge(job, delivery, place)
   if (judgements === null) return false
-  // What is still to be written is no matter of the site.
-  place.leave()
   const nowMs = delivery.now()
   // One jitter for all of them: recipients that were deferred together stay one job, and one notice.
   const jitter = delivery.random()

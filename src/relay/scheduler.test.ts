@@ -1,52 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Fields, type Log, silent } from '../observe/event.ts'
-import { all as allOf, newMessage } from '../queue/contract/fixture.ts'
+import type { Fields, Log } from '../observe/event.ts'
+import { all, newMessage } from '../queue/contract/fixture.ts'
 import { openMemory } from '../queue/memory/memory.ts'
 import type { Job } from '../queue/queue.ts'
 import { Scheduler } from './scheduler.ts'
 import { SHAPE } from './site/shape.ts'
 import { Sites } from './site/sites.ts'
-
-test('a place at a site is free again while results are still being written', async t => {
-  const queue = openMemory()
-  const sites = new Sites({
-    shapeOf: () => SHAPE,
-    now: Date.now,
-    unpark: destination => {
-      queue.unpark(destination)
-      scheduler.wake()
-    },
-  })
-  let begun = 0
-  const written = Promise.withResolvers<void>()
-  const all = Promise.withResolvers<void>()
-  const scheduler: Scheduler = new Scheduler({
-    queue,
-    sites,
-    work: async (_, place) => {
-      place.arrive(['mx.one.example'])
-      if (++begun === 20) all.resolve()
-      place.leave()
-      await written.promise
-    },
-    fault: async (_, error) => all.reject(error),
-    sweep: async () => {},
-    paused: () => false,
-    now: Date.now,
-    log: silent,
-  })
-  t.after(async () => {
-    written.resolve()
-    await scheduler.close(1000)
-    await queue.close()
-  })
-  // A site that is new takes five at a time.
-  for (let i = 0; i < 20; i++) await queue.put(newMessage(`m${i}`, [`a${i}@one.example`]), [])
-  scheduler.start()
-  await all.promise
-  assert.equal(begun, 20)
-})
 
 /** One message is due; `work` throws. */
 async function world(t: TestContext, fault: (job: Job, error: unknown) => Promise<void>) {
@@ -63,7 +23,7 @@ async function world(t: TestContext, fault: (job: Job, error: unknown) => Promis
       worked.times++
       throw new TypeError('a fault of ours')
     },
-    fault: (job, error) => fault(job, error).then(() => queue.settle(job, allOf(job, 'failed'))),
+    fault: (job, error) => fault(job, error).then(() => queue.settle(job, all(job, 'failed'))),
     sweep: async () => {},
     paused: () => false,
     now,

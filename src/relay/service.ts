@@ -100,10 +100,7 @@ async function prepare(config: Config, log: Log, others?: (options: VisitorsOpti
   const sites = new Sites({
     shapeOf: (destination, hosts) => rules.shapeOf(destination, hosts),
     now: Date.now,
-    unpark: destination => {
-      queue.unpark(destination)
-      scheduler.wake()
-    },
+    unpark: destination => queue.unpark(destination),
     mostIdle: relay.idleConnections,
   })
   const settler = new Settler(queue, log)

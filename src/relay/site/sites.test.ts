@@ -35,16 +35,6 @@ test('sites: one job finds out the site of a destination, the others wait', () =
   assert.equal(room(sites, 'a.test'), 5)
 })
 
-test('sites: who has left does not leave again', () => {
-  const { sites } = world()
-  const place = sites.enter('a.test')
-  place.arrive(GOOGLE)
-  sites.enter('a.test').arrive(GOOGLE)
-  place.leave()
-  place.leave()
-  assert.equal(room(sites, 'a.test'), 4)
-})
-
 test('sites: a destination whose job found no site is unknown again', () => {
   const { sites } = world()
   sites.enter('a.test').leave()

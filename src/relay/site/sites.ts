@@ -199,7 +199,6 @@ export class Place {
   readonly #sites: Sites
   readonly #destination: string
   #site: Site | null
-  #left = false
 
   constructor(sites: Sites, destination: string, site: Site | null) {
     this.#sites = sites
@@ -227,16 +226,13 @@ export class Place {
     if (site === this.#site) return site
     if (!this.#sites.hasRoom(site)) return null
     this.leave()
-    this.#left = false
     this.#site = site
     site.enter(this.#sites.now())
     return site
   }
 
-  /** The job has no more to do there; said again, it is nothing. */
+  /** The job is over. */
   leave(): void {
-    if (this.#left) return
-    this.#left = true
     this.#site?.leave()
     this.#sites.left(this.#destination, this.#site)
   }
