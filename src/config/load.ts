@@ -152,7 +152,9 @@ function isTable(value: unknown): value is Record<string, unknown> {
 }
 
 function instead(name: string, path: readonly string[], known: readonly string[]): string {
+  // A name that is much longer than all of ours is near none, and would take its time.
   const [closest] = known
+    .filter(key => Math.abs(name.length - key.length) <= key.length)
     .map(key => ({ key, distance: editDistance(name.toLowerCase().replaceAll('-', '_'), key) }))
     .filter(({ key, distance }) => distance <= Math.max(1, Math.floor(key.length / 3)))
     .toSorted((one, other) => one.distance - other.distance)
