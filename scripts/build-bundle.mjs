@@ -36,6 +36,10 @@ export async function buildBundle(folder) {
     conditions: [],
     metafile: true,
     legalComments: 'none',
+    // As it is, a few characters beyond ASCII make V8 keep it with two octets each: 14 MB in every process, where this is 5.
+    // Names stay, for traces.
+    minifyWhitespace: true,
+    minifySyntax: true,
     logLevel: 'warning',
     logOverride: { 'require-resolve-not-external': 'silent' },
     // Faster decoding of MessagePack, which ptt does not use.
