@@ -1,5 +1,5 @@
 /**
- * ptt as an operator has it: what `ptt init` makes, three processes, TLS and a password on the way in, mutual TLS between
+ * ptt as an operator has it: installed as one script (from the sources only to be profiled), what `ptt init` makes, three processes, TLS and a password on the way in, mutual TLS between
  * them. Its log goes to files, its spool to the same disk as the others'. A DNS server of the sandbox has the destinations.
  */
 
@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { initialize } from '../../src/cli/init.ts'
 import { hopName } from '../../src/config/tables/hop.ts'
 import { formatTsigKey, parseTsigKey } from '../../src/dns/tsig.ts'
@@ -18,7 +19,7 @@ import { addressOf, MOST_DESTINATIONS } from '../load/load.ts'
 import { DESTINATIONS_DOMAIN, SENDER_DOMAIN } from '../load/message.ts'
 import { PASSWORD, SELECTOR, type Surroundings, type System, USERNAME } from './system.ts'
 
-const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
+const ROOT = join(import.meta.dirname, '../..')
 const SERVICES = ['relay', 'signer', 'submission'] as const
 type ServiceName = (typeof SERVICES)[number]
 const { version: VERSION } = JSON.parse(
@@ -65,6 +66,7 @@ export async function startPtt(around: Surroundings): Promise<System> {
     port: ports.dns,
     log: silent,
   })
+  const main = around.profile === null ? await bundled(folder) : join(ROOT, 'src/cli/main.ts')
   const running: ChildProcess[] = []
   const stop = async () => {
     // Who hands on to others ends before them.
@@ -77,7 +79,7 @@ export async function startPtt(around: Surroundings): Promise<System> {
     await dns.close()
   }
   try {
-    for (const name of SERVICES) running.push(await startService(name, config.file, around))
+    for (const name of SERVICES) running.push(await startService(name, main, config.file, around))
     await signs(join(folder, 'signer.log'))
   } catch (error) {
     await stop()
@@ -141,15 +143,24 @@ function merged(usual: ReturnType<typeof settingsOf>, asked: Surroundings['setti
   return Object.fromEntries(tables.map(table => [table, { ...usual[table], ...asked[table] }]))
 }
 
+/** What `npm run build` makes of the sources as they are now. */
+async function bundled(folder: string): Promise<string> {
+  const { buildBundle } = await import(pathToFileURL(join(ROOT, 'scripts/build-bundle.mjs')).href)
+  const into = join(folder, 'bundle')
+  await buildBundle(into)
+  return join(into, 'main.cjs')
+}
+
 async function startService(
   name: ServiceName,
+  main: string,
   file: string,
   { folder, profile, processes }: Surroundings,
 ): Promise<ChildProcess> {
   const log = openSync(join(folder, `${name}.log`), 'a', 0o600)
   const profiling =
     profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${name}.cpuprofile`]
-  const [program, ...args] = processes.wrap([process.execPath, ...profiling, MAIN, name, '--config', file])
+  const [program, ...args] = processes.wrap([process.execPath, ...profiling, main, name, '--config', file])
   const child = spawn(program, args, {
     stdio: ['ignore', log, log, 'ipc'],
   })
