@@ -5,6 +5,9 @@
  */
 
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 /** Starts main.cjs as `node main.cjs` would, with what is kept. */
 export const STARTER = `const { readFileSync } = require('node:fs')
@@ -18,12 +21,24 @@ const main = { exports: {} }
 script.runInThisContext()(main.exports, createRequire(filename), main, filename, folder)
 `
 
+/**
+ * It runs until the relay finds that it has no certificates: what is compiled by then is what every start compiles first. The
+ * flags that ptt sets as it starts would be those of the cache, and V8 takes none of other flags than it has.
+ */
 const MAKER = `const { readFileSync, writeFileSync } = require('node:fs')
-const { wrap } = require('node:module')
+const { createRequire, wrap } = require('node:module')
+const { dirname } = require('node:path')
 const { Script } = require('node:vm')
-const [, from, to] = process.argv
+const [, from, to, config] = process.argv
+require('node:v8').setFlagsFromString = () => {}
 const script = new Script(wrap(readFileSync(from, 'utf8')), { filename: '/ptt/main.cjs' })
-writeFileSync(to, script.createCachedData())
+process.on('exit', () => {
+  writeFileSync(to, script.createCachedData())
+  process.exitCode = 0
+})
+process.argv = [process.argv[0], from, 'relay', '--config', config]
+const main = { exports: {} }
+script.runInThisContext()(main.exports, createRequire(from), main, from, dirname(from))
 `
 
 /**
@@ -31,7 +46,15 @@ writeFileSync(to, script.createCachedData())
  * them whatever its own seed is.
  */
 export function writeCodeCache(node: string, script: string, cache: string): void {
-  execFileSync(node, ['--random-seed=1', '--eval', MAKER, script, cache], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
+  const folder = mkdtempSync(join(tmpdir(), 'ptt-code-cache-'))
+  try {
+    const config = join(folder, 'ptt.toml')
+    writeFileSync(config, 'domain = "example.com"\n\n[directory]\nrepository = "/nowhere"\n')
+    execFileSync(node, ['--random-seed=1', '--eval', MAKER, script, cache, config], {
+      cwd: folder,
+      stdio: 'ignore',
+    })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
