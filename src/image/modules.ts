@@ -5,6 +5,7 @@
 
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { octetsOf } from './tools.ts'
 
 /** What a virtual machine may have: virtio over PCI or MMIO, or the devices of other hypervisors and clouds. */
 const WANTED = [
@@ -44,7 +45,10 @@ export function modulesOf(kernelFolder: string): Module[] {
   if (modules === undefined) throw new Error(`${kernelFolder} has no modules: is it a kernel package?`)
   const root = join(kernelFolder, modules)
   const paths = new Map(
-    globSync('kernel/**/*.ko', { cwd: root }).map(path => [wordOf(basename(path, '.ko')), join(root, path)]),
+    globSync('kernel/**/*.ko{,.xz}', { cwd: root }).map(path => [
+      wordOf(basename(path).replace(/\.ko(?:\.xz)?$/, '')),
+      join(root, path),
+    ]),
   )
   const builtIn = new Set(
     readFileSync(join(root, 'modules.builtin'), 'utf8')
@@ -60,7 +64,7 @@ export function modulesOf(kernelFolder: string): Module[] {
       if (by !== '') throw new Error(`the module ${name}, which ${by} needs, is not in ${root}`)
       return
     }
-    const octets = readFileSync(path)
+    const octets = unpacked(path)
     for (const dependency of dependenciesOf(octets)) add(dependency, name)
     order.set(name, { name: `${name}.ko`, octets })
   }
@@ -68,6 +72,11 @@ export function modulesOf(kernelFolder: string): Module[] {
   for (const name of ['virtio_blk', 'virtio_net', 'squashfs', 'loop'])
     if (!order.has(name) && !builtIn.has(name)) throw new Error(`the kernel in ${root} has no ${name}`)
   return [...order.values()]
+}
+
+/** From Debian 13 on modules are packed; the initramfs is packed as a whole. */
+function unpacked(path: string): Buffer {
+  return path.endsWith('.xz') ? octetsOf('xz', ['--decompress', '--stdout', path]) : readFileSync(path)
 }
 
 /** `depends=` of the section .modinfo: what depmod(8) reads as well. */

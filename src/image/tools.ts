@@ -17,6 +17,7 @@ const PACKAGES = {
   'qemu-img': 'qemu-utils',
   strip: 'binutils',
   syslinux: 'syslinux mtools',
+  xz: 'xz-utils',
 } as const
 
 export type Tool = keyof typeof PACKAGES
@@ -29,6 +30,7 @@ const FOR_KERNEL_AND_INITRD: readonly Tool[] = [
   'mksquashfs',
   'musl-gcc',
   'strip',
+  'xz',
 ]
 const FOR_DISKS: readonly Tool[] = ['mcopy', 'mformat', 'mmd', 'qemu-img', 'syslinux']
 
@@ -60,20 +62,24 @@ export function missingTools(disks: boolean): readonly string[] {
  * What the program wrote to its standard output.
  * @throws Error with what it complained of
  */
-export function runTool(tool: Tool, args: readonly string[], { cwd }: { cwd?: string } = {}): string {
+export function runTool(tool: Tool, args: readonly string[], options: { cwd?: string } = {}): string {
+  return octetsOf(tool, args, options).toString()
+}
+
+/** The same where that is no text. */
+export function octetsOf(tool: Tool, args: readonly string[], { cwd }: { cwd?: string } = {}): Buffer {
   try {
     return execFileSync(find(tool) ?? tool, args, {
       ...(cwd === undefined ? {} : { cwd }),
       // Whoever writes times into what is built takes this one (reproducible-builds.org).
       env: { ...process.env, LC_ALL: 'C', TZ: 'UTC', SOURCE_DATE_EPOCH: '0' },
-      encoding: 'utf8',
       maxBuffer: 64 * 2 ** 20,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
   } catch (error) {
-    const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: string }
+    const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: Buffer }
     if (code === 'ENOENT') throw new Error(`${tool} is missing: apt-get install ${PACKAGES[tool]}`)
-    throw new Error(`${tool}: ${(stderr ?? '').trim() || (error as Error).message}`, { cause: error })
+    throw new Error(`${tool}: ${String(stderr ?? '').trim() || (error as Error).message}`, { cause: error })
   }
 }
 
