@@ -6,7 +6,6 @@
 
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** Starts main.cjs as `node main.cjs` would, with what is kept. */
@@ -46,7 +45,7 @@ script.runInThisContext()(main.exports, createRequire(from), main, from, dirname
  * them whatever its own seed is.
  */
 export function writeCodeCache(node: string, script: string, cache: string): void {
-  const folder = mkdtempSync(join(tmpdir(), 'ptt-code-cache-'))
+  const folder = mkdtempSync(`${cache}-`)
   try {
     const config = join(folder, 'ptt.toml')
     writeFileSync(config, 'domain = "example.com"\n\n[directory]\nrepository = "/nowhere"\n')
