@@ -55,11 +55,14 @@ function hasDescriptors(): boolean {
   }
 }
 
-/** 0 where the system does not tell. */
+/** Files, and those of a tmpfs, which the system calls shared memory. 0 where it does not tell. */
 export function mappedOctets(): number {
   try {
-    const kibibytes = /^RssFile:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]
-    return Number(kibibytes ?? 0) * 1024
+    const status = readFileSync('/proc/self/status', 'latin1')
+    const kibibytes = [...status.matchAll(/^Rss(?:File|Shmem):\s+(\d+) kB$/gm)].map(([, number]) =>
+      Number(number),
+    )
+    return kibibytes.reduce((sum, number) => sum + number, 0) * 1024
   } catch {
     return 0
   }
