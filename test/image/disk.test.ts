@@ -1,7 +1,7 @@
 /** Two builds are the same octets, and what they made boots: by BIOS and by UEFI. */
 
 import assert from 'node:assert/strict'
-import { globSync, linkSync, mkdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, globSync, mkdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { need } from '../peers/need.ts'
@@ -19,7 +19,7 @@ test('the same sources and packages give the same octets, which boot by BIOS and
   const first = await imageOf('relay', at('first'), { disks: true })
   // Another cache: nothing of the first build is taken again but the packages as they were fetched.
   mkdirSync(at('cache'))
-  for (const deb of globSync('*.deb', { cwd: CACHE })) linkSync(join(CACHE, deb), join(at('cache'), deb))
+  for (const deb of globSync('*.deb', { cwd: CACHE })) copyFileSync(join(CACHE, deb), join(at('cache'), deb))
   const second = await imageOf('relay', at('second'), { disks: true, cache: at('cache') })
 
   const files = [first.kernel, first.initrd, ...first.disks, first.sbom]
