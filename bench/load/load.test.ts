@@ -60,6 +60,38 @@ test('an end of content is found wherever the octets are cut', async () => {
   }
 })
 
+test('chunks are counted to the octet, wherever they are cut', async () => {
+  const load = await Load.start()
+  try {
+    const message = outgoing(600)
+    writeId(message, 1, 0)
+    const content = message.head.subarray(0, -3)
+    const group = Buffer.concat([
+      Buffer.from('EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 100\r\n'),
+      content.subarray(0, 100),
+      Buffer.from(`BDAT ${content.length - 100} LAST\r\n`),
+      content.subarray(100),
+      Buffer.from('NOOP\r\nQUIT\r\n'),
+    ])
+    for (const at of [3, 20, 50, 60, 70, 150, 170, 180, group.length - 5]) {
+      const socket = connect({ port: load.sinkPort, host: addressOf(1), noDelay: true })
+      const text: Buffer[] = []
+      socket.on('data', chunk => text.push(chunk))
+      socket.write(group.subarray(0, at))
+      await new Promise(resolve => setImmediate(resolve))
+      socket.write(group.subarray(at))
+      await once(socket, 'end')
+      const replies = Buffer.concat(text)
+        .toString('latin1')
+        .match(/^\d{3} /gm)
+      // Greeting, EHLO, MAIL, RCPT, two chunks, NOOP, QUIT.
+      assert.deepEqual(replies?.join(''), '220 250 250 250 250 250 250 221 ', `cut at ${at}`)
+    }
+  } finally {
+    await load.stop()
+  }
+})
+
 /** Resolves when a reply line with that code has come. */
 function reader(socket: ReturnType<typeof connect>): (code: string) => Promise<void> {
   let text = ''
