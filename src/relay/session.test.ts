@@ -7,8 +7,11 @@ import type { Fields, Log } from '../observe/event.ts'
 import { openMemory } from '../queue/memory/memory.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
 import type { MailParameters } from '../smtp/parameter.ts'
+import { formatMailbox, type Mailbox, parseMailbox } from '../smtp/path.ts'
+import { reply } from '../smtp/reply.ts'
 import { destinationFor, domainOf, poolOf, routeOf } from './destination.ts'
 import { RelaySession } from './session.ts'
+import type { Suppression } from './suppression.ts'
 
 const NOW = 1_700_000_000_000
 const DAY_MS = 86_400_000
@@ -142,4 +145,80 @@ test('what goes through a smart host has a destination of its own', async () => 
   )
   const both = destinationFor('x.test', 'news', 'provider')
   assert.deepEqual([domainOf(both), poolOf(both), routeOf(both)], ['x.test', 'news', 'provider'])
+})
+
+/** The reply to a message for `names`, where those of `suppressed` are not written to. */
+async function answered(
+  names: readonly string[],
+  suppressed: readonly string[],
+  more: { readonly reversePath?: null; readonly id?: string; readonly targets?: Directory['targets'] } = {},
+) {
+  const log: Log = { event: () => {}, with: () => log }
+  const find = async (senderDomain: string, mailbox: Mailbox): Promise<Suppression | null> => {
+    const recipient = formatMailbox(mailbox)
+    if (!suppressed.includes(recipient)) return null
+    const times = { sinceMs: Date.UTC(2026, 0, 5), untilMs: Date.UTC(2026, 1, 4) }
+    return { senderDomain, recipient, category: 'bad-address', reason: '550 No', id: null, ...times }
+  }
+  const session = new RelaySession({
+    queue: openMemory(),
+    directory: () => ({ ...DIRECTORY, targets: more.targets ?? (() => undefined) }),
+    budget: new Budget(1000),
+    sources: { poolFor: () => '' },
+    suppressions: { find },
+    routes: () => [],
+    expireMs: EXPIRE_MS,
+    now: () => NOW,
+    random: octets => new Uint8Array(octets),
+    wake: () => {},
+    log,
+  })
+  const { reversePath = ALICE, id = ID } = more
+  session.mail(reversePath, { body: '7BIT', smtputf8: false, xptt: { id } })
+  for (const name of names) session.rcpt({ forwardPath: parseMailbox(name) }, {})
+  session.content(Buffer.from('Subject: x\r\n\r\n'))
+  return session.message()
+}
+
+const TOLD = 'XPTT suppressed 1767571200 1770163200'
+
+test('who is suppressed is told to submission, whether others are left or not', async () => {
+  const some = await answered(['bob@x.test', 'ann@x.test'], ['bob@x.test'])
+  assert.deepEqual(some, reply(250, '2.0.0', `${TOLD} bob@x.test 550 No`, `Queued as ${ID}`))
+  const all = await answered(['bob@x.test', 'ann@x.test'], ['bob@x.test', 'ann@x.test'])
+  const text = 'Suppressed: bob@x.test is not written to from 2026-01-05 until 2026-02-04: 550 No'
+  assert.deepEqual(
+    all,
+    reply(
+      550,
+      '5.7.1',
+      `${TOLD} bob@x.test 550 No`,
+      `${TOLD} ann@x.test 550 No`,
+      `${text}, and 1 more like it`,
+    ),
+  )
+  assert.deepEqual((await answered(['ann@x.test'], [])).lines, [`Queued as ${ID}`])
+})
+
+test('of a thousand ten are told', async () => {
+  const names = Array.from({ length: 1000 }, (_, at) => `bob${at}@x.test`)
+  assert.equal((await answered([...names, 'ann@x.test'], names)).lines.length, 11)
+})
+
+test('nobody is told of where nobody listens, nor of a mailbox that leads to others too', async () => {
+  const suppressed = ['bob@x.test', 'sales@example.test']
+  const notice = await answered(['bob@x.test'], suppressed, { reversePath: null })
+  assert.deepEqual(notice.lines, [`Queued as ${ID}`])
+  const report = await answered(['bob@x.test'], suppressed, { id: `${ID}tlsrpt` })
+  assert.match(report.lines.join(), /^Suppressed: bob/)
+  // To itself, and to somebody who may be written to.
+  const targets: Directory['targets'] = mailbox =>
+    mailbox.localPart === 'sales' ? [mailbox, parseMailbox('ann@x.test')] : undefined
+  const sales = await answered(['sales@example.test'], suppressed, { targets })
+  assert.deepEqual(sales.lines, [`Queued as ${ID}`])
+  // An alias leads to somebody who may not: he is known by his own name.
+  const alias: Directory['targets'] = mailbox =>
+    mailbox.localPart === 'alias' ? [parseMailbox('bob@x.test')] : undefined
+  const both = await answered(['alias@example.test', 'ann@x.test'], suppressed, { targets: alias })
+  assert.deepEqual(both.lines, [`${TOLD} bob@x.test 550 No`, `Queued as ${ID}`])
 })

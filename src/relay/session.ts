@@ -10,6 +10,7 @@ import type { Log } from '../observe/event.ts'
 import { type NewMessage, type Queue, QueueError } from '../queue/queue.ts'
 import { formatPath } from '../smtp/path.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
+import { tellSuppressed } from '../smtp/suppressed.ts'
 import { address } from './address.ts'
 import { expand } from './expand.ts'
 import type { Sources } from './sources.ts'
@@ -56,10 +57,13 @@ export class RelaySession extends HopSession {
     const dueMs = releasedMs({ arrivedMs, envelope: parameters })
     const directory = this.#around.directory()
     const expansion = expand(message.recipients, directory)
-    const addressed = await address(expansion, reversePath, { sources, suppressions, routes: routes() })
+    const around = { sources, suppressions, routes: routes(), directory }
+    const addressed = await address(expansion, reversePath, around)
+    // A report comes from ourselves: nobody on its way would remember.
+    const told = isReport({ id }) ? [] : addressed.told
     if (addressed.refusal !== null) {
       log.event('refused', { id, reply: formatReply(addressed.refusal) }, 'warn')
-      return addressed.refusal
+      return tellSuppressed(addressed.refusal, told)
     }
     const queued: NewMessage = {
       id,
@@ -93,7 +97,7 @@ export class RelaySession extends HopSession {
           log.event('expanded', { id, ...alias, commit: directory.commit })
         wake()
       }
-      return reply(250, '2.0.0', `Queued as ${id}`)
+      return tellSuppressed(reply(250, '2.0.0', `Queued as ${id}`), told)
     } catch (error) {
       if (!(error instanceof QueueError)) throw error
       log.event('alarm', { id, about: 'spool', code: error.code, error: error.message }, 'error')

@@ -6,11 +6,12 @@
 import type { Peer } from '../net/peer.ts'
 import type { Job, Queue } from '../queue/queue.ts'
 import type { Envelope } from '../smtp/envelope.ts'
+import { textOf } from '../smtp/suppressed.ts'
 import { EXPANDED } from './expand.ts'
 import { TO_SIGNER } from './notification.ts'
 import { evidence, fromReply } from './outcome.ts'
 import type { Place } from './site/sites.ts'
-import { SUPPRESSED, type Suppressions, textOf } from './suppression.ts'
+import { SUPPRESSED, type Suppressions } from './suppression.ts'
 import type { Judgement } from './verdicts.ts'
 
 export interface SpecialMeans {

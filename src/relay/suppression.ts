@@ -7,18 +7,13 @@ import type { Category } from '../config/replies.ts'
 import type { Shelf } from '../queue/shelf.ts'
 import { normalizeDomain } from '../smtp/domain.ts'
 import { formatMailbox, type Mailbox } from '../smtp/path.ts'
+import { type Suppressed, suppressionKey } from '../smtp/suppressed.ts'
 
-export interface Suppression {
+export interface Suppression extends Suppressed {
   /** The domain of the reverse-path. */
   readonly senderDomain: string
-  /** In lower case. */
-  readonly recipient: string
   /** `bad-address`, `inactive`; of those an operator added what he gave, `complaint` for example. */
   readonly category: string
-  /** The reply, or the operator's words. */
-  readonly reason: string
-  readonly sinceMs: number
-  readonly untilMs: number
   /** The message whose recipient it was. */
   readonly id: string | null
 }
@@ -69,20 +64,13 @@ export class Suppressions {
   }
 }
 
-/** For the sender: in a reply, or in a notice. */
-export function textOf({ recipient, reason, sinceMs, untilMs }: Suppression): string {
-  const since = new Date(sinceMs).toISOString().slice(0, 10)
-  const until = new Date(untilMs).toISOString().slice(0, 10)
-  return `${recipient} is not written to from ${since} until ${until}: ${reason}`
-}
-
 /** What a peer says of an address for good. */
 export function isOfAddress(category: Category | string | undefined): boolean {
   return category === 'bad-address' || category === 'inactive'
 }
 
 function keyOf(senderDomain: string, recipient: string): string {
-  return `${KIND}${normalizeDomain(senderDomain)}/${recipient.toLowerCase()}`
+  return `${KIND}${suppressionKey(senderDomain, recipient)}`
 }
 
 function fromFact(key: string, value: unknown, untilMs: number): Suppression | null {

@@ -62,8 +62,8 @@ export function formatReply(reply: Reply): string {
 // textstring = 1*(%d09 / %d32-126): also a reply of ours that quotes a peer cannot become two (RFC 6531 §3.7.4: ASCII).
 const UNPRINTABLE = /[^\t -~]/
 const UNPRINTABLE_ALL = /[^\t -~]/gu
-/** RFC 5321 §4.5.3.1.5, less the code, the longest status code and the CRLF. */
-const TEXT_OCTETS = LIMITS.replyLineOctets - '250 '.length - '5.999.999 '.length - 2
+/** A text up to here is one line: RFC 5321 §4.5.3.1.5, less the code, the longest status code and the CRLF. */
+export const TEXT_OCTETS = LIMITS.replyLineOctets - '250 '.length - '5.999.999 '.length - 2
 
 /** A text too long for a line as several, at spaces where it has some. */
 function foldText(text: string): string[] {

@@ -33,7 +33,7 @@ export interface PassageOptions {
   /** For Message-ID. */
   readonly domain: string
   readonly dateMs: number
-  readonly signer: Peer
+  readonly signer: Pick<Peer, 'deliver' | 'begin'>
   readonly budget: Budget
   readonly allowance: Pick<Allowance, 'reserve'>
 }

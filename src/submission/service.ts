@@ -23,6 +23,7 @@ import { LIMITS } from '../smtp/limits.ts'
 import type { Offers } from '../smtp/server.ts'
 import type { Channel } from '../workers/channel.ts'
 import { Allowance } from './allowance.ts'
+import { KnownSuppressed } from './known-suppressed.ts'
 import { SubmissionSession } from './session.ts'
 import { type Asked, openShared, reachShared, type Shared, type Told } from './shared.ts'
 import { prepareSignIn } from './sign-in.ts'
@@ -106,6 +107,7 @@ async function serve(config: Config, log: Log, shared: Shared & { hooksPort?: nu
     throttle,
     allowance: new Allowance({ store: usage, now: Date.now, log }),
     signer,
+    suppressed: new KnownSuppressed(Date.now),
     budget: new Budget(Math.max(part(BUDGET_OCTETS), 2 * submission.maxMessageOctets)),
     limits,
     maxPriority: submission.maxPriority,

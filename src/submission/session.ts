@@ -15,6 +15,7 @@ import { fixedReply, formatReply, type Reply, reply } from '../smtp/reply.ts'
 import type { Credentials, ScramVerifier } from '../smtp/sasl.ts'
 import type { Allowance } from './allowance.ts'
 import type { Authentication, Authenticator } from './authenticate.ts'
+import type { KnownSuppressed } from './known-suppressed.ts'
 import { Passage } from './passage.ts'
 import { admitRecipient, refuseRecipient, refuseReversePath, refuseSize } from './policy.ts'
 import type { Throttle } from './throttle.ts'
@@ -26,10 +27,11 @@ export interface Surroundings {
   readonly domain: string
   /** The commit in force. */
   readonly directory: () => Directory
-  readonly authenticator: Authenticator
+  readonly authenticator: Pick<Authenticator, 'mechanisms' | 'verifier' | 'nameOf' | 'authenticate'>
   readonly throttle: Pick<Throttle, 'admit'>
   readonly allowance: Pick<Allowance, 'refuse' | 'reserve'>
-  readonly signer: Peer
+  readonly signer: Pick<Peer, 'deliver' | 'begin'>
+  readonly suppressed: Pick<KnownSuppressed, 'refuse' | 'learn'>
   readonly budget: Budget
   readonly limits: Pick<Limits, 'hops' | 'ownHops'>
   /** The highest MT-PRIORITY a user may ask for (RFC 6710 §4.1). */
@@ -159,10 +161,13 @@ export class SubmissionSession implements SessionHandler {
   rcpt(recipient: EnvelopeRecipient, _parameters: RcptParameters): Reply {
     const admitted = admitRecipient(recipient.forwardPath, this.#around.domain)
     if ('code' in admitted) return admitted
-    const { user, recipients } = this.#transaction ?? {}
-    const refusal = user && refuseRecipient(user, recipients?.length ?? 0)
-    if (refusal) return refusal
-    recipients?.push({ ...recipient, ...admitted })
+    if (this.#transaction === null) return RECIPIENT_ACCEPTED
+    const { user, reversePath, recipients } = this.#transaction
+    const refusal =
+      this.#around.suppressed.refuse(reversePath, admitted.forwardPath) ??
+      refuseRecipient(user, recipients.length)
+    if (refusal !== null) return refusal
+    recipients.push({ ...recipient, ...admitted })
     return RECIPIENT_ACCEPTED
   }
 
@@ -172,12 +177,13 @@ export class SubmissionSession implements SessionHandler {
 
   /** 250 only when the relay has said so: nothing rests here (design decision 1). */
   async message(client: Client): Promise<Reply> {
-    const { now, log } = this.#around
+    const { now, log, suppressed } = this.#around
     const transaction = this.#transaction
     const passage = this.#onItsWay()
     if (transaction === null || passage === null) return reply(503, '5.5.1', 'No transaction')
     const startedMs = now()
-    const answer = await passage.finish(client).finally(() => this.#forget())
+    const told = await passage.finish(client).finally(() => this.#forget())
+    const answer = suppressed.learn(transaction.reversePath, told)
     const facts = {
       id: passage.id,
       user: transaction.user.name,

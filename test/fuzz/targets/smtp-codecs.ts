@@ -30,8 +30,17 @@ import {
   parseReversePath,
   sameMailbox,
 } from '../../../src/smtp/path.ts'
+import { reply as replyOf } from '../../../src/smtp/reply.ts'
+import {
+  formatSuppressed,
+  MOST_TOLD,
+  parseSuppressed,
+  refuseSuppressed,
+  splitSuppressed,
+  tellSuppressed,
+} from '../../../src/smtp/suppressed.ts'
 import { decodeXtext, encodeXtext } from '../../../src/smtp/xtext.ts'
-import { attempt, same, type Target } from '../target.ts'
+import { attempt, same, shape, type Target } from '../target.ts'
 
 /** All parameters, whatever was offered. */
 export const EVERYTHING = parameterTable({ has: () => true })
@@ -241,4 +250,40 @@ export const ehlo: Target = {
   },
 }
 
-export const codecTargets: readonly Target[] = [command, parameters, path, domain, xtext, ehlo]
+/** A reply of the next hop, a line each. */
+export const suppressed: Target = {
+  name: 'smtp-suppressed',
+  words: [
+    'XPTT suppressed ',
+    'XPTT ',
+    '0 ',
+    '999999999999 ',
+    '1767571200 ',
+    'bob@example.net ',
+    '+C3+A9',
+    '+0A',
+  ]
+    .concat(['550 5.1.1 No such user', '\n', '...', ' '.repeat(40), 'x'.repeat(400), '+FF'])
+    .concat(['XPTT suppressed 1767571200 1770163200 bob@example.net 550 5.1.1 No such user\n']),
+  run(input) {
+    const lines = input.toString('utf8').split('\n')
+    for (const line of lines) {
+      const read = parseSuppressed(line)
+      if (read === null) continue
+      const written = formatSuppressed(read)
+      assert.ok(
+        written !== null && written.length <= line.length && isAscii(written),
+        'no longer than it was',
+      )
+      same(parseSuppressed(written), read, 'read again')
+      assert.equal(refuseSuppressed(read).code, 550)
+    }
+    const split = splitSuppressed(replyOf(250, '2.0.0', ...lines))
+    assert.ok(split.suppressed.length <= MOST_TOLD && split.reply.lines.length > 0)
+    assert.ok(split.reply.lines[0]?.startsWith('XPTT ') !== true, 'not for the client')
+    same(splitSuppressed(tellSuppressed(split.reply, split.suppressed)), split, 'told again')
+    return `${split.suppressed.length} ${lines.length - split.reply.lines.length} ${shape(split.suppressed[0]?.recipient ?? '')}`
+  },
+}
+
+export const codecTargets: readonly Target[] = [command, parameters, path, domain, xtext, ehlo, suppressed]
