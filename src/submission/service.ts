@@ -2,7 +2,8 @@
  * NAME        submission (LIPAP): takes mail from authenticated users and hands it to the signer.
  * STANDARDS   RFC 6409, 8314, 4954; RFC 5321 and its extensions by `smtp/`.
  * HOLDS       the TLS key clients see, its hop key, a clone of the directory; of those who have limits a day, how many
- *             messages they have sent. Nothing of a message once it has answered.
+ *             messages they have sent; for a quarter of an hour whom the relay does not write to. Nothing else of a message
+ *             once it has answered.
  * REACHES     the Git remote, the signer; where tokens are taken, the issuer's keys at an HTTPS URL.
  * NEVER       DKIM and TSIG keys, DNS, the Internet's MXs.
  * BUGS        a message over 256 KiB is passed on as it comes: should a hop break meanwhile, the client is told 451.
