@@ -2,8 +2,7 @@
 
 import { Argument, Command } from 'commander'
 import type { Config } from '../config/schema.ts'
-import { SERVICES, type Service } from '../image/build.ts'
-import { type BootOptions, prepare } from '../image/settings.ts'
+import { type BootOptions, prepare, SERVICES, type Service } from '../image/settings.ts'
 import { addKeyOptions, adjust, type KeyOptions } from './key-options.ts'
 import { verboseOption } from './options.ts'
 import { runService } from './service.ts'
@@ -49,9 +48,9 @@ export function machineCommand(service: Service): Command {
 async function boot(service: Service, options: BootOptions & KeyOptions & { verbose?: true }): Promise<void> {
   const home = process.env.HOME
   if (home === undefined) throw new Error('HOME is not set: this is for images, see `ptt image build`')
-  const file = prepare({ service, home, data: process.env.PTT_DATA }, options)
+  const config = prepare({ service, home, data: process.env.PTT_DATA }, options)
   const adjusting = service === 'signer' ? (config: Config) => adjust(config, options) : undefined
-  await runService(service, file, options.verbose ?? false, adjusting)
+  await runService(service, config, options.verbose ?? false, adjusting)
 }
 
 function collect(value: string, before: readonly string[]): string[] {

@@ -5,7 +5,8 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Argument, Command } from 'commander'
-import { type BuildOptions, type Built, buildImage, SERVICES, type Service } from '../image/build.ts'
+import type { BuildOptions, Built } from '../image/build.ts'
+import { SERVICES, type Service } from '../image/settings.ts'
 import { bootCommand } from './image-boot.ts'
 import { print } from './print.ts'
 import { version } from './version.ts'
@@ -62,6 +63,8 @@ export async function build(
     throw new Error(
       'this ptt has no sources of init beside it: build images from a clone, or with ptt as npm installs it',
     )
+  // A machine that boots has this file too, and builds nothing.
+  const { buildImage } = await import('../image/build.ts')
   const make = (bundle: string) =>
     buildImage({ ...options, bundle, init, node: process.execPath, version: version() })
   const script = join(root, 'scripts/build-bundle.mjs')

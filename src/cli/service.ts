@@ -47,8 +47,9 @@ const STARTERS: Record<ProcessName, () => Promise<Start>> = {
     return startSigner
   },
   relay: async () => {
+    const { startRelay } = await import('../relay/service.ts')
     keepYoungSmall()
-    return (await import('../relay/service.ts')).startRelay
+    return startRelay
   },
   certificate: async () => (await import('../certificate/service.ts')).startCertificate,
 }
@@ -105,7 +106,8 @@ Signals:
 /** Resolves when the service has started; the process ends by a signal, or with its parent. */
 export async function runService(
   name: ProcessName,
-  file: string,
+  /** Or where it is to be read. */
+  given: Config | string,
   verbose: boolean,
   /** What the command line says above ptt.toml. */
   adjusting: (config: Config) => Adjusted = config => ({ config, overrides: {}, complaints: [] }),
@@ -126,7 +128,7 @@ export async function runService(
       process.exit(1)
     })
   }
-  const { config, overrides, complaints } = adjusting(loadConfig(file))
+  const { config, overrides, complaints } = adjusting(typeof given === 'string' ? loadConfig(given) : given)
   refuseUnwantedSocket(name, config)
   let service: Service | undefined
   let closing = false

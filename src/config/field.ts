@@ -5,6 +5,9 @@ import { z } from 'zod'
 import { credentialName } from './file.ts'
 import * as kind from './value.ts'
 
+// A configuration is read once: making code of a schema takes longer than that reading.
+z.config({ jitless: true })
+
 /** What the defaults of a table are made of. */
 export interface Base {
   readonly domain: string

@@ -115,12 +115,13 @@ function hmac(key: Buffer, ...data: Buffer[]): Buffer {
   return mac.digest()
 }
 
-/** Only for speed: seven candidates of eight have a factor this small, and cost one division here. */
-const SMALL_PRIMES = oddPrimesBelow(2000)
-const PRODUCT = SMALL_PRIMES.reduce((product, prime) => product * BigInt(prime), 1n)
+/** Made when the first key is derived: this file is loaded by services that derive none. */
+let product: bigint | undefined
 
+/** Only for speed: seven candidates of eight have a factor this small, and cost one division here. */
 function hasSmallFactor(candidate: bigint): boolean {
-  return gcd(PRODUCT, candidate % PRODUCT) !== 1n
+  product ??= oddPrimesBelow(2000).reduce((product, prime) => product * BigInt(prime), 1n)
+  return gcd(product, candidate % product) !== 1n
 }
 
 function oddPrimesBelow(limit: number): number[] {

@@ -25,10 +25,8 @@ import { makeDisks } from './disk.ts'
 import { modulesOf } from './modules.ts'
 import { makeRoot, ROOT_PACKAGES } from './root.ts'
 import { formatSbom } from './sbom.ts'
+import type { Service } from './settings.ts'
 import { needTools, runTool } from './tools.ts'
-
-export const SERVICES = ['submission', 'signer', 'relay'] as const
-export type Service = (typeof SERVICES)[number]
 
 export interface BuildOptions {
   /** Of ptt. */

@@ -3,9 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { ConfigError, loadConfig } from '../config/load.ts'
-import type { Service } from './build.ts'
-import { type BootOptions, parseSetting, prepare, settingsOf } from './settings.ts'
+import { ConfigError } from '../config/load.ts'
+import { type BootOptions, parseSetting, prepare, type Service, settingsOf } from './settings.ts'
 
 const DATA = '/data'
 const TSIG = 'ptt._update.example.com:hmac-sha256:AAAA'
@@ -73,30 +72,29 @@ test('options stand above ptt.toml of the config disk, and its other keys stay',
   const home = homeOf(t, {
     'ptt.toml': 'domain = "example.net"\n[relay]\nconcurrency = 3\nlanguage = "fr"\n',
   })
-  const file = prepare(
+  const { domain, file, relay } = prepare(
     { service: 'relay', home, data: DATA },
     { domain: 'example.com', set: ['relay.concurrency=7'] },
   )
-  const { domain, relay } = loadConfig(file)
   assert.deepEqual([domain, relay.concurrency, relay.language], ['example.com', 7, 'fr'])
   assert.equal(statSync(file).mode & 0o077, 0)
 })
 
 test('a TSIG key on the command line becomes a file that nobody else may read', t => {
   const home = homeOf(t)
-  const file = prepare({ service: 'signer', home, data: DATA }, { domain: 'example.com', dnsKey: TSIG })
-  const { tsigKey } = loadConfig(file).signer
+  const { signer } = prepare({ service: 'signer', home, data: DATA }, { domain: 'example.com', dnsKey: TSIG })
+  const { tsigKey } = signer
   assert.equal(readFileSync(tsigKey, 'utf8'), `${TSIG}\n`)
   assert.equal(statSync(tsigKey).mode & 0o077, 0)
 })
 
 test('a TSIG key of the config disk is named by its path', t => {
   const home = homeOf(t, { 'keys/tsig': TSIG })
-  const file = prepare(
+  const { signer } = prepare(
     { service: 'signer', home, data: DATA },
     { domain: 'example.com', dnsKey: 'keys/tsig' },
   )
-  assert.equal(loadConfig(file).signer.tsigKey, join(home, 'keys/tsig'))
+  assert.equal(signer.tsigKey, join(home, 'keys/tsig'))
 })
 
 test("ssh's folder of the config disk is where ssh looks", t => {

@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import { parse, stringify } from 'smol-toml'
 import { ConfigError, loadConfig, parseToml } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
-import type { Service } from './build.ts'
+
+export const SERVICES = ['submission', 'signer', 'relay'] as const
+export type Service = (typeof SERVICES)[number]
 
 /** As commander gives them; those of a DKIM key go to `ptt signer` as they are. */
 export interface BootOptions {
@@ -75,10 +77,10 @@ const OF_PROGRAMS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Writes the ptt.toml that the service is started with, and gives its path.
+ * Writes the ptt.toml that the service is started with, and gives what is in it.
  * @throws Error or ConfigError with what is wrong
  */
-export function prepare(machine: Machine, options: BootOptions): string {
+export function prepare(machine: Machine, options: BootOptions): Config {
   const { home } = machine
   const given = join(home, 'ptt.toml')
   const toml: Toml = existsSync(given) ? parseToml(readFileSync(given, 'utf8'), given) : {}
@@ -88,8 +90,9 @@ export function prepare(machine: Machine, options: BootOptions): string {
   }
   const file = join(home, 'machine.toml')
   writeFileSync(file, stringify(toml), { mode: 0o600 })
-  check(machine, loadConfig(file), options)
-  return file
+  const config = loadConfig(file)
+  check(machine, config, options)
+  return config
 }
 
 /** What options and the machine say, the last of a key counts. */

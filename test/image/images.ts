@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { build } from '../../src/cli/image.ts'
-import type { BuildOptions, Built, Service } from '../../src/image/build.ts'
+import type { BuildOptions, Built } from '../../src/image/build.ts'
+import type { Service } from '../../src/image/settings.ts'
 import { missingTools } from '../../src/image/tools.ts'
 
 /** Packages are fetched once, the root is packed once. */
