@@ -5,37 +5,38 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 
-/** Starts main.cjs as `node main.cjs` would, with what is kept. */
+/** Starts main.cjs as `node main.cjs` would, with what is kept. The script is ASCII: read as such it need not be looked through. */
 export const STARTER = `const { readFileSync } = require('node:fs')
 const { createRequire, wrap } = require('node:module')
 const { Script } = require('node:vm')
 const folder = __dirname
 const filename = folder + '/main.cjs'
 const cachedData = readFileSync(folder + '/main.cache')
-const script = new Script(wrap(readFileSync(filename, 'utf8')), { filename, cachedData })
+const script = new Script(wrap(readFileSync(filename, 'latin1')), { filename, cachedData })
 const main = { exports: {} }
 script.runInThisContext()(main.exports, createRequire(filename), main, filename, folder)
 `
 
 /**
- * It runs until the relay finds that it has no certificates: what is compiled by then is what every start compiles first. The
- * flags that ptt sets as it starts would be those of the cache, and V8 takes none of other flags than it has.
+ * It runs as in a machine until the relay finds that it has no certificates: what is compiled by then is what every start
+ * compiles first. What comes after waits for git and the network, in an order that no two builds have in common. The flags that
+ * ptt sets as it starts would be those of the cache, and V8 takes none of other flags than it has.
  */
 const MAKER = `const { readFileSync, writeFileSync } = require('node:fs')
 const { createRequire, wrap } = require('node:module')
 const { dirname } = require('node:path')
 const { Script } = require('node:vm')
-const [, from, to, config] = process.argv
+const [, from, to, home] = process.argv
 require('node:v8').setFlagsFromString = () => {}
-const script = new Script(wrap(readFileSync(from, 'utf8')), { filename: '/ptt/main.cjs' })
+const script = new Script(wrap(readFileSync(from, 'latin1')), { filename: '/ptt/main.cjs' })
 process.on('exit', () => {
   writeFileSync(to, script.createCachedData())
   process.exitCode = 0
 })
-process.argv = [process.argv[0], from, 'relay', '--config', config]
+process.env.HOME = home
+process.argv = [process.argv[0], from, 'image', 'boot', 'relay', '--', '--domain=example.com', '--repository=/nowhere']
 const main = { exports: {} }
 script.runInThisContext()(main.exports, createRequire(from), main, from, dirname(from))
 `
@@ -45,11 +46,11 @@ script.runInThisContext()(main.exports, createRequire(from), main, from, dirname
  * them whatever its own seed is.
  */
 export function writeCodeCache(node: string, script: string, cache: string): void {
+  const foreign = readFileSync(script).findIndex(octet => octet >= 0x80)
+  if (foreign >= 0) throw new Error(`${script} has more than ASCII, at ${foreign}: let esbuild escape it`)
   const folder = mkdtempSync(`${cache}-`)
   try {
-    const config = join(folder, 'ptt.toml')
-    writeFileSync(config, 'domain = "example.com"\n\n[directory]\nrepository = "/nowhere"\n')
-    execFileSync(node, ['--random-seed=1', '--eval', MAKER, script, cache, config], {
+    execFileSync(node, ['--random-seed=1', '--eval', MAKER, script, cache, folder], {
       cwd: folder,
       stdio: 'ignore',
     })
