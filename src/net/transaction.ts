@@ -109,6 +109,12 @@ async function atOnce(
 /** Chunks on their way whose reply was not read. A reply that waits takes 0.8 KiB (measured), and a message has thousands. */
 const WINDOW = 32
 
+/**
+ * A chunk has this much where there is as much: each has a command, a reply and a write of its own, and what is written at once
+ * is copied at once, by TLS and for TLS.
+ */
+export const CHUNK_OCTETS = 64 * 1024
+
 /** Over a hop, content that comes in pieces: `begin`, `send` them, `finish`. Waits for room on the wire and in the window. */
 export class PiecewiseDelivery {
   readonly #connection: Connection
@@ -130,11 +136,11 @@ export class PiecewiseDelivery {
     return new PiecewiseDelivery(connection, envelope)
   }
 
-  /** A chunk for each piece: what is written at once is copied at once, by TLS and for TLS. @throws ConnectionError */
+  /** @throws ConnectionError */
   send(content: Content): Promise<void> {
     return inStep(this.#connection, async () => {
-      for (const piece of content) {
-        await this.#chunk('BDAT', [piece], false)
+      for (const pieces of chunksOf(content)) {
+        await this.#chunk('BDAT', pieces, false)
         if (this.#chunks > WINDOW) await this.#answered('BDAT', this.#connection.timeouts.dataBlockMs)
       }
     })
@@ -261,6 +267,20 @@ async function inStep<T>(connection: Connection, work: () => Promise<T>): Promis
     connection.spoil()
     throw error
   }
+}
+
+/** Pieces, some of them together. */
+function* chunksOf(content: Content): Generator<Content, void> {
+  let first = 0
+  let octets = 0
+  for (const [at, piece] of content.entries()) {
+    octets += piece.length
+    if (octets < CHUNK_OCTETS) continue
+    yield content.slice(first, at + 1)
+    first = at + 1
+    octets = 0
+  }
+  if (octets > 0) yield content.slice(first)
 }
 
 const sizeOf = (content: Content): number => content.reduce((sum, piece) => sum + piece.length, 0)
