@@ -1,6 +1,6 @@
 /** The folder of a clone: told from other folders, made, and cleaned of what was left behind in it. */
 
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Run } from './objects.ts'
 
@@ -32,6 +32,26 @@ export async function makeBeside(place: string, run: Run, format = 'sha1'): Prom
   })
   await writeFile(join(folder, MARK), 'A clone of the repository of users, made by ptt. It can be deleted.\n')
   return folder
+}
+
+/**
+ * Moves a clone that was made beside `place` there, so that it is whole after a power cut too: git sees to what it fetches, not
+ * to what it made the clone with, and a clone with empty files is none to start from.
+ */
+export async function moveTo(folder: string, place: string): Promise<void> {
+  for (const name of ['HEAD', 'config', MARK]) await flush(join(folder, name))
+  await flush(folder)
+  await rename(folder, place)
+  await flush(dirname(place))
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
 }
 
 /**

@@ -5,11 +5,11 @@
 
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { contentOf, makeBeside, sweep } from './clone-folder.ts'
+import { contentOf, makeBeside, moveTo, sweep } from './clone-folder.ts'
 import { FETCH, type Fetched, failed, fetchBranch, otherFormat, readCommit, tellsOfDamage } from './fetch.ts'
 import { GitError, type GitOptions, git } from './git.ts'
 import { ObjectReader } from './object-reader.ts'
-import { type Blob, contentsOf, filesAfter, filesOf, type Later } from './objects.ts'
+import { type Blob, contentsAt, filesAfter, filesOf, type Later } from './objects.ts'
 import { References, type Resolved } from './references.ts'
 import type { Remote } from './remote.ts'
 
@@ -45,7 +45,7 @@ export class Clone {
     switch (content) {
       case 'free':
         await mkdir(dirname(folder), { recursive: true })
-        await rename(await makeBeside(folder, clone.#run), folder)
+        await moveTo(await makeBeside(folder, clone.#run), folder)
         break
       case 'ours':
         await sweep(folder)
@@ -95,7 +95,7 @@ export class Clone {
         this.#objects.close()
         const old = `${fresh}.old`
         await rename(this.folder, old)
-        await rename(fresh, this.folder)
+        await moveTo(fresh, this.folder)
         this.#kept = null
         await rm(old, { recursive: true, force: true })
       }
@@ -110,7 +110,9 @@ export class Clone {
 
   /** The last commit that was in force. */
   async good(): Promise<string | null> {
-    this.#kept = (await this.references.resolve('good'))?.commit ?? null
+    // Of a clone that was made a moment ago git need not be asked.
+    const named = (await this.references.nameOf('good')) !== null
+    this.#kept = named ? ((await this.references.resolve('good'))?.commit ?? null) : null
     return this.#kept
   }
 
@@ -137,7 +139,7 @@ export class Clone {
 
   /** The contents of blobs, in the order asked for. */
   contents(oids: readonly string[]): Promise<Buffer[]> {
-    return contentsOf(this.#run, oids)
+    return contentsAt(this.#objects, this.#run, oids)
   }
 
   /** No process stays. */

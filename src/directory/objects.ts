@@ -64,7 +64,7 @@ export async function filesAfter(
   if (!before || !after) throw missing(before ? to : from)
   const trees = async (oids: readonly string[]) => {
     const found = await reader.read(oids)
-    return found.map((tree, index) => tree?.octets ?? missingTree(oids[index]))
+    return found.map((tree, index) => tree?.octets ?? lacks(oids[index]))
   }
   const changes = await diffTrees(before.octets, after.octets, after.oid.length / 2, trees)
   const blobs = changes.filter(({ oid, mode }) => oid !== null && mode !== GITLINK)
@@ -105,8 +105,14 @@ async function littleOf(reader: ObjectReader, oids: readonly string[]): Promise<
   }
 }
 
-function missingTree(oid = ''): never {
+function lacks(oid = ''): never {
   throw missing(oid)
+}
+
+/** The contents of blobs, in the order asked for; where that is little, by the git that runs already. */
+export async function contentsAt(reader: ObjectReader, run: Run, oids: readonly string[]): Promise<Buffer[]> {
+  const little = await littleOf(reader, oids)
+  return little === null ? contentsOf(run, oids) : oids.map(oid => little.get(oid) ?? lacks(oid))
 }
 
 /** The contents of blobs, in the order asked for. */
