@@ -125,6 +125,26 @@ test('a spool of format 2 is read, and delivered whole with what comes to it', a
   assert.equal((await queue.story('A'))?.attempts.length, 3)
 })
 
+/** Format 3: A has one recipient delivered and one deferred to 5000; B has two at one destination; C is a file; Z was delivered, Y removed. */
+test('a spool of format 3 is read, and knows what was in it', async t => {
+  const folder = restored(t, 'format-3')
+  const queue = await openEmbedded({ folder, retainIdsMs: 10_000, mostStories: 3 })
+  t.after(() => queue.close())
+  assert.equal(await queue.count(), 3)
+  assert.deepEqual(Buffer.from(await queue.content('C')), Buffer.alloc(70_000, 'x'))
+  const isKnown = async (id: string) =>
+    (await queue.put(newMessage(id, ['a@five.example']), [])) === 'duplicate'
+  for (const id of ['A', 'B', 'C', 'Y', 'Z']) assert.ok(await isKnown(id), id)
+  assert.ok((await queue.story('Z'))?.ended)
+  while ((await queue.count()) > 0)
+    for (const job of await queue.lease(5000, 10)) await queue.settle(job, all(job, 'delivered'))
+  const stories = await Promise.all(['A', 'B', 'C', 'Y', 'Z'].map(id => queue.story(id)))
+  assert.equal(stories.filter(story => story !== null).length, 3)
+  for (const id of ['A', 'B', 'C', 'Y', 'Z']) assert.ok(await isKnown(id), id)
+  await queue.sweep(11_001)
+  for (const id of ['A', 'Z']) assert.ok(!(await isKnown(id)), id)
+})
+
 test('what is put into a spool of format 1 is there beside what was', async t => {
   const folder = restored(t, 'format-1')
   const queue = await openEmbedded({ folder })
@@ -147,11 +167,11 @@ test('a spool of a later format is left alone', async t => {
   await (await openEmbedded({ folder })).close()
   const database = openLmdb({ path: join(folder, 'queue.mdb'), noSubdir: true, encoding: 'binary' })
   const counters = database.openDB<Buffer>('counters', { encoding: 'binary' })
-  assert.equal(counters.get('format')?.toString(), '3')
-  await counters.put('format', Buffer.from('4'))
+  assert.equal(counters.get('format')?.toString(), '4')
+  await counters.put('format', Buffer.from('5'))
   await database.close()
   await assert.rejects(openEmbedded({ folder }), {
     code: 'io',
-    message: `${folder}: a spool of format 4: this ptt reads formats 1, 2, 3; start the one that wrote it`,
+    message: `${folder}: a spool of format 5: this ptt reads formats 1, 2, 3, 4; start the one that wrote it`,
   })
 })

@@ -105,3 +105,29 @@ test('of messages that are gone the latest stories are kept', async t => {
   await Promise.all([queue.remove('D', 5000), queue.put(newMessage('E', ['a@one.example']), [])])
   assert.equal(await kept(), '--CD')
 })
+
+for (const mostStories of [0, 1, 10]) {
+  test(`an id is known as long as it should be, with ${mostStories} stories at most`, async t => {
+    const queue = await openSpool(t, { folder: temporaryFolder(t), mostStories, retainIdsMs: 500 })
+    const ids = ['A', 'B', 'C']
+    for (const [n, id] of ids.entries()) {
+      await queue.put(newMessage(id, ['a@one.example'], 1000 + n), [])
+      await queue.remove(id, 2000 + n)
+    }
+    const known = async () => {
+      const outcomes: string[] = []
+      for (const [n, id] of ids.entries()) {
+        const outcome = await queue.put(newMessage(id, ['a@one.example'], 1000 + n), [])
+        outcomes.push(outcome === 'duplicate' ? id : '-')
+      }
+      return outcomes.join('')
+    }
+    assert.equal(await known(), 'ABC')
+    await queue.sweep(1501)
+    assert.equal(await known(), '-BC')
+    // What was forgotten and put again is known while it is queued, and not longer.
+    assert.equal(await known(), 'ABC')
+    await queue.remove('A', 3000)
+    assert.equal(await known(), '-BC')
+  })
+}

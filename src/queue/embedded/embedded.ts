@@ -35,6 +35,7 @@ import { disk, type Files } from './files.ts'
 import { checkFormat, isCurrent, writeFormat } from './format.ts'
 import { latestGeneration } from './generation.ts'
 import * as held from './held.ts'
+import { forgetIds, isKnown } from './known.ts'
 import { Lines } from './lines.ts'
 import { listMessages, searchMessages } from './list.ts'
 import type { MappedLimit } from './mapped.ts'
@@ -137,7 +138,7 @@ class EmbeddedQueue implements Queue {
     const parts = newParts(message)
     const insert = async (octetsOrName: Uint8Array | string) => {
       const inserted = await this.#store.commit(tables => {
-        if (stored.isKnown(tables, id)) return false
+        if (isKnown(tables, id)) return false
         stored.insertMessage(tables, message, parts, sizeOctets, octetsOrName)
         return true
       })
@@ -151,7 +152,7 @@ class EmbeddedQueue implements Queue {
       return queued ? 'queued' : 'duplicate'
     }
     // The repetition of a large message is not written only to be thrown away.
-    if (stored.isKnown(this.#store.read(), id)) return 'duplicate'
+    if (isKnown(this.#store.read(), id)) return 'duplicate'
     try {
       return (await this.#contents.write(id, content, insert)) ? 'queued' : 'duplicate'
     } catch (error) {
@@ -299,7 +300,9 @@ class EmbeddedQueue implements Queue {
 
   async sweep(nowMs: number): Promise<void> {
     const untilMs = nowMs - this.#retainIdsMs
-    while ((await this.#store.commit(tables => forgetIds(tables, untilMs))) === FORGET_AT_ONCE) {
+    while (
+      (await this.#store.commit(tables => forgetIds(tables, untilMs, FORGET_AT_ONCE))) === FORGET_AT_ONCE
+    ) {
       // The next thousand, after whatever else was waiting to be committed.
     }
     const untilEndMs = nowMs - this.#retainStoriesMs
@@ -344,15 +347,6 @@ function news(results: readonly RecipientResult[], slots: stored.Part['slots']):
 
 function isSame(one: stored.Part, other: stored.Part): boolean {
   return one.destination === other.destination && one.part === other.part
-}
-
-function forgetIds({ seen, seenAt }: Tables, untilMs: number): number {
-  const keys = Array.from(seenAt.getKeys({ end: [untilMs], limit: FORGET_AT_ONCE })) as [number, string][]
-  for (const key of keys) {
-    seenAt.remove(key)
-    seen.remove(key[1])
-  }
-  return keys.length
 }
 
 function gone(id: string): QueueError {

@@ -5,16 +5,17 @@
  *   1  until there was a number: `messages parts contents due heads seen seenAt counters`
  *   2  parts of parts, as [id, destination, part] and `ID.PART` in line; `holds held stories storiesAt`
  *   3  what was due as it arrived in lines of its own; `fresh freshHeads`
+ *   4  an id is in `seen` only where neither a record nor a story tells of it; `storiesAt` says when the message arrived
  *
- * A format is read by the ptt that wrote it and by those of the next two formats. Formats 1 and 2 need no rewriting: what is
- * in them means the same in 3.
+ * A format is read by the ptt that wrote it and by those of the next two formats at least. None needed rewriting so far: what is
+ * in a spool of before means the same in 4.
  */
 
 import { QueueError } from '../queue.ts'
 import type { Tables } from './store.ts'
 
-const FORMAT = 3
-const READABLE: readonly number[] = [1, 2, FORMAT]
+const FORMAT = 4
+const READABLE: readonly number[] = [1, 2, 3, FORMAT]
 const KEY = 'format'
 
 /** @throws QueueError `io` when it is of a format that this ptt does not read. */

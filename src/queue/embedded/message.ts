@@ -16,16 +16,10 @@ import {
 import type { Tables } from './store.ts'
 import { unitOf } from './unit.ts'
 
-const NOTHING = Buffer.alloc(0)
 const CHANGES = 'changes'
 
 /** The recipients of a message at one destination, or a part of them. */
 export interface Part extends PartName, PartRecord {}
-
-/** Whether the id was put in the time ids are remembered, or is queued still. */
-export function isKnown(tables: Tables, id: string): boolean {
-  return tables.seen.doesExist(id) || tables.messages.doesExist(id)
-}
 
 /** How often the lines or the holds were changed in a way that whoever leases has to know of, by whatever process. */
 export function changes({ counters }: Tables): number {
@@ -59,8 +53,6 @@ export function insertMessage(
     enterLine(tables, priorityOf(record), destination, { unit: unitOf(id, part), dueMs }, dueMs <= arrivedMs)
   }
   if (typeof content !== 'string') tables.contents.put(id, content)
-  tables.seen.put(id, NOTHING)
-  tables.seenAt.put([arrivedMs, id], NOTHING)
 }
 
 export function loadRecord(tables: Tables, id: string): MessageRecord | null {
@@ -137,7 +129,7 @@ export function updatePart(
   return true
 }
 
-/** All of it but the content's file, and but the id, which stays known. */
+/** All of it but the content's file. The id stays known by the story that was kept of it. */
 export function eraseMessage(
   tables: Tables,
   id: string,

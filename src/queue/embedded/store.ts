@@ -59,16 +59,16 @@ export interface Tables {
   /** The same, of what was due as it arrived. */
   readonly fresh: Table
   readonly freshHeads: Table
-  /** id, of all messages that arrived in the last `retainIdsMs`, and [arrivedMs, id] to forget them by. */
+  /** id, of those that are known by nothing else: `known.ts`. And [arrivedMs, id] to forget them by. */
   readonly seen: Table
   readonly seenAt: Table
   /** Holds, by kind and name; and [hold, id] of the messages that were taken out of the lines for one: `held.ts`. */
   readonly holds: Table
   readonly held: Table
-  /** id → what is told of a message that is gone, and [endedMs, id] to forget it by: `story.ts`. */
+  /** id → what is told of a message that is gone, and [endedMs, id] → arrivedMs to forget it by: `story.ts`. */
   readonly stories: Table
   readonly storiesAt: Table
-  /** 'changes': see `message.ts`. 'format': see `format.ts`. */
+  /** 'changes': see `message.ts`. 'format': see `format.ts`. 'forgotten': see `known.ts`. */
   readonly counters: Table
 }
 

@@ -1,12 +1,17 @@
-/** What is told of messages that are gone. Bounded by time and by number: each has some hundred octets. */
+/**
+ * What is told of messages that are gone. Bounded by time and by number: each has some hundred octets. While there is a story
+ * its id is known by it (`known.ts`).
+ */
 
 import { type Message, STORY_RECIPIENTS, type Story } from '../queue.ts'
 import { recipientsOf } from '../slot.ts'
+import { remember } from './known.ts'
 import { attemptsOf, fixedOf, loadParts, loadRecord, messageOf, type Part } from './message.ts'
 import { decodeStory, encodeStory, type MessageRecord } from './record.ts'
 import type { Tables } from './store.ts'
 
-const NOTHING = Buffer.alloc(0)
+/** Where there is no room: of all stories so much is made at once. */
+const MADE_AT_ONCE = 0.001
 
 export function loadStory(tables: Tables, id: string): Story | null {
   const record = loadRecord(tables, id)
@@ -28,32 +33,51 @@ export function keepStory(
   most: number,
 ): void {
   const { stories, storiesAt } = tables
-  if (most <= 0) return
-  const excess = countOf(tables) + 1 - most
-  if (excess > 0) {
-    const oldest = Array.from(storiesAt.getKeys({ limit: excess })) as StoryKey[]
-    for (const key of oldest) forget(tables, key)
+  if (most <= 0) {
+    remember(tables, id, record.arrivedMs)
+    return
   }
+  makeRoom(tables, most)
   const slots = parts.flatMap(({ slots }) => slots)
   const recipients = slots.length
   const first = slots.toSorted((one, other) => one.index - other.index).slice(0, STORY_RECIPIENTS)
   const message: Message = { ...fixedOf(id, record), recipients: recipientsOf(first) }
   stories.put(id, encodeStory({ message, attempts: attemptsOf(parts), ended: { atMs, how, recipients } }))
-  storiesAt.put([atMs, id], NOTHING)
+  storiesAt.put([atMs, id], Buffer.from(String(record.arrivedMs)))
 }
 
 /** Those that ended before `untilMs`, at most `limit`. @returns how many */
 export function forgetStories(tables: Tables, untilMs: number, limit: number): number {
-  const keys = Array.from(tables.storiesAt.getKeys({ end: [untilMs], limit })) as StoryKey[]
-  for (const key of keys) forget(tables, key)
-  return keys.length
+  return forgetFirst(tables, { end: [untilMs], limit })
 }
 
-type StoryKey = [endedMs: number, id: string]
+/** A spool of before format 4 does not say when the message arrived: its id was remembered from then on. */
+function forgetFirst(tables: Tables, range: { end?: [number]; limit: number }): number {
+  const { stories, storiesAt } = tables
+  const first = Array.from(storiesAt.getRange(range))
+  for (const { key, value: arrivedMs } of first) {
+    const [, id] = key as [endedMs: number, id: string]
+    storiesAt.remove(key)
+    stories.remove(id)
+    if (arrivedMs.length > 0) remember(tables, id, Number(arrivedMs.toString('latin1')))
+  }
+  return first.length
+}
 
-function forget({ stories, storiesAt }: Tables, key: StoryKey): void {
-  storiesAt.remove(key)
-  stories.remove(key[1])
+/** How many more stories there is room for, by tables: to count them is two fifths of what it takes to keep one (measured). */
+const rooms = new WeakMap<Tables, { most: number; left: number }>()
+
+/** Another process may keep some too: it is counted again before there would be too many of ours. */
+function makeRoom(tables: Tables, most: number): void {
+  let room = rooms.get(tables)
+  if (room?.most !== most || room.left <= 0) {
+    const excess = countOf(tables) + 1 - most
+    const limit = excess + Math.floor(most * MADE_AT_ONCE)
+    if (excess > 0) forgetFirst(tables, { limit })
+    room = { most, left: excess > 0 ? limit - excess + 1 : 1 - excess }
+    rooms.set(tables, room)
+  }
+  room.left--
 }
 
 function countOf({ storiesAt }: Tables): number {
