@@ -83,8 +83,23 @@ function embed({ onLoad }) {
       return `require('node:zlib').inflateSync(Buffer.from('${packed.toString('base64')}', 'base64'))`
     })
     if (found === 0) throw new Error(`${path} reads its data in another way than it did: see READS`)
-    return { contents, loader: 'js' }
+    return { contents: whenAsked(contents), loader: 'js' }
   })
+}
+
+/**
+ * The tables are made when the first is looked into: a relay has no passwords, and would be ready a twentieth later with
+ * them. Of a table nothing is used but `get`.
+ */
+function whenAsked(contents) {
+  const [, list = ''] = /^module\.exports = \{([\w\s,]+)\};$/m.exec(contents) ?? []
+  const names = list.match(/\w+/g)
+  if (names === null) throw new Error('the tables of saslprep are exported in another way than they were')
+  return `
+    let tables
+    const make = () => { const module = { exports: {} }; ${contents}; return module.exports }
+    const lazy = name => ({ get: at => (tables ??= make())[name].get(at) })
+    module.exports = { ${names.map(name => `${name}: lazy('${name}')`).join(', ')} }`
 }
 
 /** LMDB's is a dictionary for compression, which ptt does not use. */
