@@ -57,8 +57,10 @@ static void take(char *found[], size_t number, bool anew) {
     size_t length = equals == NULL ? strlen(word) : (size_t)(equals - word);
     int mine = number_of(word, length);
     if (mine < 0) {
-      /* Boot loaders add words of their own, some at the end. */
-      if (strcmp(word, "--") == 0 || strncmp(word, "initrd=", 7) == 0 || strncmp(word, "BOOT_IMAGE=", 11) == 0) continue;
+      /* Boot loaders add words of their own, some at the end, and so do monitors, for kernels that know no ACPI. */
+      if (strcmp(word, "--") == 0 || strncmp(word, "initrd=", 7) == 0 || strncmp(word, "BOOT_IMAGE=", 11) == 0 ||
+          strncmp(word, "virtio_mmio.device=", 19) == 0)
+        continue;
       if (count == MAX_WORDS) fail("there are more than %d words of options", MAX_WORDS);
       words[count++] = word;
       continue;

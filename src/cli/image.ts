@@ -29,6 +29,7 @@ interface Options {
   readonly output: string
   readonly cache: string
   readonly disks: boolean
+  readonly vmlinux: boolean
 }
 
 function buildCommand(): Command {
@@ -38,6 +39,7 @@ function buildCommand(): Command {
     .option('-o, --output <dir>', 'where the files go', 'image')
     .option('--cache <dir>', 'where Debian packages are kept between builds', cacheFolder())
     .option('--no-disks', 'the kernel and the initramfs only')
+    .option('--vmlinux', 'the kernel as an ELF file too, 50 MB: what Firecracker takes', false)
     .addHelpText(
       'after',
       `
@@ -47,9 +49,11 @@ Examples:
   ptt image build relay
   ptt image build submission -o /srv/images`,
     )
-    .action(async (service: Service, { output, cache, disks }: Options) => {
-      const built = await build({ service, output: resolve(output), cache: resolve(cache), disks })
-      await print(`${[built.kernel, built.initrd, ...built.disks, built.sbom].join('\n')}\n`)
+    .action(async (service: Service, { output, cache, ...more }: Options) => {
+      const built = await build({ service, output: resolve(output), cache: resolve(cache), ...more })
+      await print(
+        `${[built.kernel, ...(built.vmlinux === undefined ? [] : [built.vmlinux]), built.initrd, ...built.disks, built.sbom].join('\n')}\n`,
+      )
     })
 }
 

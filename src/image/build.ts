@@ -27,6 +27,7 @@ import { makeRoot, ROOT_PACKAGES } from './root.ts'
 import { formatSbom } from './sbom.ts'
 import type { Service } from './settings.ts'
 import { needTools, runTool } from './tools.ts'
+import { unpackKernel } from './vmlinux.ts'
 
 export interface BuildOptions {
   /** Of ptt. */
@@ -44,12 +45,16 @@ export interface BuildOptions {
   readonly node: string
   /** A raw disk and a qcow2 of it as well. */
   readonly disks?: boolean
+  /** The kernel as an ELF file as well. */
+  readonly vmlinux?: boolean
   /** 1 to 22: 19 is small and takes half a minute, 1 is for tests. */
   readonly level?: number
 }
 
 export interface Built {
   readonly kernel: string
+  /** Where it was asked for. */
+  readonly vmlinux?: string
   readonly initrd: string
   readonly disks: readonly string[]
   /** What is in it, as CycloneDX. */
@@ -83,6 +88,9 @@ export function buildImage(options: BuildOptions): Built {
     writeFileSync(initrd, Buffer.concat([padded(gzipSync(small, { level: 9 })), large]))
     const kernel = join(output, `${service}-vmlinuz`)
     copyFileSync(bootFile(kernelPackage), kernel)
+    const vmlinux = join(output, `${service}-vmlinux`)
+    if (options.vmlinux) writeFileSync(vmlinux, unpackKernel(readFileSync(kernel)))
+    const also = options.vmlinux ? { vmlinux } : {}
     const made = options.disks ? makeDisks({ kernel, initrd, output, name: service, cache }) : undefined
     const disks = made === undefined ? [] : [made.raw, made.qcow2]
     const all = [kernelPackage, ...used, ...(made?.packages ?? [])]
@@ -93,10 +101,10 @@ export function buildImage(options: BuildOptions): Built {
       nodeVersion: process.versions.node,
       bundled: JSON.parse(readFileSync(join(options.bundle, 'packages.json'), 'utf8')),
       packages: all,
-      files: [kernel, initrd, ...disks],
+      files: [kernel, ...Object.values(also), initrd, ...disks],
     })
     writeFileSync(sbom, text)
-    return { kernel, initrd, disks, sbom, packages: all, files }
+    return { kernel, ...also, initrd, disks, sbom, packages: all, files }
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

@@ -1,8 +1,12 @@
-/** Which shared libraries a program wants: the dynamic section of ELF files of 64 bits, little-endian (System V gABI). */
+/**
+ * ELF files of 64 bits, little-endian (System V gABI): which shared libraries a program wants (the dynamic section), where such a
+ * file ends.
+ */
 
 const PT_LOAD = 1
 const PT_DYNAMIC = 2
 const PT_INTERP = 3
+const SHT_NOBITS = 8
 const DT_NEEDED = 1n
 const DT_STRTAB = 5n
 
@@ -23,6 +27,19 @@ export function readElf(octets: Buffer): Wants | null {
     interpreter: interpreter ? text(octets, interpreter.offset) : null,
     libraries: libraries(octets, segments),
   }
+}
+
+/** Of what `readElf` reads: its last segment's or section's end, or that of their tables. What is behind belongs to others. */
+export function sizeOfElf(octets: Buffer): number {
+  const sections = Number(octets.readBigUInt64LE(40))
+  const [size, count] = [octets.readUInt16LE(58), octets.readUInt16LE(60)]
+  const ends = Array.from({ length: sections === 0 ? 0 : count }, (_, number) => {
+    const at = sections + number * size
+    const takesNone = octets.readUInt32LE(at + 4) === SHT_NOBITS
+    return takesNone ? 0 : Number(octets.readBigUInt64LE(at + 24) + octets.readBigUInt64LE(at + 32))
+  })
+  const segments = programHeaders(octets).map(({ offset, octets }) => offset + octets)
+  return Math.max(sections + count * size, ...segments, ...ends)
 }
 
 interface Segment {

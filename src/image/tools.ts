@@ -67,14 +67,19 @@ export function runTool(tool: Tool, args: readonly string[], options: { cwd?: st
 }
 
 /** The same where that is no text. */
-export function octetsOf(tool: Tool, args: readonly string[], { cwd }: { cwd?: string } = {}): Buffer {
+export function octetsOf(
+  tool: Tool,
+  args: readonly string[],
+  { cwd, input }: { cwd?: string; input?: Buffer } = {},
+): Buffer {
   try {
     return execFileSync(find(tool) ?? tool, args, {
       ...(cwd === undefined ? {} : { cwd }),
+      ...(input === undefined ? {} : { input }),
       // Whoever writes times into what is built takes this one (reproducible-builds.org).
       env: { ...process.env, LC_ALL: 'C', TZ: 'UTC', SOURCE_DATE_EPOCH: '0' },
-      maxBuffer: 64 * 2 ** 20,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: 256 * 2 ** 20,
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
   } catch (error) {
     const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: Buffer }

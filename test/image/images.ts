@@ -31,7 +31,7 @@ export function needFirmware(t: TestContext): string | null {
 export function imageOf(
   service: Service,
   output: string,
-  options: Partial<Pick<BuildOptions, 'bundle' | 'cache' | 'disks'>> = {},
+  options: Partial<Pick<BuildOptions, 'bundle' | 'cache' | 'disks' | 'vmlinux'>> = {},
 ): Promise<Built> {
   return build({ service, output, cache: CACHE, level: 1, ...options })
 }
