@@ -24,7 +24,7 @@
 #define CONFIG_LABEL "PTT"
 #define DATA_LABEL "ptt-data"
 /* Where file systems, volume managers and partition tables have their signatures, with room to spare. */
-enum { LOOK_OCTETS = 4 << 20, MAX_DISKS = 32 };
+enum { LOOK_OCTETS = 4 << 20, SIGNATURE_OCTETS = 64 << 10, MAX_DISKS = 32 };
 /* linux/ext4.h is not among the headers of the kernel for programs. */
 #define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
 
@@ -46,8 +46,14 @@ static bool labelled(const char *field, size_t size, const char *label) {
   return true;
 }
 
+/* Eight octets at a time: it is megabytes of every disk. */
 static bool all_zero(const char *octets, size_t size) {
-  for (size_t at = 0; at < size; at++)
+  size_t at = 0;
+  for (uint64_t word; at + sizeof word <= size; at += sizeof word) {
+    memcpy(&word, octets + at, sizeof word);
+    if (word != 0) return false;
+  }
+  for (; at < size; at++)
     if (octets[at] != 0) return false;
   return true;
 }
@@ -68,7 +74,8 @@ static enum content look(struct disk *disk) {
   enum content content = OTHER;
   if (ioctl(file, BLKGETSIZE64, &disk->octets) == 0 && disk->octets > 0) {
     size_t size = disk->octets < LOOK_OCTETS ? (size_t)disk->octets : LOOK_OCTETS;
-    memset(start, 0, sizeof start);
+    /* What is looked at below is not to be of the disk before. */
+    if (size < SIGNATURE_OCTETS) memset(start, 0, SIGNATURE_OCTETS);
     if (!read_at(file, start, size, 0) || !read_at(file, end, size, disk->octets - size)) {
       say(WARN, "disk", "%s cannot be read: it is left alone", disk->path);
     } else if (memcmp(start + 32769, "CD001", 5) == 0) {
@@ -92,12 +99,14 @@ static int compare(const void *one, const void *other) {
   return strcmp(((const struct disk *)one)->path, ((const struct disk *)other)->path);
 }
 
-/* Whole disks, by name; not what the kernel makes up (loop, ram, zram). */
-static size_t find_disks(struct disk disks[MAX_DISKS]) {
+static struct disk disks[MAX_DISKS];
+static size_t count;
+
+/* Whole disks, by name; not what the kernel makes up (loop, ram, zram). Each is looked at once. */
+static void find_disks(void) {
   static const char *const kinds[] = {"vd", "sd", "nvme", "xvd", "sr"};
-  size_t count = 0;
   DIR *folder = opendir("/sys/block");
-  if (folder == NULL) return 0;
+  if (folder == NULL) return;
   for (struct dirent *entry; (entry = readdir(folder)) != NULL && count < MAX_DISKS;)
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
       if (strncmp(entry->d_name, kinds[kind], strlen(kinds[kind])) == 0) {
@@ -108,15 +117,13 @@ static size_t find_disks(struct disk disks[MAX_DISKS]) {
   closedir(folder);
   qsort(disks, count, sizeof *disks, compare);
   for (size_t at = 0; at < count; at++) disks[at].content = look(&disks[at]);
-  return count;
 }
 
 static const char *short_name(const struct disk *disk) { return disk->path + strlen("/run/dev/"); }
 
 void read_config_disk(void) {
-  struct disk disks[MAX_DISKS] = {0};
   const struct disk *found = NULL;
-  size_t count = find_disks(disks);
+  find_disks();
   for (size_t at = 0; at < count; at++) {
     if (disks[at].content != CONFIG_ISO && disks[at].content != CONFIG_FAT) continue;
     if (found != NULL) fail("%s and %s are both config disks (label " CONFIG_LABEL "): attach one", short_name(found), short_name(&disks[at]));
@@ -134,7 +141,7 @@ void read_config_disk(void) {
   say(INFO, "disk", "the configuration was read from %s", short_name(found));
 }
 
-static const struct disk *choose(const struct disk disks[], size_t count, enum content content, const char *what) {
+static const struct disk *choose(enum content content, const char *what) {
   const struct disk *found = NULL;
   for (size_t at = 0; at < count; at++) {
     if (disks[at].content != content) continue;
@@ -166,10 +173,8 @@ static void grow(const struct disk *disk) {
 }
 
 bool mount_data_disk(bool needed) {
-  struct disk disks[MAX_DISKS] = {0};
-  size_t count = find_disks(disks);
-  const struct disk *found = choose(disks, count, DATA_EXT4, "data disks (label " DATA_LABEL ")");
-  if (found == NULL && (found = choose(disks, count, BLANK, "blank, and no disk is labelled " DATA_LABEL)) != NULL) {
+  const struct disk *found = choose(DATA_EXT4, "data disks (label " DATA_LABEL ")");
+  if (found == NULL && (found = choose(BLANK, "blank, and no disk is labelled " DATA_LABEL)) != NULL) {
     say(INFO, "disk", "%s is blank: it is formatted", short_name(found));
     int status = run((char *[]){"/usr/sbin/mke2fs", "-q", "-t", "ext4", "-m", "0", "-L", DATA_LABEL, (char *)found->path, NULL});
     if (status != 0) fail("%s could not be formatted (mke2fs: status %d)", short_name(found), status);

@@ -50,9 +50,9 @@ void enter_root(void);
 void harden_kernel(void);
 
 /* disks.c */
-/* Copies the config disk, where there is one, to the home of the service. */
+/* Looks at the disks, and copies the config disk, where there is one, to the home of the service. */
 void read_config_disk(void);
-/* Mounts the data disk at /data; formats it when it is blank. False: there is none. */
+/* After that: mounts the data disk at /data; formats it when it is blank. False: there is none. */
 bool mount_data_disk(bool needed);
 void unmount_data_disk(void);
 
