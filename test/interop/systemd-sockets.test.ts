@@ -28,7 +28,7 @@ function activate(ports: readonly number[], names: string, credentials = ''): st
 const NOWHERE = '192.0.2.1'
 
 for (const workers of [1, 2]) {
-  test(`a message by sockets and credentials of systemd, to ${workers} process(es) of submission`, async t => {
+  test(`a message by sockets and credentials of systemd, where services have ${workers} process(es)`, async t => {
     if (!need(t, 'systemd-socket-activate', 'smtp-sink')) return
     const { deployment, starttls } = await deployed(t, workers)
     const { port } = deployment.config.submission.listen
@@ -49,6 +49,9 @@ for (const workers of [1, 2]) {
     await deployment.event('key', ({ fields }) => fields.state === 'active')
     const id = await submit(t, deployment, { rcpt: { 'bob@internet.test': '' } })
     await deployment.event('delivered', ({ fields }) => fields.id === id)
+    // The relay's socket is its foreman's, which has the queue; who goes to the Internet is a worker.
+    const went = await deployment.event('attempt', ({ fields }) => fields.id === id)
+    assert.equal(went.fields.worker !== undefined, workers > 1)
     // It tells the sockets' ports, not those of ptt.toml.
     for (const each of [port, deployment.config.signer.relay.port])
       await deployment.event('started', ({ fields }) => fields.port === each)
@@ -96,7 +99,7 @@ async function deployed(t: TestContext, workers: number) {
         `workers = ${workers}`,
         ...Object.entries(CREDENTIALS).map(([key, { name }]) => `${key} = "credential:${name}"`),
       ],
-      relay: [`listen = "${NOWHERE}:25"`],
+      relay: [`listen = "${NOWHERE}:25"`, `workers = ${workers}`],
     },
   })
   return { deployment, starttls }
