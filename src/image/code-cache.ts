@@ -7,14 +7,22 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 
-/** Starts main.cjs as `node main.cjs` would, with what is kept. The script is ASCII: read as such it need not be looked through. */
+/** A script as a function of what Node gives one, which Node else makes of it at each start. */
+export function wrapped(script: string): string {
+  return `(function (exports, require, module, __filename, __dirname) { ${script}\n})`
+}
+
+/**
+ * Starts what was main.cjs and is `wrapped` now as `node main.cjs` would, with what is kept. It is ASCII: read as such it need not
+ * be looked through, and V8 takes it as it is.
+ */
 export const STARTER = `const { readFileSync } = require('node:fs')
-const { createRequire, wrap } = require('node:module')
+const { createRequire } = require('node:module')
 const { Script } = require('node:vm')
 const folder = __dirname
 const filename = folder + '/main.cjs'
 const cachedData = readFileSync(folder + '/main.cache')
-const script = new Script(wrap(readFileSync(filename, 'latin1')), { filename, cachedData })
+const script = new Script(readFileSync(folder + '/main.wrapped', 'latin1'), { filename, cachedData })
 const main = { exports: {} }
 script.runInThisContext()(main.exports, createRequire(filename), main, filename, folder)
 `
@@ -25,12 +33,12 @@ script.runInThisContext()(main.exports, createRequire(filename), main, filename,
  * ptt sets as it starts would be those of the cache, and V8 takes none of other flags than it has.
  */
 const MAKER = `const { readFileSync, writeFileSync } = require('node:fs')
-const { createRequire, wrap } = require('node:module')
+const { createRequire } = require('node:module')
 const { dirname } = require('node:path')
 const { Script } = require('node:vm')
 const [, from, to, home] = process.argv
 require('node:v8').setFlagsFromString = () => {}
-const script = new Script(wrap(readFileSync(from, 'latin1')), { filename: '/ptt/main.cjs' })
+const script = new Script(readFileSync(from, 'latin1'), { filename: '/ptt/main.cjs' })
 process.on('exit', () => {
   writeFileSync(to, script.createCachedData())
   process.exitCode = 0
@@ -44,6 +52,7 @@ script.runInThisContext()(main.exports, createRequire(from), main, from, dirname
 /**
  * The Node that makes it is the one that will take it. Its seed is given: the same script gives the same octets, and V8 takes
  * them whatever its own seed is.
+ * @param script is `wrapped`, and has beside it what it reads
  */
 export function writeCodeCache(node: string, script: string, cache: string): void {
   const foreign = readFileSync(script).findIndex(octet => octet >= 0x80)

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { STARTER, writeCodeCache } from './code-cache.ts'
+import { STARTER, wrapped, writeCodeCache } from './code-cache.ts'
 import { fileOf, type Package } from './debian.ts'
 import { readElf } from './elf.ts'
 import { runTool } from './tools.ts'
@@ -70,11 +70,12 @@ export function makeRoot(
   for (const files of Object.values(PROGRAMS)) for (const path of files) root.take(path)
   root.add('ptt/node', node)
   root.strip('ptt/node')
-  for (const name of ['main.cjs', 'lmdb.node', 'packages.json', 'LICENSES.txt'])
+  root.write('ptt/main.wrapped', wrapped(readFileSync(join(bundle, 'main.cjs'), 'utf8')))
+  for (const name of ['lmdb.node', 'packages.json', 'LICENSES.txt'])
     root.add(`ptt/${name}`, join(bundle, name))
   root.write('ptt/start.cjs', STARTER)
   const cache = join(folder, 'ptt/main.cache')
-  writeCodeCache(node, join(bundle, 'main.cjs'), cache)
+  writeCodeCache(node, join(folder, 'ptt/main.wrapped'), cache)
   root.keep('ptt/main.cache')
   for (const [path, text] of Object.entries(FILES)) root.write(path, text)
   root.write(CA_BUNDLE, certificates(packages))
