@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
+import { keepYoungSmall } from '../src/cli/young.ts'
 import { openEmbedded } from '../src/queue/embedded/embedded.ts'
 import type { Job, NewMessage, Queue, RecipientResult, Skip } from '../src/queue/queue.ts'
 
@@ -114,8 +114,7 @@ export function memoryFigures(): Pick<Figures, 'rssMiB' | 'ownMiB' | 'mappedMiB'
 }
 
 if (import.meta.main) {
-  // As the relay does (src/cli/service.ts).
-  setFlagsFromString('--semi-space-growth-factor=1')
+  keepYoungSmall()
   const [folder = '', what = '', count = '', flight = ''] = process.argv.slice(2)
   const work: (queue: Queue) => Promise<unknown> = WORK[what as Work]
   const queue = await openEmbedded({ folder })

@@ -7,7 +7,7 @@
  */
 
 import { createServer, type Socket } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
+import { keepYoungSmall } from '../src/cli/young.ts'
 import { readReplies } from '../src/config/replies.ts'
 import { scramCrypto } from '../src/directory/scram.ts'
 import type { DnsAnswer } from '../src/dns/answer.ts'
@@ -162,8 +162,7 @@ async function relay(folder: string, count: number, flight: number, smtpPort: nu
 }
 
 if (import.meta.main) {
-  // As the relay does (src/cli/service.ts).
-  setFlagsFromString('--semi-space-growth-factor=1')
+  keepYoungSmall()
   const [folder = '', count = '', flight = '', port = ''] = process.argv.slice(2)
   if (folder === 'sink') {
     const server = createServer(sink).listen(0, '127.0.0.1', () => {

@@ -18,7 +18,8 @@ import type { SignerOverrides } from '../signer/keep-keys.ts'
 import { signOnEachCore } from '../signer/sign-message-threads.ts'
 import { type Adjusted, addKeyOptions, adjust, type KeyOptions } from './key-options.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
-import { keepYoungSmall, runWorker, startForeman, workerNumber, workersOf } from './worker.ts'
+import { runWorker, startForeman, workerNumber, workersOf } from './worker.ts'
+import { keepYoungSmall } from './young.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
 export type ServiceName = (typeof SERVICES)[number]

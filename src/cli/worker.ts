@@ -5,13 +5,13 @@
 
 import cluster from 'node:cluster'
 import { availableParallelism } from 'node:os'
-import { setFlagsFromString } from 'node:v8'
 import type { Config } from '../config/schema.ts'
 import type { Log } from '../observe/event.ts'
 import type { SignerOverrides } from '../signer/keep-keys.ts'
 import { signOnEachCore } from '../signer/sign-message-threads.ts'
 import { type Calls, Channel } from '../workers/channel.ts'
 import { type FromForeman, type FromWorker, WORKER, Workers } from './workers.ts'
+import { keepYoungSmall } from './young.ts'
 
 interface Service {
   readonly port?: number
@@ -50,17 +50,6 @@ interface Parts {
     workers: number,
     overrides?: SignerOverrides,
   ): Promise<Service>
-}
-
-/**
- * The young part of the heap stays as large as it is after the start, some 8 MiB. It would grow to 128 MiB, and spare some 5 %
- * of the queue's CPU by that.
- *
- * To be called when the service's modules are loaded: V8 keeps what it once made of Node's own only for the flags it started
- * with, and would read each that comes later anew (20 ms of CPU for a relay).
- */
-export function keepYoungSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1')
 }
 
 /** The services that can be several processes. */
