@@ -24,6 +24,8 @@ void say(enum level level, const char *event, const char *format, ...) __attribu
 /* Says what is wrong, and what to do, and powers off. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void power_off(void) __attribute__((noreturn));
+/* Whether the machine can be switched off; to be called when /sys is there. */
+void find_power_switch(void);
 
 /* files.c */
 /* Reads at most `size` - 1 octets and ends them with NUL. -1: it cannot be read. */

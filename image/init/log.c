@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/reboot.h>
 #include <termios.h>
 #include <time.h>
@@ -74,12 +75,25 @@ void fail(const char *format, ...) {
   power_off();
 }
 
+static bool has_switch;
+
+/* The kernel tells its log only which states it knows: "ACPI: PM: (supports S0 S3 S4 S5)". */
+void find_power_switch(void) {
+  static char text[1 << 18];
+  has_switch = access("/sys/firmware/acpi", F_OK) == 0;
+  int length = klogctl(3, text, sizeof text - 1);
+  const char *states = length > 0 ? strstr(text, "(supports S0") : NULL;
+  if (states == NULL) return;
+  const char *off = strstr(states, " S5"), *end = strchr(states, ')');
+  has_switch = off != NULL && off < end;
+}
+
 void power_off(void) {
   unmount_data_disk();
   sync();
   if (console_fd >= 0) tcdrain(console_fd);
-  /* Without ACPI the kernel would only halt; a virtual machine monitor takes a reset for the end. */
-  bool acpi = access("/sys/firmware/acpi", F_OK) == 0 || access("/run/acpi", F_OK) == 0;
-  reboot(acpi ? RB_POWER_OFF : RB_AUTOBOOT);
+  /* Without ACPI, or with one that cannot switch off (Firecracker's), the kernel would only halt; a virtual machine monitor takes a
+     reset for the end. */
+  reboot(has_switch ? RB_POWER_OFF : RB_AUTOBOOT);
   for (;;) pause();
 }

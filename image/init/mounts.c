@@ -36,6 +36,7 @@ void mount_early(void) {
   mount_or_fail("sysfs", "/sys", "sysfs", CLOSED, NULL);
   /* Errors of the kernel only: the console is the log of the service. */
   klogctl(8, NULL, 4);
+  find_power_switch();
 }
 
 /* `modules` names them in the order in which one needs the other; one that the machine has no use for says so (ENODEV), and

@@ -54,7 +54,6 @@ static bool pressed(int button) {
 
 /* Nothing of this is seen by the service. */
 static void hide(void) {
-  if (access("/sys/firmware/acpi", F_OK) == 0) write_file("/run/acpi", "");
   if (umount2("/run/dev", MNT_DETACH) != 0 || rmdir("/run/dev") != 0 || umount2("/sys", MNT_DETACH) != 0)
     fail("/run/dev and /sys stay visible: %s", strerror(errno));
 }

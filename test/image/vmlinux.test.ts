@@ -36,4 +36,5 @@ test('a kernel that was unpacked boots', async t => {
   assert.match(String(reason), /status 1: power off$/)
   await machine.off
   assert.match(machine.output(), /relay\.pem: there is no such file/)
+  assert.match(machine.output(), /reboot: Power down/, 'it is switched off, not reset')
 })
