@@ -4,8 +4,9 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Envelope } from '../smtp/envelope.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
+import { PiecewiseDelivery } from './chunks.ts'
 import { Connection } from './connection.ts'
-import { deliver, PiecewiseDelivery } from './transaction.ts'
+import { deliver } from './transaction.ts'
 
 const ENVELOPE: Envelope = {
   reversePath: { localPart: 'alice', domain: 'example.com' },

@@ -106,79 +106,6 @@ async function atOnce(
   return { ...replies, message: await connection.reply('message', connection.timeouts.dataTerminationMs) }
 }
 
-/** Chunks on their way whose reply was not read. A reply that waits takes 0.8 KiB (measured), and a message has thousands. */
-const WINDOW = 32
-
-/**
- * A chunk has this much where there is as much: each has a command, a reply and a write of its own, and what is written at once
- * is copied at once, by TLS and for TLS.
- */
-export const CHUNK_OCTETS = 64 * 1024
-
-/** Over a hop, content that comes in pieces: `begin`, `send` them, `finish`. Waits for room on the wire and in the window. */
-export class PiecewiseDelivery {
-  readonly #connection: Connection
-  readonly #envelope: Envelope
-  /** Sent, and not answered yet. */
-  #chunks = 0
-  #opening: Pick<TransactionReplies, 'mail' | 'recipients'> | null = null
-  /** The first chunk that was refused; until then the last reply. */
-  #message: Reply | null = null
-
-  private constructor(connection: Connection, envelope: Envelope) {
-    this.#connection = connection
-    this.#envelope = envelope
-  }
-
-  /** @throws ConnectionError */
-  static async begin(connection: Connection, envelope: Envelope): Promise<PiecewiseDelivery> {
-    await inStep(connection, () => connection.write('MAIL', opening(connection, envelope)))
-    return new PiecewiseDelivery(connection, envelope)
-  }
-
-  /** @throws ConnectionError */
-  send(content: Content): Promise<void> {
-    return inStep(this.#connection, async () => {
-      for (const pieces of chunksOf(content)) {
-        await this.#chunk('BDAT', pieces, false)
-        if (this.#chunks > WINDOW) await this.#answered('BDAT', this.#connection.timeouts.dataBlockMs)
-      }
-    })
-  }
-
-  /** The last piece, and all the replies. @throws ConnectionError */
-  finish(content: Content): Promise<TransactionReplies> {
-    return inStep(this.#connection, async () => {
-      await this.#chunk('message', content, true)
-      let opening = this.#opening
-      while (this.#chunks > 0) {
-        opening = await this.#answered('message', this.#connection.timeouts.dataTerminationMs)
-      }
-      if (opening === null) throw new Error('no chunk was sent')
-      return { ...opening, message: this.#message }
-    })
-  }
-
-  #chunk(phase: string, content: Content, last: boolean): Promise<void> {
-    this.#chunks++
-    const connection = this.#connection
-    return connection.write(phase, [connection.session.bdat(sizeOf(content), last), ...content])
-  }
-
-  /** Reads the reply to a chunk, and before the first of them those to MAIL and RCPT. */
-  async #answered(
-    phase: string,
-    timeoutMs: number,
-  ): Promise<Pick<TransactionReplies, 'mail' | 'recipients'>> {
-    const connection = this.#connection
-    this.#opening ??= await openingReplies(connection, this.#envelope)
-    const answer = await connection.reply(phase, timeoutMs)
-    if (this.#message === null || this.#message.code < 300) this.#message = answer
-    this.#chunks--
-    return this.#opening
-  }
-}
-
 /** MAIL and RCPT in one group, and DATA with them where the content goes by DATA (RFC 2920 §3.1). */
 async function pipelined(
   connection: Connection,
@@ -232,7 +159,8 @@ async function sendData(connection: Connection, content: Content): Promise<Reply
   return connection.reply('message', connection.timeouts.dataTerminationMs)
 }
 
-function opening(connection: Connection, envelope: Envelope): Uint8Array[] {
+/** MAIL and RCPT, which content may follow without waiting for their replies. */
+export function opening(connection: Connection, envelope: Envelope): Uint8Array[] {
   const { session } = connection
   const mail = mailCommand(connection, envelope)
   return [mail, ...envelope.recipients.map(recipient => session.rcpt(recipient))]
@@ -245,7 +173,7 @@ function mailCommand(connection: Connection, envelope: Envelope): Uint8Array {
 }
 
 /** To MAIL and RCPT, where the content was sent with them. */
-async function openingReplies(
+export async function openingReplies(
   connection: Connection,
   envelope: Envelope,
 ): Promise<Pick<TransactionReplies, 'mail' | 'recipients'>> {
@@ -260,7 +188,7 @@ async function rcptReplies(connection: Connection, envelope: Envelope, phase: st
 }
 
 /** Whatever is thrown, by the network or by our own client, leaves commands and replies out of step. */
-async function inStep<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+export async function inStep<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -269,18 +197,4 @@ async function inStep<T>(connection: Connection, work: () => Promise<T>): Promis
   }
 }
 
-/** Pieces, some of them together. */
-function* chunksOf(content: Content): Generator<Content, void> {
-  let first = 0
-  let octets = 0
-  for (const [at, piece] of content.entries()) {
-    octets += piece.length
-    if (octets < CHUNK_OCTETS) continue
-    yield content.slice(first, at + 1)
-    first = at + 1
-    octets = 0
-  }
-  if (octets > 0) yield content.slice(first)
-}
-
-const sizeOf = (content: Content): number => content.reduce((sum, piece) => sum + piece.length, 0)
+export const sizeOf = (content: Content): number => content.reduce((sum, piece) => sum + piece.length, 0)

@@ -29,6 +29,9 @@ export interface KeptSession {
 /** Read ahead of the reader at most this much: two TLS records. Node's stream holds as much again. */
 const HIGH_WATER_OCTETS = 32 * 1024
 
+/** Written ahead of the peer at most this much: as much as a socket's buffers may hold, so that nobody waits for no reason. */
+const AT_ONCE_OCTETS = 256 * 1024
+
 /** Who waits for octets. */
 interface Reader {
   resolve(octets: Buffer | null): void
@@ -96,9 +99,9 @@ export class Wire {
     })
   }
 
-  /** Writes in one go; waits while the peer is not taking what was written before. @throws WireError `timeout`, `closed`. */
+  /** Writes, what is not large in one go; waits while the peer is not taking it. @throws WireError `timeout`, `closed`. */
   async write(octets: Uint8Array | readonly Uint8Array[], timeoutMs: number): Promise<void> {
-    if (!this.put(octets)) await this.drained(timeoutMs)
+    for (const batch of batches(octets)) if (!this.put(batch)) await this.drained(timeoutMs)
   }
 
   /** The same without waiting: whether there is room for more. @throws WireError `closed`. */
@@ -243,6 +246,33 @@ export class Wire {
     this.#disarm()
     return socket
   }
+}
+
+type Octets = Uint8Array | readonly Uint8Array[]
+
+/** What is written at once TLS has in memory twice more: of more than this as much at a time. */
+function batches(octets: Octets): Iterable<Octets> {
+  const pieces = octets instanceof Uint8Array ? [octets] : octets
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  return length <= AT_ONCE_OCTETS ? [octets] : cut(pieces)
+}
+
+function* cut(pieces: readonly Uint8Array[]): Generator<Octets, void> {
+  let batch: Uint8Array[] = []
+  let left = AT_ONCE_OCTETS
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; ) {
+      const part = piece.subarray(at, at + left)
+      batch.push(part)
+      at += part.length
+      left -= part.length
+      if (left > 0) continue
+      yield batch
+      batch = []
+      left = AT_ONCE_OCTETS
+    }
+  }
+  if (batch.length > 0) yield batch
 }
 
 /** `::ffff:192.0.2.1`, as a dual-stack socket calls an IPv4 peer, is `192.0.2.1`. */

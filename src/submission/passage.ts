@@ -5,10 +5,10 @@
 
 import type { User } from '../directory/directory.ts'
 import { MAX_HEADER_OCTETS } from '../message/header.ts'
+import { CHUNK_OCTETS } from '../net/chunks.ts'
 import type { Client } from '../net/listener.ts'
 import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
 import type { Outgoing, Peer } from '../net/peer.ts'
-import { CHUNK_OCTETS } from '../net/transaction.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import { refusalOf } from '../smtp/error.ts'
 import type { Limits } from '../smtp/limits.ts'
