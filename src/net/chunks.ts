@@ -14,12 +14,14 @@ const WINDOW = 32
  * A chunk has this much where there is as much: each has a command, a reply and a write of its own, and what is written at once
  * is copied at once, by TLS and for TLS.
  */
-export const CHUNK_OCTETS = 64 * 1024
+const CHUNK_OCTETS = 64 * 1024
 
 /** `begin`, `send` the pieces, `finish`. Waits for room on the wire and in the window. */
 export class PiecewiseDelivery {
   readonly #connection: Connection
   readonly #envelope: Envelope
+  /** Goes next, once it is a chunk: TLS gives pieces of 16 KiB. */
+  #next: Uint8Array[] = []
   /** Sent, and not answered yet. */
   #chunks = 0
   #opening: Pick<TransactionReplies, 'mail' | 'recipients'> | null = null
@@ -40,8 +42,10 @@ export class PiecewiseDelivery {
   /** @throws ConnectionError */
   send(content: Content): Promise<void> {
     return inStep(this.#connection, async () => {
-      for (const pieces of chunksOf(content)) {
-        await this.#chunk('BDAT', pieces, false)
+      for (const piece of content) {
+        this.#next.push(piece)
+        if (sizeOf(this.#next) < CHUNK_OCTETS) continue
+        await this.#chunk('BDAT', false)
         if (this.#chunks > WINDOW) await this.#answered('BDAT', this.#connection.timeouts.dataBlockMs)
       }
     })
@@ -50,7 +54,8 @@ export class PiecewiseDelivery {
   /** The last piece, and all the replies. @throws ConnectionError */
   finish(content: Content): Promise<TransactionReplies> {
     return inStep(this.#connection, async () => {
-      await this.#chunk('message', content, true)
+      this.#next.push(...content)
+      await this.#chunk('message', true)
       let opening = this.#opening
       while (this.#chunks > 0) {
         opening = await this.#answered('message', this.#connection.timeouts.dataTerminationMs)
@@ -60,7 +65,9 @@ export class PiecewiseDelivery {
     })
   }
 
-  #chunk(phase: string, content: Content, last: boolean): Promise<void> {
+  #chunk(phase: string, last: boolean): Promise<void> {
+    const content = this.#next
+    this.#next = []
     this.#chunks++
     const connection = this.#connection
     return connection.write(phase, [connection.session.bdat(sizeOf(content), last), ...content])
@@ -78,18 +85,4 @@ export class PiecewiseDelivery {
     this.#chunks--
     return this.#opening
   }
-}
-
-/** Pieces, some of them together. */
-function* chunksOf(content: Content): Generator<Content, void> {
-  let first = 0
-  let octets = 0
-  for (const [at, piece] of content.entries()) {
-    octets += piece.length
-    if (octets < CHUNK_OCTETS) continue
-    yield content.slice(first, at + 1)
-    first = at + 1
-    octets = 0
-  }
-  if (octets > 0) yield content.slice(first)
 }

@@ -18,6 +18,8 @@ const ENVELOPE: Envelope = {
   smtputf8: false,
 }
 const CHUNK = Buffer.from('0123456789')
+/** As much as goes in a chunk of its own where content comes in pieces. */
+const PIECE = Buffer.alloc(64 * 1024, 'x')
 
 /** A server that answers nothing by itself after EHLO, and the connection to it. */
 async function connected(t: TestContext): Promise<{ connection: Connection; socket: Socket }> {
@@ -58,7 +60,7 @@ test('replies are read while content goes out, and no more is sent ahead of them
   const delivery = await PiecewiseDelivery.begin(connection, ENVELOPE)
   let sent = 0
   const sending = (async () => {
-    for (; sent < 200; sent++) await delivery.send([CHUNK])
+    for (; sent < 200; sent++) await delivery.send([PIECE])
   })()
   // What could be sent without a reply was sent when another connection has been opened.
   await connected(t)
@@ -87,8 +89,9 @@ test('the first chunk that is refused is the answer', async t => {
   socket.write(
     '250 mail\r\n250 bob\r\n250 carol\r\n250 chunk\r\n452 4.3.1 full\r\n503 5.5.1 no transaction\r\n',
   )
-  await delivery.send([CHUNK])
-  await delivery.send([CHUNK])
+  // Less than a chunk waits for more.
+  await delivery.send([PIECE, CHUNK])
+  await delivery.send([PIECE])
   const { message } = await delivery.finish([])
   assert.deepEqual(message, { code: 452, status: '4.3.1', lines: ['full'] })
 })

@@ -5,7 +5,6 @@
 
 import type { User } from '../directory/directory.ts'
 import { MAX_HEADER_OCTETS } from '../message/header.ts'
-import { CHUNK_OCTETS } from '../net/chunks.ts'
 import type { Client } from '../net/listener.ts'
 import { type Budget, MessageBuffer } from '../net/message-buffer.ts'
 import type { Outgoing, Peer } from '../net/peer.ts'
@@ -43,9 +42,6 @@ export class Passage {
   readonly #options: PassageOptions
   readonly #held: MessageBuffer
   #outgoing: Outgoing | null = null
-  /** What goes there next, once it is a chunk: TLS gives pieces of 16 KiB. */
-  #next: Uint8Array[] = []
-  #nextOctets = 0
   #refusal: Reply | null = null
   #sizeOctets = 0
   #completed: Completed | null = null
@@ -77,7 +73,7 @@ export class Passage {
     if (this.#refusal !== null) return
     this.#refusal = refuseSize(this.#options.user, this.#sizeOctets)
     if (this.#refusal !== null) return this.abandon()
-    if (this.#outgoing !== null) return this.#passOn(this.#outgoing, octets)
+    if (this.#outgoing !== null) return this.#outgoing.send([octets])
     this.#held.add(octets)
     if (this.#held.overflowed)
       this.#refusal = reply(452, '4.3.1', 'Too many messages in flight, try again later')
@@ -88,7 +84,6 @@ export class Passage {
   async finish(client: Client): Promise<Reply> {
     const answer = await this.#finish(client).catch(refusalOf)
     this.#outgoing = null
-    this.#next = []
     this.#held.clear()
     // What was not accepted does not count. (Where only the hop's answer was lost, the client sends it again: it counts then.)
     if (answer.code >= 300) await this.#giveBack()
@@ -97,7 +92,7 @@ export class Passage {
 
   async #finish(client: Client): Promise<Reply> {
     if (this.#refusal !== null) return this.#refusal
-    if (this.#outgoing !== null) return this.#outgoing.finish(this.#next)
+    if (this.#outgoing !== null) return this.#outgoing.finish([])
     const { content, envelope } = this.#complete(client, true)
     const refusal = await this.#reserve()
     return refusal ?? this.#options.signer.deliver(envelope, content)
@@ -107,19 +102,8 @@ export class Passage {
   abandon(): void {
     this.#outgoing?.abandon()
     this.#outgoing = null
-    this.#next = []
     this.#held.clear()
     void this.#giveBack()
-  }
-
-  #passOn(outgoing: Outgoing, octets: Uint8Array): void | Promise<void> {
-    this.#next.push(octets)
-    this.#nextOctets += octets.length
-    if (this.#nextOctets < CHUNK_OCTETS) return
-    const chunk = this.#next
-    this.#next = []
-    this.#nextOctets = 0
-    return outgoing.send(chunk)
   }
 
   async #reserve(): Promise<Reply | null> {
