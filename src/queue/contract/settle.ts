@@ -203,6 +203,21 @@ export function settleContract(makeEngine: MakeEngine): void {
     }
   })
 
+  test('what a lease that is kept has moved hides nobody', async t => {
+    const { queue } = await makeEngine(t)
+    await queue.put({ ...newMessage('B', ['b@one.example']), dueMs: 3000 }, [])
+    await queue.put({ ...newMessage('C', ['c@two.example']), dueMs: 2500 }, [])
+    await queue.put(newMessage('A', ['a@one.example']), [])
+    const job = await leaseOne(queue, ARRIVED)
+    assert.deepEqual(named(await queue.lease(2600, 10)), ['C two.example'])
+    // It is before B in line now, and before what was looked at.
+    await queue.settle(job, deferred(job, 2000), 'keep')
+    assert.equal(await queue.nextDue(), 3000)
+    assert.deepEqual(named(await queue.lease(3500, 10)), ['B one.example'])
+    await queue.settle(job, all(job, 'delivered'))
+    assert.equal(await queue.nextDue(), null)
+  })
+
   test('which jobs of a message are due, leased or not', async t => {
     const { queue } = await makeEngine(t)
     await queue.put(manyAt('A', RECIPIENTS_PER_JOB + 1, ['one.example', 'two.example']), [])

@@ -54,6 +54,20 @@ export function turnsContract(makeEngine: MakeEngine): void {
     assert.equal(await queue.nextDue(), 9000)
   })
 
+  test('of more messages than take turns none is forgotten', async t => {
+    const { queue } = await makeEngine(t)
+    const ids = Array.from({ length: 70 }, (_, n) => `M${n + 100}`)
+    await Promise.all(ids.map(id => queue.put(manyAt(id, RECIPIENTS_PER_JOB + 1, ['one.example']), [])))
+    const order: string[] = []
+    for (let job = await leaseOne(queue, 2000); order.push(job.message.id) < 2 * ids.length; ) {
+      await queue.settle(job, all(job, 'delivered'))
+      job = await leaseOne(queue, 2000)
+    }
+    // The first ones had to give up their turns, and are the most overdue again.
+    assert.deepEqual(order.slice(0, 64), ids.slice(0, 64))
+    assert.deepEqual(order.toSorted(), [...ids, ...ids].toSorted())
+  })
+
   test('parts of a message can fare differently, be hastened and be removed', async t => {
     const { queue } = await makeEngine(t)
     await queue.put(manyAt('A', RECIPIENTS_PER_JOB + 20, ['one.example']), [])

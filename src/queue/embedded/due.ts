@@ -24,7 +24,9 @@ export interface DueTables {
   readonly freshHeads: Table
 }
 
-/** One of the two pairs. */
+/** `fresh`: of what was due as it arrived. `due`: of all else. */
+export type PairName = 'fresh' | 'due'
+
 interface Pair {
   readonly due: Table
   readonly heads: Table
@@ -51,16 +53,20 @@ const LARGEST_CHUNK = 256
 const HIGHEST = 9
 const LOWEST = -9
 
-/** Within a transaction: a part of this priority that is pending since it arrived is in line. `atOnce`: it was due then. */
+/** Where what arrives goes. It stays there until it is due at another time, or is held. */
+export function pairAtFirst(dueMs: number, arrivedMs: number): PairName {
+  return dueMs <= arrivedMs ? 'fresh' : 'due'
+}
+
+/** Within a transaction: a part of this priority that is pending since it arrived is in line. */
 export function enterLine(
   tables: DueTables,
+  pair: PairName,
   priority: number,
   destination: string,
   { unit, dueMs }: Place,
-  atOnce: boolean,
 ): void {
-  const pair = atOnce ? freshOf(tables) : tables
-  move(pair, priority, destination, unit, null, dueMs)
+  move(pairOf(tables, pair), priority, destination, unit, null, dueMs)
 }
 
 /**
@@ -77,7 +83,7 @@ export function moveDue(
 ): void {
   if (wasMs === isMs) return
   if (wasMs !== null && tables.fresh.doesExist([...lineKey(priority, destination), wasMs, unit])) {
-    move(freshOf(tables), priority, destination, unit, wasMs, null)
+    move(pairOf(tables, 'fresh'), priority, destination, unit, wasMs, null)
     if (isMs !== null) move(tables, priority, destination, unit, null, isMs)
   } else move(tables, priority, destination, unit, wasMs, isMs)
 }
@@ -102,8 +108,8 @@ function move(
   if (newHead !== null) heads.put(headKey(priority, newHead, destination), NOTHING)
 }
 
-function freshOf({ fresh, freshHeads }: DueTables): Pair {
-  return { due: fresh, heads: freshHeads }
+function pairOf(tables: DueTables, name: PairName): Pair {
+  return name === 'due' ? tables : { due: tables.fresh, heads: tables.freshHeads }
 }
 
 /** The priorities that anything has, the highest first: a look at the heads for each. */
@@ -124,13 +130,14 @@ export function* priorities(tables: DueTables): Generator<number, void> {
   }
 }
 
-/** Destinations by their first place of that priority, after `after`; some twice: as the first of either pair. */
-export function headsAfter(tables: DueTables, priority: number, after: Head | null): Generator<Head, void> {
-  const { heads, freshHeads } = tables
-  return inOrder(keysAfter(heads, priority, after), keysAfter(freshHeads, priority, after), isBefore)
-}
-
-function* keysAfter(heads: Table, priority: number, after: Head | null): Generator<Head, void> {
+/** Destinations by their first place of that priority in a pair, after `after`. */
+export function* headsAfter(
+  tables: DueTables,
+  pair: PairName,
+  priority: number,
+  after: Head | null,
+): Generator<Head, void> {
+  const { heads } = pairOf(tables, pair)
   const offset = offsetOf(priority)
   const start = after ? headKey(priority, after.dueMs, after.destination) : [offset]
   const range = { start, exclusiveStart: after !== null, end: [offset + TIME_LIMIT_MS] }
@@ -139,18 +146,16 @@ function* keysAfter(heads: Table, priority: number, after: Head | null): Generat
   }
 }
 
-/** The line of one destination from `from` on. No cursor stays open between two places. */
-export function lineOf(
-  { due, fresh }: DueTables,
+/** The line of one destination in a pair from `from` on. No cursor stays open between two places. */
+export function* lineOf(
+  tables: DueTables,
+  pair: PairName,
   priority: number,
   destination: string,
   from: Place,
 ): Generator<Place, void> {
+  const { due } = pairOf(tables, pair)
   const line = lineKey(priority, destination)
-  return inOrder(placesOf(fresh, line, from), placesOf(due, line, from), isEarlier)
-}
-
-function* placesOf(due: Table, line: DueKey, from: Place): Generator<Place, void> {
   const end = [...line, Number.POSITIVE_INFINITY]
   let start: Key = [...line, from.dueMs, from.unit]
   for (let limit = FIRST_CHUNK, exclusiveStart = false; ; exclusiveStart = true) {
@@ -164,7 +169,7 @@ function* placesOf(due: Table, line: DueKey, from: Place): Generator<Place, void
 }
 
 /** What two give, each in order, in one order. */
-function* inOrder<T>(
+export function* inOrder<T>(
   one: Generator<T, void>,
   other: Generator<T, void>,
   goesBefore: (one: T, other: T) => boolean,

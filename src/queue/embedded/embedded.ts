@@ -172,14 +172,16 @@ class EmbeddedQueue implements Queue {
     const { message, destination, part } = job
     const { id } = message
     for (const result of results) if (result.action === 'deferred') checkTime(result.dueMs)
-    const { inLine, file } = await this.#commitEnd((tables, mostStories) => {
+    const nothing = { inLine: false, moved: false, file: null }
+    const { inLine, moved, file } = await this.#commitEnd((tables, mostStories) => {
       const record = stored.loadRecord(tables, id)
       const was = record && stored.loadPart(tables, id, record, { destination, part })
-      if (!record || !was) return { inLine: false, file: null }
+      if (!record || !was) return nothing
       const slots = settled(was.slots, results)
       const attempts = noted(was.attempts, news(results, was.slots))
       if (stored.updatePart(tables, id, record, was, slots, attempts)) {
-        return { inLine: record.held === undefined && dueOf(slots) !== null, file: null }
+        const inLine = record.held === undefined && dueOf(slots) !== null
+        return { inLine, moved: inLine && dueOf(slots) !== dueOf(was.slots), file: null }
       }
       const parts = stored.loadParts(tables, id, record)
       const now = parts.map(each => (isSame(each, was) ? { ...was, slots, attempts } : each))
@@ -187,9 +189,10 @@ class EmbeddedQueue implements Queue {
       keepStory(tables, id, record, now, { atMs, how: 'settled' }, mostStories)
       stored.eraseMessage(tables, id, record, parts)
       held.forgetHeld(tables, id, record.held)
-      return { inLine: false, file: record.file }
+      return { ...nothing, file: record.file }
     })
     if (lease !== 'keep') this.#lines.give(job, inLine)
+    else if (moved) this.#lines.moved(job)
     if (file !== null) await this.#contents.remove(file)
   }
 

@@ -1,11 +1,9 @@
 /**
- * What of one priority is leased, in memory only, and from which place on to look for more.
+ * What of one priority is leased, in memory only, and from which places on to look for more.
  *
- * Leased parts stay in the line on disk, at its front. So that they are not read over and over, a destination whose head
- * was looked at has a mark: nothing before it in its line is free, but for what is of a run (`../turns.ts`). `#reached` says
- * how far into the heads we looked; a destination without a mark has no leases and no runs, and its head is after that, or it
- * is closed. A mark too far in front costs a look; one too far behind would lose mail, so whatever may free a place earlier
- * than that comes by here: `appeared`, `give`, `opened`, `reset`.
+ * Leased parts stay in the line on disk, at its front. So that they are not read over and over, and what is due later is not
+ * read for the sake of what is fresh, `Looked` knows of either pair of tables how far it was looked at: the line of a
+ * destination is read in that pair only in which something may be due there.
  */
 
 import { type Run, Turns } from '../turns.ts'
@@ -13,13 +11,14 @@ import {
   type Due,
   type DueTables,
   type Head,
-  headsAfter,
+  inOrder,
   isBefore,
   isEarlier,
-  lineOf,
+  type PairName,
   type Place,
 } from './due.ts'
 import { Heap } from './heap.ts'
+import { type Closed, Looked } from './looked.ts'
 import { idOf, partOf, partsOf } from './unit.ts'
 
 const FRONT: Place = { dueMs: 0, unit: '' }
@@ -33,28 +32,36 @@ const MAX_TURNS = 10_000
  */
 export type Meeting = 'take' | 'last' | 'aside' | 'pass'
 
-/** Destinations of which nothing is to be looked at. */
-export type Closed = (destination: string) => boolean
-
-/** The line of one destination while it is looked through. */
-interface Line {
+/** What is read of a destination in one pair. */
+interface Reading {
   places: Generator<Place, void>
   /** The next free place that is of no run. */
   free: Place
 }
 
+/** The line of one destination while it is looked through. */
+interface Line {
+  /** Of the pairs in which something may be due. */
+  readonly readings: Map<Looked, Reading>
+  /** What of it waits for its turn among the destinations. */
+  next: Due | null
+  isPassed: boolean
+}
+
 export class Leases {
-  readonly #priority: number
   readonly #isClosed: Closed
   /** Units by destination. */
   readonly #leased = new Map<string, Set<string>>()
-  readonly #marks = new Map<string, Due>()
+  readonly #fresh: Looked
+  readonly #due: Looked
+  readonly #both: readonly Looked[]
   readonly #turns = new Map<string, Turns>()
-  #reached: Head | null = null
 
   constructor(priority: number, isClosed: Closed) {
-    this.#priority = priority
     this.#isClosed = isClosed
+    this.#fresh = new Looked('fresh', priority)
+    this.#due = new Looked('due', priority)
+    this.#both = [this.#fresh, this.#due]
   }
 
   take(destination: string, unit: string): void {
@@ -70,77 +77,99 @@ export class Leases {
   give(destination: string, unit: string, inLine: boolean): void {
     const units = this.#leased.get(destination)
     if (units?.delete(unit) && units.size === 0) this.#leased.delete(destination)
-    if (inLine) this.#mark(destination, FRONT)
+    if (inLine) this.#fromFront(destination)
     this.#tidy(destination)
   }
 
+  /** A part that is leased is at another place of the line, perhaps as the head of a destination that was not looked at. */
+  moved(destination: string): void {
+    this.#fromFront(destination)
+  }
+
   /** A part that is not leased is in line here now. */
-  appeared(due: Due): void {
-    const mark = this.#marks.get(due.destination)
-    if (mark ? isEarlier(due, mark) : !this.#isAhead(due)) this.#mark(due.destination, due)
+  appeared(due: Due, pair: PairName): void {
+    if (pair === 'fresh') this.#fresh.appeared(due)
+    else this.#due.appeared(due)
   }
 
   /** The destination was closed, and is not any more. */
   opened(destination: string): void {
-    this.#mark(destination, FRONT)
+    this.#fromFront(destination)
   }
 
   /** The lines were changed in a way we have not followed. */
   reset(): void {
-    this.#marks.clear()
+    for (const looked of this.#both) looked.reset()
     this.#turns.clear()
-    for (const destination of this.#leased.keys()) this.#mark(destination, FRONT)
-    this.#reached = null
+    for (const destination of this.#leased.keys()) this.#fromFront(destination)
   }
 
   /** What is due at `nowMs` and not leased, most overdue first, as `meet` says. What it takes is leased then. */
   overdue(tables: DueTables, nowMs: number, meet: (due: Due) => Meeting): void {
-    /** The marks that are due, one for a destination. */
+    /** Of each destination one that counts: what goes next of it; before it was looked at, a bound for that. */
     const waiting = new Heap<Due>(isBefore)
-    for (const mark of this.#marks.values()) {
-      if (this.#isClosed(mark.destination)) continue
-      const dueMs = this.#earliest(mark)
-      if (dueMs <= nowMs) waiting.push({ ...mark, dueMs })
+    for (const destination of this.#marked()) {
+      const dueMs = this.#earliest(destination)
+      if (dueMs <= nowMs && !this.#isClosed(destination))
+        waiting.push({ destination, dueMs, unit: FRONT.unit })
     }
-    /** Of destinations that were looked at: what waits of them is what goes next, and not only before it. */
     const lines = new Map<string, Line>()
-    const look = (destination: string, line: Line) => {
-      const next = this.#next(tables, destination, line, nowMs)
-      if (next) waiting.push({ destination, ...next })
+    const read = (destination: string, line: Line, looked: Looked) => {
+      const from = looked.marks.get(destination) ?? FRONT
+      if (line.readings.has(looked) || from.dueMs > nowMs) return
+      const reading = { places: looked.line(tables, destination, from), free: NOWHERE }
+      line.readings.set(looked, reading)
+      this.#advance(tables, destination, looked, reading)
     }
-    const begin = (destination: string, from: Place) => {
-      const line = { places: lineOf(tables, this.#priority, destination, from), free: NOWHERE }
+    const lineAt = (destination: string): Line => {
+      const known = lines.get(destination)
+      if (known) return known
+      const line = { readings: new Map<Looked, Reading>(), next: null, isPassed: false }
       lines.set(destination, line)
-      this.#advance(tables, destination, line)
-      look(destination, line)
+      return line
     }
-    const heads = this.#newHeads(tables, nowMs)
+    const look = (destination: string, line: Line) => {
+      // Where turns are taken, it counts whether anything else is due, however late.
+      for (const looked of this.#both)
+        if (looked.marks.has(destination) || this.#hasRuns(destination)) read(destination, line, looked)
+      const next = this.#next(tables, destination, line, nowMs)
+      line.next = next && { destination, ...next }
+      if (line.next) waiting.push(line.next)
+    }
+    const heads = this.#heads(tables, nowMs)
     try {
       let head = heads.next()
       for (;;) {
         const first = waiting.top
-        if (!head.done && (!first || isBefore(head.value, first))) {
-          this.#reached = head.value
-          begin(head.value.destination, { dueMs: head.value.dueMs, unit: FRONT.unit })
+        if (!head.done && !(first && isBefore(first, head.value))) {
+          const { destination, looked } = head.value
+          looked.reach(head.value)
+          const line = lineAt(destination)
+          if (!line.isPassed) look(destination, line)
           head = heads.next()
           continue
         }
         if (!first) return
         waiting.pop()
         const { destination } = first
-        const line = lines.get(destination)
-        if (!line) {
-          begin(destination, this.#marks.get(destination) ?? FRONT)
+        const known = lines.get(destination)
+        if (known === undefined) look(destination, lineAt(destination))
+        if (known?.next !== first) continue
+        const meeting = meet(first)
+        if (meeting === 'pass') {
+          known.isPassed = true
           continue
         }
-        const meeting = meet(first)
-        if (meeting === 'pass') continue
         this.take(destination, first.unit)
-        if (meeting !== 'aside') this.#count(tables, first)
-        if (first.unit === line.free.unit && first.dueMs === line.free.dueMs)
-          this.#advance(tables, destination, line)
+        const disturbed = meeting === 'aside' ? [] : this.#count(tables, first)
+        for (const each of disturbed) {
+          this.#fromFront(each)
+          lines.delete(each)
+        }
+        for (const [looked, reading] of lines.get(destination)?.readings ?? [])
+          if (isSame(first, reading.free)) this.#advance(tables, destination, looked, reading)
         if (meeting === 'last') return
-        look(destination, line)
+        look(destination, lineAt(destination))
       }
     } finally {
       heads.return()
@@ -151,36 +180,56 @@ export class Leases {
   /** When the next that is not leased is due. */
   firstDue(tables: DueTables): number | null {
     let first = Number.POSITIVE_INFINITY
-    for (const { destination, dueMs } of headsAfter(tables, this.#priority, this.#reached)) {
-      if (this.#marks.has(destination) || this.#isClosed(destination)) continue
-      first = dueMs
-      break
+    for (const looked of this.#both) {
+      const isFree = (destination: string): boolean => {
+        if (this.#isClosed(destination)) return false
+        const mayBeLeased = this.#leased.has(destination)
+        if (mayBeLeased) looked.mark(destination, FRONT)
+        return !mayBeLeased
+      }
+      first = looked.firstHead(tables, first, isFree) ?? first
     }
-    for (const [destination, mark] of this.#marks) {
-      if (this.#earliest(mark) >= first || this.#isClosed(destination)) continue
-      const line = { places: lineOf(tables, this.#priority, destination, mark), free: NOWHERE }
-      this.#advance(tables, destination, line)
-      first = Math.min(first, line.free.dueMs, this.#nextOfRuns(tables, destination)?.dueMs ?? first)
+    for (const destination of this.#marked()) {
+      if (this.#earliest(destination) >= first || this.#isClosed(destination)) continue
+      for (const looked of this.#both) {
+        const mark = looked.marks.get(destination)
+        if (mark === undefined || mark.dueMs >= first) continue
+        const reading = { places: looked.line(tables, destination, mark), free: NOWHERE }
+        this.#advance(tables, destination, looked, reading)
+        first = Math.min(first, reading.free.dueMs)
+      }
+      first = Math.min(first, this.#nextOfRuns(tables, destination)?.dueMs ?? first)
       this.#tidy(destination)
     }
     return first === Number.POSITIVE_INFINITY ? null : first
   }
 
-  /** Heads of destinations without a mark, until `nowMs`. Who has one is looked at there, and we are past it. */
-  *#newHeads(tables: DueTables, nowMs: number): Generator<Head, void> {
-    for (const head of headsAfter(tables, this.#priority, this.#reached)) {
-      if (head.dueMs > nowMs) return
-      if (this.#marks.has(head.destination) || this.#isClosed(head.destination)) this.#reached = head
-      else yield head
+  *#heads(tables: DueTables, nowMs: number): Generator<Head & { looked: Looked }, void> {
+    const headsOf = function* (looked: Looked, isClosed: Closed) {
+      for (const head of looked.heads(tables, nowMs, isClosed)) yield { ...head, looked }
     }
+    yield* inOrder(headsOf(this.#fresh, this.#isClosed), headsOf(this.#due, this.#isClosed), isBefore)
+  }
+
+  /** Destinations that have a mark. */
+  *#marked(): Generator<string, void> {
+    yield* this.#fresh.marks.keys()
+    for (const destination of this.#due.marks.keys())
+      if (!this.#fresh.marks.has(destination)) yield destination
+  }
+
+  #fromFront(destination: string): void {
+    for (const looked of this.#both) looked.mark(destination, FRONT)
   }
 
   /** What of the destination goes next; `null`: nothing is due. */
-  #next(tables: DueTables, destination: string, { free }: Line, nowMs: number): Place | null {
+  #next(tables: DueTables, destination: string, { readings }: Line, nowMs: number): Place | null {
+    let next = NOWHERE
+    for (const { free } of readings.values()) if (isEarlier(free, next)) next = free
     const due = (place: Place | null) => (place !== null && place.dueMs <= nowMs ? place : null)
     const turns = this.#turns.get(destination)
-    if (!turns) return due(free)
-    return turns.choose(due(free), due(this.#nextOfRuns(tables, destination)))
+    if (!turns) return due(next)
+    return turns.choose(due(next), due(this.#nextOfRuns(tables, destination)))
   }
 
   #nextOfRuns(tables: DueTables, destination: string): Place | null {
@@ -194,80 +243,75 @@ export class Leases {
   #freeOfRun(tables: DueTables, destination: string, { dueMs, id }: Run): Place | null {
     const { first, beyond } = partsOf(id)
     const leased = this.#leased.get(destination)
-    for (const place of lineOf(tables, this.#priority, destination, { dueMs, unit: first })) {
+    const from = { dueMs, unit: first }
+    const fresh = this.#fresh.line(tables, destination, from)
+    for (const place of inOrder(fresh, this.#due.line(tables, destination, from), isEarlier)) {
       if (place.dueMs !== dueMs || place.unit >= beyond) return null
       if (!leased?.has(place.unit)) return place
     }
     return null
   }
 
-  /** The next free place of the line that is of no run, which becomes the mark. */
-  #advance(tables: DueTables, destination: string, line: Line): void {
+  /** The next free place that is of no run, which becomes the mark. */
+  #advance(tables: DueTables, destination: string, looked: Looked, reading: Reading): void {
     const leased = this.#leased.get(destination)
     const turns = this.#turns.get(destination)
-    line.free = NOWHERE
-    for (let next = line.places.next(); !next.done; next = line.places.next()) {
+    reading.free = NOWHERE
+    for (let next = reading.places.next(); !next.done; next = reading.places.next()) {
       const { dueMs, unit } = next.value
       if (turns && partOf(unit) !== undefined && turns.has({ dueMs, id: idOf(unit) })) {
-        const beyond = { dueMs, unit: partsOf(idOf(unit)).beyond }
-        line.places = lineOf(tables, this.#priority, destination, beyond)
+        reading.places = looked.line(tables, destination, { dueMs, unit: partsOf(idOf(unit)).beyond })
       } else if (!leased?.has(unit)) {
-        line.free = next.value
+        reading.free = next.value
         break
       }
     }
-    this.#mark(destination, line.free)
+    looked.mark(destination, reading.free)
   }
 
-  /** What was taken decides whose turn comes next. */
-  #count(tables: DueTables, { destination, dueMs, unit }: Due): void {
+  /** What was taken decides whose turn comes next. @returns destinations of which a run was given up: what is left of it is in line as all else */
+  #count(tables: DueTables, { destination, dueMs, unit }: Due): string[] {
     const turns = this.#turns.get(destination)
     if (partOf(unit) === undefined) {
       turns?.tookWhole()
-      return
+      return []
     }
     const run = { dueMs, id: idOf(unit) }
     const more = this.#freeOfRun(tables, destination, run) !== null
-    if (!turns && !more) return
+    if (!turns && !more) return []
     const counted = turns ?? new Turns()
     this.#turns.delete(destination)
     this.#turns.set(destination, counted)
-    if (!counted.tookPart(run, more)) this.#mark(destination, FRONT)
+    const givenUp = counted.tookPart(run, more) ? [] : [destination]
     for (const oldest of this.#turns.keys()) {
       if (this.#turns.size <= MAX_TURNS) break
       this.#turns.delete(oldest)
-      this.#mark(oldest, FRONT)
+      givenUp.push(oldest)
     }
+    return givenUp
   }
 
   /** A lower bound for what may be free there. */
-  #earliest({ destination, dueMs }: Due): number {
-    let earliest = dueMs
+  #earliest(destination: string): number {
+    let earliest = Number.POSITIVE_INFINITY
+    for (const { marks } of this.#both)
+      earliest = Math.min(earliest, marks.get(destination)?.dueMs ?? earliest)
     for (const run of this.#turns.get(destination)?.runs ?? []) earliest = Math.min(earliest, run.dueMs)
     return earliest
   }
 
-  #mark(destination: string, { dueMs, unit }: Place): void {
-    this.#marks.set(destination, { destination, dueMs, unit })
-  }
-
-  /**
-   * Without leases and runs the mark is not before the head on disk: when we have not got there yet, it will be found there.
-   * What is closed is looked at from the front when it is opened.
-   */
+  /** What is closed is looked at from the front when it is opened. */
   #tidy(destination: string): void {
-    const mark = this.#marks.get(destination)
-    if (!mark) return
-    if (this.#isClosed(destination)) this.#marks.delete(destination)
-    else if (!this.#leased.has(destination) && !this.#hasRuns(destination) && this.#isAhead(mark))
-      this.#marks.delete(destination)
+    if (this.#isClosed(destination)) for (const looked of this.#both) looked.forget(destination)
+    else if (!this.#leased.has(destination) && !this.#hasRuns(destination))
+      for (const looked of this.#both) looked.tidy(destination)
   }
 
   #hasRuns(destination: string): boolean {
     return (this.#turns.get(destination)?.runs.length ?? 0) > 0
   }
+}
 
-  #isAhead(head: Head): boolean {
-    return this.#reached === null || isBefore(this.#reached, head)
-  }
+function isSame(one: Place, other: Place): boolean {
+  return one.unit === other.unit && one.dueMs === other.dueMs
 }

@@ -7,7 +7,7 @@ import type { Log } from '../../observe/event.ts'
 import { type Holds, holdOf, isDestinationHeld, isOver } from '../hold.ts'
 import type { Hold, Job, NewMessage, Scope, Skip } from '../queue.ts'
 import { dueOf, jobOf, type NewPart } from '../slot.ts'
-import { firstDueAt } from './due.ts'
+import { firstDueAt, pairAtFirst } from './due.ts'
 import * as held from './held.ts'
 import * as stored from './message.ts'
 import { type RankedDue, Ranks } from './ranks.ts'
@@ -42,12 +42,12 @@ export class Lines {
   /** A message was put. */
   appeared(message: NewMessage, parts: readonly NewPart[]): void {
     const leases = this.#leases.of(stored.priorityOf(message))
-    for (const { destination, part, slots } of parts)
-      leases.appeared({
-        destination,
-        unit: unitOf(message.id, part),
-        dueMs: dueOf(slots) ?? message.arrivedMs,
-      })
+    for (const { destination, part, slots } of parts) {
+      const dueMs = dueOf(slots)
+      if (dueMs === null) continue
+      const pair = pairAtFirst(dueMs, message.arrivedMs)
+      leases.appeared({ destination, unit: unitOf(message.id, part), dueMs }, pair)
+    }
   }
 
   /** As of `Queue`. */
@@ -81,6 +81,11 @@ export class Lines {
   /** A lease is given back. `inLine`: some recipient of it is pending still. */
   give({ message, destination, part }: Job, inLine: boolean): void {
     this.#leases.of(stored.priorityOf(message)).give(destination, unitOf(message.id, part), inLine)
+  }
+
+  /** What is leased stays so, and is at another place in line now. */
+  moved({ message, destination }: Job): void {
+    this.#leases.of(stored.priorityOf(message)).moved(destination)
   }
 
   /** As of `Queue`. */

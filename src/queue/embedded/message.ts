@@ -4,7 +4,7 @@ import type { Envelope } from '../../smtp/envelope.ts'
 import { merged, type PastAttempt } from '../history.ts'
 import type { Attempt, Message, NewMessage } from '../queue.ts'
 import { dueOf, type NewPart, type PartName, recipientsOf, type Slot } from '../slot.ts'
-import { enterLine, moveDue } from './due.ts'
+import { enterLine, moveDue, pairAtFirst } from './due.ts'
 import {
   decodeMessage,
   decodePart,
@@ -50,7 +50,8 @@ export function insertMessage(
     if (!only) tables.parts.put(partKey(id, { destination, part }), encodePart({ slots, attempts: [] }))
     const dueMs = dueOf(slots)
     if (dueMs === null) continue
-    enterLine(tables, priorityOf(record), destination, { unit: unitOf(id, part), dueMs }, dueMs <= arrivedMs)
+    const pair = pairAtFirst(dueMs, arrivedMs)
+    enterLine(tables, pair, priorityOf(record), destination, { unit: unitOf(id, part), dueMs })
   }
   if (typeof content !== 'string') tables.contents.put(id, content)
 }

@@ -27,7 +27,7 @@ type Step =
   | { type: 'lease'; nowMs: number; limit: number; skip: number; parks: boolean }
   | { type: 'unpark'; domain: number | null }
   | { type: 'hold' | 'lift'; scope: number; untilMs: number | null }
-  | { type: 'settle'; pick: number; actions: number[]; dueMs: number }
+  | { type: 'settle'; pick: number; actions: number[]; dueMs: number; keep: boolean }
   | { type: 'release'; pick: number }
   | { type: 'retry' | 'remove'; id: number; nowMs: number }
   | { type: 'sweep'; nowMs: number }
@@ -90,6 +90,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       pick: fc.nat(20),
       actions: fc.array(fc.nat(4), { minLength: 1, maxLength: 4 }),
       dueMs: time,
+      keep: fc.constantFrom(false, false, true),
     }),
   },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('release' as const), pick: fc.nat(20) }) },
@@ -136,7 +137,11 @@ async function apply(queue: Queue, jobs: Job[], step: Step): Promise<unknown> {
     }
     case 'settle': {
       const [job] = jobs.splice(step.pick % Math.max(jobs.length, 1), 1)
-      return job && queue.settle(job, resultsOf(job, step.actions, step.dueMs))
+      if (!job) return undefined
+      const results = resultsOf(job, step.actions, step.dueMs)
+      if (!step.keep) return queue.settle(job, results)
+      jobs.push(job)
+      return queue.settle(job, results, 'keep')
     }
     case 'release': {
       const [job] = jobs.splice(step.pick % Math.max(jobs.length, 1), 1)
