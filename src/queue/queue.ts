@@ -16,10 +16,10 @@
  * - Deferred work stays on disk in the order it is due. Memory holds what is leased, and the name of each destination that
  *   is parked, never the whole queue. A `lease` costs what it returns and what it asks about.
  * - What is held (`Hold`) stays in the queue and is not leased.
- * - Another process (`ptt queue …`) may list, retry, hold, lift and remove while the relay runs; what it changed is seen by
- *   the next `lease` and `nextDue`. A `settle` for a message that was removed meanwhile does nothing.
+ * - Another process (`ptt queue …`) may list, retry, hold, lift, remove and put what it brings while the relay runs; what it
+ *   changed is seen by the next `lease` and `nextDue`. A `settle` for a message that was removed meanwhile does nothing.
  *
- * One process puts, leases and sweeps. Its memory has the leases: a second relay on the same spool would deliver twice.
+ * One process leases and sweeps. Its memory has the leases: a second relay on the same spool would deliver twice.
  */
 
 import type { Envelope, EnvelopeRecipient } from '../smtp/envelope.ts'

@@ -44,6 +44,23 @@ test('what another process hastens is due at once', async t => {
   assert.equal(await operator.retry('X', 2000), false)
 })
 
+test('what another process brings is due at once, however old it is', async t => {
+  const { relay, operator } = await openBoth(t)
+  await relay.put(newMessage('A', ['a@one.example'], 1500), [])
+  await relay.put({ ...newMessage('B', ['a@two.example']), dueMs: 1600 }, [])
+  assert.equal((await relay.lease(2000, 10)).length, 2)
+  const { recipients, ...message } = newMessage('C', ['a@one.example', 'b@three.example'], 1000)
+  const tried = recipients.map((recipient, n) => ({ ...recipient, attempts: 3, dueMs: 1200 + n }))
+  assert.equal(await operator.put({ ...message, recipients: tried }, [octets(9)]), 'queued')
+  assert.equal(await operator.put(newMessage('D', ['a@four.example'], 1100), []), 'queued')
+  assert.equal(await relay.nextDue(), 1100)
+  const jobs = await relay.lease(2000, 10)
+  assert.deepEqual(
+    jobs.map(({ message, destination }) => `${message.id} ${destination}`),
+    ['D four.example', 'C one.example', 'C three.example'],
+  )
+})
+
 test('what another process removes is gone, also while it is being delivered', async t => {
   const { relay, operator } = await openBoth(t)
   await relay.put(newMessage('A', ['a@one.example']), [octets(100_000)])

@@ -154,6 +154,11 @@ export function putContract(makeEngine: MakeEngine): void {
     await queue.sweep(ARRIVED + 501)
     assert.equal(await queue.put(delivered, []), 'queued')
     assert.equal(await queue.put(removed, []), 'duplicate')
+    // It came after what is forgotten was forgotten.
+    assert.equal(await queue.remove('A'), true)
+    assert.equal(await queue.put(delivered, []), 'duplicate')
+    await queue.sweep(ARRIVED + 501)
+    assert.equal(await queue.put(delivered, []), 'queued')
     // It is in the queue still, however long that has been.
     assert.equal(await queue.put(queued, []), 'duplicate')
     assert.equal(await queue.count(), 2)

@@ -35,7 +35,7 @@ import { disk, type Files } from './files.ts'
 import { checkFormat, isCurrent, writeFormat } from './format.ts'
 import { latestGeneration } from './generation.ts'
 import * as held from './held.ts'
-import { forgetIds, isKnown } from './known.ts'
+import { forgetIds, isKnown, rememberOld } from './known.ts'
 import { Lines } from './lines.ts'
 import { listMessages, searchMessages } from './list.ts'
 import type { MappedLimit } from './mapped.ts'
@@ -140,6 +140,9 @@ class EmbeddedQueue implements Queue {
       const inserted = await this.#store.commit(tables => {
         if (isKnown(tables, id)) return false
         stored.insertMessage(tables, message, parts, sizeOctets, octetsOrName)
+        rememberOld(tables, id, message.arrivedMs)
+        // Somebody else may be at work who has looked further than this is due (`ptt queue import`).
+        if (!this.#lines.hasLeased) stored.countChange(tables)
         return true
       })
       if (!inserted) return false

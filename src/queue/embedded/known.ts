@@ -21,9 +21,17 @@ function isTold(tables: Tables, id: string): boolean {
 
 /** Within a transaction: nothing else will tell of the id, of a message that arrived at `arrivedMs`. */
 export function remember(tables: Tables, id: string, arrivedMs: number): void {
-  if (arrivedMs < forgottenUntil(tables)) return
-  tables.seen.put(id, NOTHING)
-  tables.seenAt.put([arrivedMs, id], NOTHING)
+  if (arrivedMs >= forgottenUntil(tables)) keepId(tables, id, arrivedMs)
+}
+
+/** Within the transaction that puts it: of what arrived so long ago its story will not tell, and until the next sweep it is known. */
+export function rememberOld(tables: Tables, id: string, arrivedMs: number): void {
+  if (arrivedMs < forgottenUntil(tables)) keepId(tables, id, arrivedMs)
+}
+
+function keepId({ seen, seenAt }: Tables, id: string, arrivedMs: number): void {
+  seen.put(id, NOTHING)
+  seenAt.put([arrivedMs, id], NOTHING)
 }
 
 /** Within a transaction: ids of messages that arrived before `untilMs` are not known any more; of those in `seen` at most `limit`. @returns how many */

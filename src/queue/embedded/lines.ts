@@ -33,10 +33,16 @@ export class Lines {
   #holds: Holds = new Map()
   /** There are messages set aside for holds that are no more. */
   #loose = false
+  /** This process is the one that leases. */
+  #hasLeased = false
 
   constructor(store: Store, log: Log) {
     this.#store = store
     this.#log = log
+  }
+
+  get hasLeased(): boolean {
+    return this.#hasLeased
   }
 
   /** A message was put. */
@@ -57,6 +63,7 @@ export class Lines {
     skip: (destination: string) => Skip = () => false,
   ): Promise<Job[]> {
     if (limit <= 0) return []
+    this.#hasLeased = true
     await this.#endHolds(nowMs)
     const jobs: Job[] = []
     const aside: Aside[] = []

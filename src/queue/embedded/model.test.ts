@@ -31,6 +31,7 @@ type Step =
   | { type: 'release'; pick: number }
   | { type: 'retry' | 'remove'; id: number; nowMs: number }
   | { type: 'sweep'; nowMs: number }
+  | { type: 'reopen' }
 
 const IDS = 12
 const RETAIN_MS = 30
@@ -99,6 +100,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ type: fc.constantFrom('retry' as const, 'remove' as const), id, nowMs: time }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('sweep' as const), nowMs: time }) },
+  { weight: 1, arbitrary: fc.constant({ type: 'reopen' as const }) },
 )
 
 const ACTIONS = ['delivered', 'deferred', 'failed', 'deferred', 'expanded'] as const
@@ -111,8 +113,8 @@ function resultsOf(job: Job, actions: readonly number[], dueMs: number): Recipie
   })
 }
 
-/** Calls `on` as the step says; what comes back is compared. `jobs` has the leased ones. */
-async function apply(queue: Queue, jobs: Job[], step: Step): Promise<unknown> {
+/** Calls `queue` as the step says; what comes back is compared. `jobs` has the leased ones. */
+async function apply(queue: Queue, jobs: Job[], step: Exclude<Step, { type: 'reopen' }>): Promise<unknown> {
   switch (step.type) {
     case 'put': {
       const mailboxes = step.domains.flatMap((domain, at) =>
@@ -178,6 +180,27 @@ async function everything(queue: Queue) {
   }
 }
 
+/** What a crash takes from an engine that keeps nothing else in its memory. */
+async function forget(memory: Queue, jobs: Job[]): Promise<void> {
+  for (const job of jobs.splice(0)) memory.release(job)
+  memory.unpark()
+  // Turns begin anew with any hold.
+  const scope = { kind: 'site', name: 'nowhere.example' } as const
+  await memory.hold({ ...scope, reason: 'because', sinceMs: 1, untilMs: null })
+  await memory.lift(scope)
+}
+
+/** All there is, once nothing keeps it any more. */
+async function drained(queue: Queue, jobs: Job[]): Promise<unknown> {
+  for (const scope of SCOPES) await queue.lift(scope)
+  queue.unpark()
+  for (const job of jobs.splice(0)) queue.release(job)
+  const leased = await queue.lease(1000, 1000)
+  for (const job of leased) await queue.settle(job, resultsOf(job, [0], 1000))
+  assert.equal(await queue.count(), 0)
+  return leased
+}
+
 test('embedded and memory agree', async t => {
   const above = mkdtempSync(join(tmpdir(), 'ptt-queue-model-'))
   t.after(() => rmSync(above, { recursive: true }))
@@ -186,18 +209,27 @@ test('embedded and memory agree', async t => {
     fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async steps => {
       const folder = join(above, String(runs++))
       const memory = openMemory({ retainIdsMs: RETAIN_MS })
-      const embedded = await openEmbedded({ folder, retainIdsMs: RETAIN_MS })
+      const open = () => openEmbedded({ folder, retainIdsMs: RETAIN_MS })
+      let embedded = await open()
       const memoryJobs: Job[] = []
       const embeddedJobs: Job[] = []
       try {
         for (const step of steps) {
-          const [expected, actual] = await Promise.all([
-            apply(memory, memoryJobs, step),
-            apply(embedded, embeddedJobs, step),
-          ])
-          assert.deepEqual(actual, expected)
+          if (step.type === 'reopen') {
+            await forget(memory, memoryJobs)
+            await embedded.close()
+            embedded = await open()
+            embeddedJobs.length = 0
+          } else {
+            const [expected, actual] = await Promise.all([
+              apply(memory, memoryJobs, step),
+              apply(embedded, embeddedJobs, step),
+            ])
+            assert.deepEqual(actual, expected)
+          }
           assert.deepEqual(await everything(embedded), await everything(memory))
         }
+        assert.deepEqual(await drained(embedded, embeddedJobs), await drained(memory, memoryJobs))
       } finally {
         await embedded.close()
         rmSync(folder, { recursive: true })
