@@ -2,6 +2,7 @@
  * ptt as one script, for the single executable and for bootable images:
  *
  *   main.cjs        the sources and the packages they use; the rules that come with ptt are in it as text
+ *   *.cjs           packages that a service wants late or never (APART): main.cjs loads each when it is wanted
  *   lmdb.node       the compiled part of LMDB, for this platform
  *   packages.json   what of node_modules is in it: name, version, license
  *   LICENSES.txt    the licenses of those, whole
@@ -11,21 +12,55 @@
 
 import { copyFileSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { build } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
 const ADDON = `node_modules/@lmdb/lmdb-${process.platform}-${process.arch}`
 
-/** Writes them into `folder`. Resolves with what packages.json says. */
+/**
+ * V8 keeps the text of a script as long as it runs, and marks each function of it: these are more than half of all, which
+ * every process would have. Each is a script of its own, which has all that it uses in it.
+ */
+export const APART = {
+  '@peculiar/x509': 'x509.cjs',
+  'acme-client': 'acme-client.cjs',
+  'mailauth/lib/dkim/verify.js': 'mailauth.cjs',
+}
+
+/** Writes them into `folder`. Resolves with what packages.json says, and the files that each script is made of. */
 export async function buildBundle(folder) {
   mkdirSync(folder, { recursive: true })
+  const entries = [['main.cjs', 'src/cli/bundled/entry.ts']]
+  for (const [name, file] of Object.entries(APART))
+    entries.push([file, fileURLToPath(import.meta.resolve(name))])
+  const inputs = []
+  const scripts = {}
+  for (const [file, entry] of entries) {
+    const metafile = await buildScript(entry, join(folder, file))
+    inputs.push(...Object.keys(metafile.inputs))
+    const [output] = Object.values(metafile.outputs)
+    scripts[file] = Object.keys(output.inputs).filter(path => output.inputs[path].bytesInOutput > 0)
+  }
+  for (const path of inputs) refuseLostFile(path)
+  copyFileSync(join(root, ADDON, 'node.napi.glibc.node'), join(folder, 'lmdb.node'))
+  const folders = new Set([...inputs.flatMap(packageFolder), ADDON])
+  const packages = [...folders].toSorted().map(folder => ({ folder, ...manifestOf(folder) }))
+  const listed = packages.map(({ name, version, license }) => ({ name, version, license }))
+  writeFileSync(join(folder, 'packages.json'), `${JSON.stringify(listed, null, 2)}\n`)
+  writeFileSync(join(folder, 'LICENSES.txt'), packages.map(licenseOf).join(`\n${'-'.repeat(80)}\n\n`))
+  return { packages: listed, scripts }
+}
+
+/** One script. Resolves with what esbuild tells of it. */
+async function buildScript(entry, outfile) {
   const shipped = globSync('src/config/shipped/*.toml', { cwd: root }).toSorted()
   const texts = shipped.map(path => [basename(path), readFileSync(join(root, path), 'utf8')])
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: ['src/cli/bundled/entry.ts'],
-    outfile: join(folder, 'main.cjs'),
+    entryPoints: [entry],
+    outfile,
     bundle: true,
     // Node 24's single executables begin with a CommonJS script.
     format: 'cjs',
@@ -36,7 +71,7 @@ export async function buildBundle(folder) {
     conditions: [],
     metafile: true,
     legalComments: 'none',
-    // As it is, a few characters beyond ASCII make V8 keep it with two octets each: 14 MB in every process, where this is 5.
+    // As it is, a few characters beyond ASCII make V8 keep it with two octets each.
     // Names stay, for traces.
     minifyWhitespace: true,
     minifySyntax: true,
@@ -44,7 +79,10 @@ export async function buildBundle(folder) {
     logOverride: { 'require-resolve-not-external': 'silent' },
     // Faster decoding of MessagePack, which ptt does not use.
     external: ['msgpackr-extract'],
-    plugins: [{ name: 'embed', setup: embed }],
+    plugins: [
+      { name: 'apart', setup: setApart },
+      { name: 'embed', setup: embed },
+    ],
     alias: {
       // LMDB's ES modules import each other in circles, which in one script are evaluated in another order.
       lmdb: './node_modules/lmdb/dist/index.cjs',
@@ -61,14 +99,20 @@ export async function buildBundle(folder) {
       PTT_SHIPPED: JSON.stringify(Object.fromEntries(texts)),
     },
   })
-  for (const path of Object.keys(metafile.inputs)) refuseLostFile(path)
-  copyFileSync(join(root, ADDON, 'node.napi.glibc.node'), join(folder, 'lmdb.node'))
-  const folders = new Set([...Object.keys(metafile.inputs).flatMap(packageFolder), ADDON])
-  const packages = [...folders].toSorted().map(folder => ({ folder, ...manifestOf(folder) }))
-  const listed = packages.map(({ name, version, license }) => ({ name, version, license }))
-  writeFileSync(join(folder, 'packages.json'), `${JSON.stringify(listed, null, 2)}\n`)
-  writeFileSync(join(folder, 'LICENSES.txt'), packages.map(licenseOf).join(`\n${'-'.repeat(80)}\n\n`))
-  return { packages: listed }
+  return metafile
+}
+
+/** Where our sources import what is apart, they load its script. */
+function setApart({ onResolve, onLoad }) {
+  onResolve({ filter: /^[^.]/ }, ({ path, importer }) =>
+    Object.hasOwn(APART, path) && importer.startsWith(join(root, 'src/'))
+      ? { path, namespace: 'apart' }
+      : null,
+  )
+  onLoad({ filter: /./, namespace: 'apart' }, ({ path }) => ({
+    contents: `module.exports = require('./src/cli/bundled/apart.ts').loadApart('${APART[path]}')`,
+    resolveDir: root,
+  }))
 }
 
 /** What a package reads beside its script while it is loaded comes into the bundle. */

@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { APART } from './build-bundle.mjs'
 
 /** What Node looks for in itself: https://nodejs.org/api/single-executable-applications.html */
 const RESOURCE = 'NODE_SEA_BLOB'
@@ -24,7 +25,7 @@ export function buildExecutable(path, bundle) {
       disableExperimentalSEAWarning: true,
       // What V8 made of the script is kept beside it, for this Node.
       useCodeCache: true,
-      assets: { 'lmdb.node': 'lmdb.node' },
+      assets: Object.fromEntries(['lmdb.node', ...Object.values(APART)].map(name => [name, name])),
     }
     writeFileSync(join(work, 'sea.json'), JSON.stringify(config))
     // Paths and the seed go into the blob: where they are the same, the same bundle gives the same octets.

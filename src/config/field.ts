@@ -1,7 +1,7 @@
 /** What a key of a table may hold, with errors that say what is wrong and what to write instead. */
 
 import { resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { credentialName } from './file.ts'
 import * as kind from './value.ts'
 

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { locate } from './locate.ts'
 import { type Config, configSchema, tomlKey } from './schema.ts'
 import { domainName } from './value.ts'

@@ -1,6 +1,6 @@
 /** replies.toml: what the replies of other servers mean beyond their codes. The first rule that fits counts. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { list, oneOf, text } from './field.ts'
 import { type Rule, readRules, readShippedRules } from './rules.ts'
 import * as kind from './value.ts'

@@ -1,7 +1,7 @@
 /** routes.toml: smart hosts, through which some mail goes instead of to the MX hosts of its recipients. */
 
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { fileFrom, integer, list, oneOf, text } from './field.ts'
 import { readPem, readSecret } from './file.ts'
 import { type Rule, readRules } from './rules.ts'

@@ -5,7 +5,7 @@
  * (`hop_wait`, whose value carries the unit: "10s"). Descriptions become the comments of the file `ptt init` writes.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { text } from './field.ts'
 import { certificateTable } from './tables/certificate.ts'
 import { directoryTable } from './tables/directory.ts'

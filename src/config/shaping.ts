@@ -1,6 +1,6 @@
 /** shaping.toml: how the hosts of large providers want to be treated, in rules of which later ones have the last word. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { integer, list, text } from './field.ts'
 import { type Rule, readRules, readShippedRules } from './rules.ts'
 import * as kind from './value.ts'

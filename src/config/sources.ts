@@ -1,6 +1,6 @@
 /** sources.toml: the addresses that mail leaves from, in pools by the domain of the sender. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { integer, list, text } from './field.ts'
 import { type Rule, readRules } from './rules.ts'
 import * as kind from './value.ts'

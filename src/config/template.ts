@@ -3,7 +3,7 @@
  * file is never behind the code. A `#` right before a key means that the default is in force.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { tableOf } from './load.ts'
 import { configSchema, tomlKey } from './schema.ts'
 

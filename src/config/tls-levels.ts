@@ -1,6 +1,6 @@
 /** tls.toml: how mail to some domains must be protected, whatever they announce themselves. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { list, oneOf, text } from './field.ts'
 import { type Rule, readRules } from './rules.ts'
 import * as kind from './value.ts'

@@ -3,7 +3,7 @@
  * the page never says less or more than what is read.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { DEFAULT_ITERATIONS, MIN_ITERATIONS } from './password.ts'
 import { fileSchemas } from './schema.ts'
 import { REMEMBERED, REMEMBERED_DAYS } from './usage/recipients.ts'

@@ -1,6 +1,6 @@
 /** The values that may stand in a file of the repository; what senders and bare local-parts mean depends on its domain. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { formatMailbox, type Mailbox } from '../smtp/path.ts'
 import type { AppPassword, DayLimits, UserLimits } from './directory.ts'
 import { mailboxOf } from './layout.ts'

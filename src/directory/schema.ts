@@ -6,7 +6,7 @@
  */
 
 import { parse, TomlError } from 'smol-toml'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Mailbox } from '../smtp/path.ts'
 import type { AppPassword, DayLimits, UserLimits } from './directory.ts'
 import {

@@ -71,7 +71,9 @@ export function makeRoot(
   root.add('ptt/node', node)
   root.strip('ptt/node')
   root.write('ptt/main.wrapped', wrapped(readFileSync(join(bundle, 'main.cjs'), 'utf8')))
-  for (const name of ['lmdb.node', 'packages.json', 'LICENSES.txt'])
+  // What main.cjs loads when it is wanted.
+  const others = globSync('*.cjs', { cwd: bundle }).filter(name => name !== 'main.cjs')
+  for (const name of ['lmdb.node', 'packages.json', 'LICENSES.txt', ...others.toSorted()])
     root.add(`ptt/${name}`, join(bundle, name))
   root.write('ptt/start.cjs', STARTER)
   const cache = join(folder, 'ptt/main.cache')

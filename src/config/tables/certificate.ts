@@ -1,6 +1,6 @@
 /** [certificate]: where submission's certificate comes from. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, list, oneOf, pathFrom, resolverList, text } from '../field.ts'
 import * as kind from '../value.ts'
 

@@ -1,7 +1,7 @@
 /** [directory]: the repository of users. */
 
 import { resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, oneOf, pathFrom, text } from '../field.ts'
 import * as kind from '../value.ts'
 

@@ -1,6 +1,6 @@
 /** [dns]: what `ptt dns` holds the records of our domains against, beside the DKIM keys. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, list, oneOf, pathFrom, seconds, text } from '../field.ts'
 import * as kind from '../value.ts'
 

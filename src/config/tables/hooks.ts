@@ -1,6 +1,6 @@
 /** [hooks]: where a Git host tells of a push. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, pathFrom, text } from '../field.ts'
 import * as kind from '../value.ts'
 

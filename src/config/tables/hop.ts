@@ -1,6 +1,6 @@
 /** [hop], and what each service has for its neighbours. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, pathFrom } from '../field.ts'
 
 /** The SAN of a hop certificate. */

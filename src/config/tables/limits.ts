@@ -1,6 +1,6 @@
 /** [limits]: how long the parts of SMTP may be, RFC 5321 §4.5.3.1. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { text } from '../field.ts'
 import * as kind from '../value.ts'
 

@@ -1,7 +1,7 @@
 /** [submission.oauth]: whose tokens are taken. */
 
 import { resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, text } from '../field.ts'
 import * as kind from '../value.ts'
 

@@ -1,6 +1,6 @@
 /** [relay]: the spool, the resolver, when to try again. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, integer, list, oneOf, pathFrom, resolverList, text, workers } from '../field.ts'
 import * as kind from '../value.ts'
 import { hopPair } from './hop.ts'

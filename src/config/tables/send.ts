@@ -1,6 +1,6 @@
 /** [send]: how `ptt send` reaches submission. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, pathFrom, text } from '../field.ts'
 import * as kind from '../value.ts'
 

@@ -1,7 +1,7 @@
 /** [signer]: the key, and the DNS server that publishes it. */
 
 import { resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, integer, list, oneOf, pathFrom, resolverList, seconds, text, workers } from '../field.ts'
 import * as kind from '../value.ts'
 import { hopPair } from './hop.ts'

@@ -1,6 +1,6 @@
 /** [submission]: where users connect, how they sign in, what they may ask for. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Base, integer, list, oneOf, pathFrom, seconds, text, workers } from '../field.ts'
 import * as kind from '../value.ts'
 import { hopPair } from './hop.ts'
