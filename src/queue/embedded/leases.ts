@@ -45,7 +45,6 @@ interface Line {
   readonly readings: Map<Looked, Reading>
   /** What of it waits for its turn among the destinations. */
   next: Due | null
-  isPassed: boolean
 }
 
 export class Leases {
@@ -124,7 +123,7 @@ export class Leases {
     const lineAt = (destination: string): Line => {
       const known = lines.get(destination)
       if (known) return known
-      const line = { readings: new Map<Looked, Reading>(), next: null, isPassed: false }
+      const line = { readings: new Map<Looked, Reading>(), next: null }
       lines.set(destination, line)
       return line
     }
@@ -144,8 +143,7 @@ export class Leases {
         if (!head.done && !(first && isBefore(first, head.value))) {
           const { destination, looked } = head.value
           looked.reach(head.value)
-          const line = lineAt(destination)
-          if (!line.isPassed) look(destination, line)
+          look(destination, lineAt(destination))
           head = heads.next()
           continue
         }
@@ -156,10 +154,7 @@ export class Leases {
         if (known === undefined) look(destination, lineAt(destination))
         if (known?.next !== first) continue
         const meeting = meet(first)
-        if (meeting === 'pass') {
-          known.isPassed = true
-          continue
-        }
+        if (meeting === 'pass') continue
         this.take(destination, first.unit)
         const disturbed = meeting === 'aside' ? [] : this.#count(tables, first)
         for (const each of disturbed) {
@@ -181,13 +176,8 @@ export class Leases {
   firstDue(tables: DueTables): number | null {
     let first = Number.POSITIVE_INFINITY
     for (const looked of this.#both) {
-      const isFree = (destination: string): boolean => {
-        if (this.#isClosed(destination)) return false
-        const mayBeLeased = this.#leased.has(destination)
-        if (mayBeLeased) looked.mark(destination, FRONT)
-        return !mayBeLeased
-      }
-      first = looked.firstHead(tables, first, isFree) ?? first
+      // What is leased has a mark in the pair that it is in.
+      first = looked.firstHead(tables, first, this.#isClosed) ?? first
     }
     for (const destination of this.#marked()) {
       if (this.#earliest(destination) >= first || this.#isClosed(destination)) continue

@@ -2,9 +2,9 @@
  * How far the lines of one pair of tables were looked at, for one priority; in memory only.
  *
  * A destination whose head was looked at has a mark: nothing before it in its line of this pair is free, but for what is of a
- * run (`../turns.ts`). `#reached` says how far into the heads we looked: the head of a destination without a mark is after
- * that, leased or not, or the destination is closed, or has nothing in this pair. A mark too far in front costs a look; one too
- * far behind would lose mail, so whatever may free a place earlier than that comes by here: `appeared`, `mark`, `reset`.
+ * run (`../turns.ts`). `#reached` says how far into the heads we looked. A destination without a mark has no leases in this
+ * pair, and its head is after that; or it is closed, or has nothing here. A mark too far in front costs a look; one too far
+ * behind would lose mail, so whatever may free a place earlier than that comes by here: `appeared`, `mark`, `reset`.
  */
 
 import {
@@ -71,11 +71,11 @@ export class Looked {
     this.#marks.set(head.destination, { dueMs: head.dueMs, unit: '' })
   }
 
-  /** The first of a destination that has no mark and is as `isWanted` says; `null`: there is none before `beforeMs`. */
-  firstHead(tables: DueTables, beforeMs: number, isWanted: (destination: string) => boolean): number | null {
+  /** When the first of the destinations without a mark is due; `null`: none is before `beforeMs`. */
+  firstHead(tables: DueTables, beforeMs: number, isClosed: Closed): number | null {
     for (const { destination, dueMs } of headsAfter(tables, this.#pair, this.#priority, this.#reached)) {
       if (dueMs >= beforeMs) return null
-      if (!this.#marks.has(destination) && isWanted(destination)) return dueMs
+      if (!this.#marks.has(destination) && !isClosed(destination)) return dueMs
     }
     return null
   }
