@@ -16,6 +16,7 @@ import type { Log } from '../observe/event.ts'
 import { openLog } from '../observe/log.ts'
 import type { SignerOverrides } from '../signer/keep-keys.ts'
 import { signOnEachCore } from '../signer/sign-message-threads.ts'
+import { giveBackWhenCalm } from './calm.ts'
 import { type Adjusted, addKeyOptions, adjust, type KeyOptions } from './key-options.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
 import { runWorker, startForeman, workerNumber, workersOf } from './worker.ts'
@@ -160,6 +161,7 @@ export async function runService(
   service = await start(config, log, overrides).catch(asStarting)
   started.resolve(service)
   process.on('uncaughtException', fail).on('unhandledRejection', fail)
+  giveBackWhenCalm()
 
   if (process.send) {
     process.on('disconnect', () => closing || void close())

@@ -10,6 +10,7 @@ import type { Log } from '../observe/event.ts'
 import type { SignerOverrides } from '../signer/keep-keys.ts'
 import { signOnEachCore } from '../signer/sign-message-threads.ts'
 import { type Calls, Channel } from '../workers/channel.ts'
+import { giveBackWhenCalm } from './calm.ts'
 import { type FromForeman, type FromWorker, WORKER, Workers } from './workers.ts'
 import { keepYoungSmall } from './young.ts'
 
@@ -170,5 +171,6 @@ export async function runWorker(name: string, log: Log): Promise<void> {
   const { work } = await PARTS[name as Divisible]()
   const service = await work(config, log, channel as Channel<Calls, Calls>, workers, overrides)
   started.resolve(service)
+  giveBackWhenCalm()
   send({ ready: service.port ?? 0 })
 }
