@@ -57,6 +57,8 @@ export interface Queue {
    * @throws QueueError `gone` when there is no such message (it was removed meanwhile), `io` when it cannot be read.
    */
   content(id: string): Promise<Uint8Array>
+  /** The same, to be read while it is sent: of a large one memory holds a part only. To be closed in the end. */
+  openContent(id: string): Promise<StoredContent>
   get(id: string): Promise<Message | null>
   /** The jobs of a message that are due at `nowMs`, leased or not; none of one that is held, or gone. */
   dueJobs(id: string, nowMs: number): Promise<DueJob[]>
@@ -132,6 +134,19 @@ export interface Found {
 
 /** The message as octets, in pieces; engines may keep references until `put` settles. */
 export type Content = readonly Uint8Array[]
+
+/** The content of a queued message, which may be removed meanwhile: what is open can be read to its end. */
+export interface StoredContent {
+  readonly sizeOctets: number
+  /** How it begins: its first `START_OCTETS`, or all of it where there are no more. */
+  readonly start: Uint8Array
+  /** Fills `target` with the octets from `at` on; `at + target.length` is at most `sizeOctets`. @throws QueueError `io` */
+  read(at: number, target: Uint8Array): Promise<void>
+  close(): Promise<void>
+}
+
+/** Whatever header section a message may have is within them, with what is put before it. */
+export const START_OCTETS = 512 * 1024
 
 export interface NewMessage {
   /** Sortable by time: see `message/id.ts`. At most 64 letters, digits, `-` and `_`: it may become a file name. */

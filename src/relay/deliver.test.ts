@@ -229,6 +229,7 @@ function bound(queue: Simulation['queue']): Simulation['queue'] {
     release: queue.release.bind(queue),
     nextDue: queue.nextDue.bind(queue),
     content: queue.content.bind(queue),
+    openContent: queue.openContent.bind(queue),
     get: queue.get.bind(queue),
     dueJobs: queue.dueJobs.bind(queue),
     list: queue.list.bind(queue),

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { NewMessage } from '../queue.ts'
+import { type NewMessage, START_OCTETS } from '../queue.ts'
 import {
   ARRIVED,
   all,
@@ -122,6 +122,26 @@ export function putContract(makeEngine: MakeEngine): void {
     ;(await queue.content('A')).fill(0)
     assert.equal(Buffer.compare(await queue.content('A'), octets(100)), 0)
   })
+
+  for (const size of [0, 10, 70_000, START_OCTETS, START_OCTETS + 1, 3 * START_OCTETS + 7]) {
+    test(`content of ${size} octets is read in pieces`, async t => {
+      const { queue } = await makeEngine(t)
+      await queue.put(newMessage('A', ['a@one.example']), [octets(size)])
+      const content = await queue.openContent('A')
+      assert.equal(content.sizeOctets, size)
+      assert.equal(Buffer.compare(content.start, octets(size).subarray(0, START_OCTETS)), 0)
+      // In any order, also what is within the start; and when nobody else could find it any more.
+      assert.equal(await queue.remove('A'), true)
+      await queue.sweep(ARRIVED)
+      for (const at of [0.9, 0, 0.5, 0.99].map(part => Math.floor(part * size))) {
+        const target = new Uint8Array(Math.min(100_000, size - at))
+        await content.read(at, target)
+        assert.equal(Buffer.compare(target, octets(size).subarray(at, at + target.length)), 0, String(at))
+      }
+      await content.close()
+      await assert.rejects(queue.openContent('A'), { code: 'gone' })
+    })
+  }
 
   test('an id is not queued twice', async t => {
     const { queue } = await makeEngine(t)

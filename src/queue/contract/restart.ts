@@ -27,6 +27,7 @@ export function restartContract(makeEngine: MakeEngine, keeps: 'messages' | 'not
       () => queue.settle(job, all(job, 'delivered')),
       () => queue.nextDue(),
       () => queue.content('A'),
+      () => queue.openContent('A'),
       () => queue.get('A'),
       () => queue.list({ limit: 1 }),
       () => queue.story('A'),

@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { type Content, QueueError } from '../queue.ts'
+import { type Content, QueueError, START_OCTETS, type StoredContent } from '../queue.ts'
 import type { Files } from './files.ts'
 import { step } from './step.ts'
 
@@ -61,12 +61,29 @@ export class ContentFolder {
     }
   }
 
-  async read(name: string, sizeOctets: number): Promise<Uint8Array> {
-    const octets = await this.#files.read(join(this.#path, name))
-    if (octets.length !== sizeOctets) {
-      throw new QueueError('io', `content file ${name} has ${octets.length} octets, not ${sizeOctets}`)
+  /** @throws QueueError `io` */
+  async open(name: string, sizeOctets: number): Promise<StoredContent> {
+    const unreadable = (error: unknown) => {
+      if (error instanceof QueueError) throw error
+      throw new QueueError('io', `content file ${name} cannot be read: ${String(error)}`, error)
     }
-    return octets
+    const file = await this.#files.open(join(this.#path, name)).catch(unreadable)
+    const stored: StoredContent = {
+      sizeOctets,
+      start: Buffer.allocUnsafeSlow(Math.min(sizeOctets, START_OCTETS)),
+      read: (at, target) => file.read(target, at).catch(unreadable),
+      close: () => file.close(),
+    }
+    try {
+      const hasOctets = await file.sizeOctets().catch(unreadable)
+      if (hasOctets !== sizeOctets)
+        throw new QueueError('io', `content file ${name} has ${hasOctets} octets, not ${sizeOctets}`)
+      await stored.read(0, stored.start)
+      return stored
+    } catch (error) {
+      await file.close()
+      throw error
+    }
   }
 
   /** After its owner is gone. A file that stays because this fails is swept later. */

@@ -26,9 +26,11 @@ import {
   type RecipientResult,
   type Scope,
   type Skip,
+  type StoredContent,
   type Story,
 } from '../queue.ts'
 import { dueOf, hastened, newParts, settled } from '../slot.ts'
+import { inMemory, wholeOf } from '../stored.ts'
 import { ContentFolder, idOfName } from './content.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
@@ -208,20 +210,28 @@ class EmbeddedQueue implements Queue {
   }
 
   async content(id: string): Promise<Uint8Array> {
+    const content = await this.openContent(id)
+    try {
+      return await wholeOf(content)
+    } finally {
+      await content.close()
+    }
+  }
+
+  async openContent(id: string): Promise<StoredContent> {
     const record = stored.loadRecord(this.#store.read(), id)
     if (!record) throw gone(id)
     if (record.file === null) {
       const octets = this.#store.read().contents.getBinary(id)
-      if (octets?.length === record.sizeOctets) return octets
+      if (octets?.length === record.sizeOctets) return inMemory(octets)
       throw new QueueError('io', `the content of message ${id} is not in the spool`)
     }
     try {
-      return await this.#contents.read(record.file, record.sizeOctets)
+      return await this.#contents.open(record.file, record.sizeOctets)
     } catch (error) {
-      // It may have been removed while we read.
+      // It may have been removed meanwhile.
       if (!stored.loadRecord(this.#store.read(), id)) throw gone(id)
-      if (error instanceof QueueError) throw error
-      throw new QueueError('io', `the content of message ${id} cannot be read: ${String(error)}`, error)
+      throw error
     }
   }
 

@@ -1,13 +1,13 @@
 /** Every file operation of a put can fail: then nothing is kept, the error says which kind it is, and later all is well. */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import type { Log } from '../../observe/event.ts'
 import { all, newMessage, octets } from '../contract.ts'
-import type { QueueErrorCode } from '../queue.ts'
+import { type QueueErrorCode, START_OCTETS } from '../queue.ts'
 import { openEmbedded } from './embedded.ts'
 import { disk, type Files } from './files.ts'
 
@@ -39,7 +39,15 @@ function faultyDisk(): Files & { failing: string | null; code: string } {
     },
     rename: (path, newPath) => fail('rename').then(() => disk.rename(path, newPath)),
     syncFolder: path => fail('syncFolder').then(() => disk.syncFolder(path)),
-    read: path => fail('read').then(() => disk.read(path)),
+    async open(path) {
+      await fail('open')
+      const file = await disk.open(path)
+      return {
+        sizeOctets: () => fail('stat').then(file.sizeOctets),
+        read: (target, at) => fail('read').then(() => file.read(target, at)),
+        close: file.close,
+      }
+    },
     remove: path => fail('remove').then(() => disk.remove(path)),
   }
   return files
@@ -118,8 +126,11 @@ suite('content files', () => {
   test('one that cannot be read is an error of the spool, not a message that is gone', async t => {
     const { queue, files } = await openFaulty(t)
     await queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)])
-    files.failing = 'read'
-    await assert.rejects(queue.content('A'), { code: 'io' })
+    for (const operation of ['open', 'stat', 'read']) {
+      files.failing = operation
+      await assert.rejects(queue.content('A'), { code: 'io' })
+      await assert.rejects(queue.openContent('A'), { code: 'io' })
+    }
     files.failing = null
     assert.equal((await queue.content('A')).length, LARGE)
   })
@@ -127,8 +138,43 @@ suite('content files', () => {
   test('one that was cut short is not delivered', async t => {
     const { queue, names, folder } = await openFaulty(t)
     await queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)])
-    writeFileSync(join(folder, 'content', names()[0] ?? ''), octets(LARGE - 1))
-    await assert.rejects(queue.content('A'), { code: 'io' })
+    for (const length of [LARGE - 1, LARGE + 1]) {
+      writeFileSync(join(folder, 'content', names()[0] ?? ''), octets(length))
+      await assert.rejects(queue.content('A'), { code: 'io' })
+    }
+  })
+
+  test('one that cannot be read to its end, or ends before it, is an error of the spool', async t => {
+    const { queue, files, names, folder } = await openFaulty(t)
+    const size = START_OCTETS + LARGE
+    await queue.put(newMessage('A', ['a@one.example']), [octets(size)])
+    const content = await queue.openContent('A')
+    t.after(() => content.close())
+    const rest = new Uint8Array(LARGE)
+    files.failing = 'read'
+    await assert.rejects(content.read(START_OCTETS, rest), { name: 'QueueError', code: 'io' })
+    files.failing = null
+    await content.read(START_OCTETS, rest)
+    assert.equal(Buffer.compare(rest, octets(size).subarray(START_OCTETS)), 0)
+    truncateSync(join(folder, 'content', names()[0] ?? ''), size - 1)
+    await assert.rejects(content.read(START_OCTETS, rest), { name: 'QueueError', code: 'io' })
+  })
+
+  test('what is open is closed in the end, also where it could not be read', async t => {
+    const { queue, files } = await openFaulty(t)
+    await queue.put(newMessage('A', ['a@one.example']), [octets(LARGE)])
+    let open = 0
+    const { open: openFile } = files
+    files.open = async path => {
+      const file = await openFile(path)
+      open++
+      return { ...file, close: () => file.close().then(() => void open--) }
+    }
+    for (const operation of [null, 'stat', 'read']) {
+      files.failing = operation
+      await queue.content('A').catch(() => {})
+      assert.equal(open, 0, String(operation))
+    }
   })
 
   test('one that stays because it cannot be removed is swept later', async t => {

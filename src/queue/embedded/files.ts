@@ -1,6 +1,6 @@
 /** The file operations the spool needs, as an interface: a test can have each of them fail. */
 
-import { mkdir, open, opendir, readFile, rename, statfs, unlink } from 'node:fs/promises'
+import { mkdir, open, opendir, rename, statfs, unlink } from 'node:fs/promises'
 import type { Content } from '../queue.ts'
 
 export interface Files {
@@ -11,7 +11,7 @@ export interface Files {
   rename(path: string, newPath: string): Promise<void>
   /** A name made or changed in the folder survives a power cut only after this. */
   syncFolder(path: string): Promise<void>
-  read(path: string): Promise<Uint8Array>
+  open(path: string): Promise<OldFile>
   remove(path: string): Promise<void>
   names(path: string): AsyncIterable<string>
   /** Octets that may still be written where `path` is. */
@@ -21,6 +21,13 @@ export interface Files {
 export interface NewFile {
   write(content: Content): Promise<void>
   sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface OldFile {
+  sizeOctets(): Promise<number>
+  /** Fills `target` with what is there from `at` on; rejects where that is less. */
+  read(target: Uint8Array, at: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -67,7 +74,22 @@ export const disk: Files = {
     }
   },
 
-  read: path => readFile(path),
+  async open(path) {
+    const handle = await open(path, 'r')
+    return {
+      sizeOctets: async () => (await handle.stat()).size,
+      async read(target, at) {
+        // A read may be short.
+        for (let done = 0; done < target.length; ) {
+          const { bytesRead } = await handle.read(target, done, target.length - done, at + done)
+          if (bytesRead === 0) throw new Error(`the file ends after ${at + done} octets`)
+          done += bytesRead
+        }
+      },
+      close: () => handle.close(),
+    }
+  },
+
   remove: unlink,
 
   async *names(path) {

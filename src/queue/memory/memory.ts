@@ -22,9 +22,11 @@ import {
   type Scope,
   type Skip,
   STORY_RECIPIENTS,
+  type StoredContent,
   type Story,
 } from '../queue.ts'
 import { dueOf, hastened, jobOf, newParts, recipientsOf, settled } from '../slot.ts'
+import { inMemory } from '../stored.ts'
 import { type Entry, Lines, order, partKey } from './lines.ts'
 
 const DAY_MS = 24 * 3600_000
@@ -158,6 +160,10 @@ class MemoryQueue implements Queue {
   async content(id: string): Promise<Uint8Array> {
     this.#open()
     return Uint8Array.from(this.#entry(id).content)
+  }
+
+  async openContent(id: string): Promise<StoredContent> {
+    return inMemory(await this.content(id))
   }
 
   async get(id: string): Promise<Message | null> {
