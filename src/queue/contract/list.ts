@@ -75,11 +75,36 @@ export function listContract(makeEngine: MakeEngine): void {
     assert.equal(await found({ destination: 'two.example' }), 'AB')
     assert.equal(await found({ destination: 'one.example', recipient: 'bob@two.example' }), '')
     assert.equal(await found({ fromMs: 2000, beforeMs: 4000 }), 'BC')
+    assert.equal(await found({ destination: 'o.*e.example' }), '')
+    assert.equal(await found({ recipient: '@TWO.example' }), 'AB')
     // Who has it is not looked for any more.
     const [job] = await queue.lease(1000, 1)
     assert.ok(job)
     await queue.settle(job, all(job, 'delivered'))
     assert.equal(await found({ destination: 'one.example' }), 'CD')
+  })
+
+  test('a filter finds what is not ASCII, and among many recipients', async t => {
+    const { queue } = await makeEngine(t)
+    const many = Array.from({ length: 90 }, (_, n) => `${'x'.repeat(60)}${n}@É${'y'.repeat(200)}.example`)
+    for (const [id, mailboxes] of [
+      ['A', ['a@é.example']],
+      ['B', ['a@e.example']],
+      // The sign of the kelvin, which is a k in lower case.
+      ['C', ['a@\u212A.example']],
+      ['D', [...many, 'a@last.example']],
+      ['E', many],
+    ] as const)
+      await queue.put(newMessage(id, mailboxes), [])
+    const found = async (filter: Filter) =>
+      (await queue.list({ limit: 10, filter })).map(({ id }) => id).join('')
+    assert.equal(await found({ recipient: '@É.example' }), 'A')
+    assert.equal(await found({ destination: 'é.example' }), 'A')
+    assert.equal(await found({ recipient: '@k.example' }), 'C')
+    assert.equal(await found({ recipient: '@last.example' }), 'D')
+    assert.equal(await found({ recipient: many[88] ?? '' }), 'DE')
+    assert.equal(await found({ sender: '@Example.org' }), 'ABCDE')
+    assert.equal(await found({ sender: '@exampl.org' }), '')
   })
 
   test('ids and destinations that begin alike are kept apart', async t => {

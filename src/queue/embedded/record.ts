@@ -42,7 +42,7 @@ export function encodeMessage(record: MessageRecord): Buffer {
   return encode(record)
 }
 
-export function decodeMessage(octets: Buffer): MessageRecord {
+export function decodeMessage(octets: Buffer | string): MessageRecord {
   const { v: _, ...record } = decode(octets) as { v: number } & MessageRecord
   return record
 }
@@ -81,9 +81,9 @@ function encode(record: object): Buffer {
   return Buffer.from(JSON.stringify({ v: VERSION, ...record }))
 }
 
-/** `octets` may be part of a larger buffer that is used again: its `length` counts. */
-function decode(octets: Buffer): unknown {
-  const record = JSON.parse(octets.toString('utf8', 0, octets.length))
+/** `octets` may be part of a larger buffer that is used again: its `length` counts. Or they are text already. */
+function decode(octets: Buffer | string): unknown {
+  const record = JSON.parse(typeof octets === 'string' ? octets : octets.toString('utf8', 0, octets.length))
   if (!READABLE.includes(record.v)) {
     throw new QueueError(
       'io',

@@ -48,6 +48,8 @@ export interface Tables {
   readonly root: RootDatabase
   /** id → MessageRecord. */
   readonly messages: Table
+  /** The same as text: to read many of them, half the time is saved that copying their octets takes. */
+  readonly texts: Database<string, Key>
   /** [id, destination] or [id, destination, part] → the recipients there. */
   readonly parts: Table
   /** id → content, when it is small. */
@@ -197,7 +199,7 @@ export class Store {
   }
 
   async #copy(aboveOctets: number): Promise<number> {
-    const { root, ...tables } = this.#tables
+    const { root, texts: _, ...tables } = this.#tables
     root.resetReadTxn()
     const sizes = sizesOf(root, Object.values(tables))
     if (!isWorthCopying(sizes, aboveOctets)) return 0
@@ -328,6 +330,7 @@ function openTables(path: string): Tables {
   return {
     root,
     messages: table('messages'),
+    texts: root.openDB<string>('messages', { encoding: 'string' }),
     parts: table('parts'),
     contents: root.openDB<Uint8Array>('contents', { encoding: 'binary' }),
     due: table('due'),
