@@ -6,7 +6,13 @@ import { encodeReply, fixedReply, formatReply, type Reply } from '../smtp/reply.
 import type { ScramVerifier } from '../smtp/sasl.ts'
 import type { ServerEvent, ServerSession } from '../smtp/server.ts'
 import type { Client, SessionHandler } from './listener.ts'
+import type { LateReply } from './replies.ts'
 import type { Wire } from './wire.ts'
+
+/** It comes later; what the client says next need not wait for it. */
+export interface LateAnswer {
+  readonly late: Promise<LateReply>
+}
 
 export class Answers {
   readonly #session: ServerSession
@@ -49,7 +55,7 @@ export class Answers {
   }
 
   /** The octets that answer `event`, or `null` where none are due. */
-  to(event: ServerEvent): Uint8Array | null | Promise<Uint8Array | null> {
+  to(event: ServerEvent): Uint8Array | null | Promise<Uint8Array | null> | LateAnswer {
     const { type } = event
     if (type === 'content') {
       const taken = this.#handler.content(event.octets, () => this.#client())
@@ -79,7 +85,7 @@ export class Answers {
       case 'rcpt':
         return this.#decide('RCPT', () => this.#handler.rcpt(event.recipient, event.parameters))
       case 'message':
-        return this.#decide('message', () => this.#handler.message(this.#client()))
+        return this.#message()
       case 'reset':
         this.#handler.reset()
         return null
@@ -89,6 +95,14 @@ export class Answers {
       default:
         return event satisfies never
     }
+  }
+
+  #message(): Uint8Array | Promise<Uint8Array> | LateAnswer {
+    if (this.#handler.messagesUnderWay === undefined)
+      return this.#decide('message', () => this.#handler.message(this.#client()))
+    const answer = this.#handler.message(this.#client())
+    this.#session.postpone()
+    return { late: answer.catch(refusalOf).then(encodeLate) }
   }
 
   /** A handler's reply, or what it threw at the peer's fault: caught here and nowhere else. */
@@ -141,6 +155,11 @@ export class Answers {
     }
   }
 }
+
+const encodeLate = (answer: Reply): LateReply => ({
+  octets: encodeReply(answer),
+  isLast: answer.code === 421,
+})
 
 /** What comes of a command, or of a line of AUTH. */
 function isCommand(event: ServerEvent): boolean {

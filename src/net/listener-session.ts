@@ -8,7 +8,8 @@ import type { Log } from '../observe/event.ts'
 import { encodeReply, reply } from '../smtp/reply.ts'
 import { ServerSession } from '../smtp/server.ts'
 import type { ListenOptions } from './listener.ts'
-import { Answers } from './listener-answers.ts'
+import { Answers, type LateAnswer } from './listener-answers.ts'
+import { Replies } from './replies.ts'
 import { Wire, WireError } from './wire.ts'
 
 export class ListenerSession {
@@ -17,8 +18,9 @@ export class ListenerSession {
   readonly #answers: Answers
   readonly #options: ListenOptions
   readonly #log: Log
-  /** Replies not written yet: those to one read go out in one write (RFC 2920 §3.2). */
-  #replies: Uint8Array[] = []
+  /** Not written yet: those to one read go out in one write (RFC 2920 §3.2). */
+  readonly #replies: Replies
+  readonly #messagesUnderWay: number
   /** Close once no transaction is open: the service shuts down. */
   #leaving = false
   /** Not just waiting for a next command. */
@@ -31,7 +33,13 @@ export class ListenerSession {
     this.#session = new ServerSession(options.session)
     this.#options = options
     this.#log = options.log.with({ client: `${this.#wire.remoteAddress}:${this.#wire.remotePort}` })
-    this.#answers = new Answers(this.#session, this.#wire, options.handler(), this.#log)
+    const handler = options.handler()
+    this.#messagesUnderWay = handler.messagesUnderWay ?? 1
+    this.#answers = new Answers(this.#session, this.#wire, handler, this.#log)
+    this.#replies = new Replies(
+      octets => this.#wire.put(octets),
+      () => this.#answeredLate(),
+    )
   }
 
   async run(): Promise<void> {
@@ -66,26 +74,59 @@ export class ListenerSession {
 
   async #converse(): Promise<void> {
     while (true) {
-      if (!this.#put()) await this.#wire.drained(this.#options.idleMs)
-      if (this.#answers.closing) return
-      this.#busy = this.#session.envelope !== null
-      if (this.#leaving && !this.#busy) return this.#leave()
-      this.#reading = true
-      const octets = await this.#wire.read(this.#options.idleMs)
-      this.#reading = false
+      if (!this.#replies.flush()) await this.#wire.drained(this.#options.idleMs)
+      if (this.#answers.closing) return this.#replies.settled(0)
+      this.#busy = this.#session.envelope !== null || this.#replies.open > 0
+      if (this.#leaving && this.#session.envelope === null) {
+        await this.#replies.settled(0)
+        return this.#leave()
+      }
+      const octets = await this.#read()
       if (octets === null) return
       this.#busy = true
       for (const event of this.#session.receive(octets)) {
         const answer = this.#answers.to(event)
-        const pending = answer instanceof Promise ? await answer : answer
-        if (pending !== null) this.#replies.push(pending)
-        if (event.type === 'starttls') await this.#upgrade()
+        if (answer !== null && 'late' in answer) await this.#answerLate(answer)
+        else {
+          const pending = answer instanceof Promise ? await answer : answer
+          if (pending !== null) this.#replies.push(pending)
+          if (event.type === 'starttls') await this.#upgrade()
+        }
       }
     }
   }
 
+  /** Resolves when one more message may come. */
+  #answerLate({ late }: LateAnswer): Promise<void> {
+    this.#replies.pushLate(late.catch(error => ({ octets: this.#fault(error), isLast: true })))
+    return this.#replies.settled(this.#messagesUnderWay - 1)
+  }
+
+  /** The client's next octets; however long it is silent while it waits for an answer. */
+  async #read(): Promise<Buffer | null> {
+    this.#reading = true
+    while (true) {
+      try {
+        const octets = await this.#wire.read(this.#options.idleMs)
+        this.#reading = false
+        return octets
+      } catch (error) {
+        if (!isTimeout(error) || this.#replies.open === 0) throw error
+      }
+    }
+  }
+
+  /** Replies that were late went out, while the client was listened to. */
+  #answeredLate(): void {
+    if (this.#replies.ended) this.#wire.end()
+    else if (this.#replies.open === 0 && this.#reading) {
+      this.#busy = this.#session.envelope !== null
+      if (this.#leaving && !this.#busy) this.#leave()
+    }
+  }
+
   async #upgrade(): Promise<void> {
-    if (!this.#put()) await this.#wire.drained(this.#options.idleMs)
+    if (!this.#replies.flush()) await this.#wire.drained(this.#options.idleMs)
     await this.#secure()
     this.#session.secured()
   }
@@ -96,20 +137,10 @@ export class ListenerSession {
     this.#answers.secured(this.#options.session.auth)
   }
 
-  /** Writes the replies there are; false when the client is slow to take them. */
-  #put(): boolean {
-    const replies = this.#replies
-    if (replies.length === 0) return true
-    this.#replies = []
-    return this.#wire.put(replies)
-  }
-
   /** Why the session ended, to the log; and to the client where it can hear it. */
   async #explain(error: unknown): Promise<void> {
     if (!(error instanceof WireError)) {
-      // Our fault: the client sees a temporary error without internals, the log sees the cause.
-      this.#log.event('failed', { error: String(error), stack: stackOf(error) }, 'error')
-      await this.#wire.write(encodeReply(INTERNAL_ERROR), 1000).catch(() => {})
+      await this.#wire.write(this.#fault(error), 1000).catch(() => {})
     } else if (error.code === 'timeout' && this.#reading) {
       // RFC 5321 §4.5.3.2.7: a server waits five minutes for the next command.
       this.#log.event('refused', { reason: 'idle: 421 sent' })
@@ -120,7 +151,14 @@ export class ListenerSession {
       this.#log.event('disconnected', { reason: error.message }, 'debug')
     }
   }
+
+  /** Our fault: the client sees a temporary error without internals and is left, the log sees the cause. */
+  #fault(error: unknown): Uint8Array {
+    this.#log.event('failed', { error: String(error), stack: stackOf(error) }, 'error')
+    return encodeReply(INTERNAL_ERROR)
+  }
 }
 
+const isTimeout = (error: unknown): boolean => error instanceof WireError && error.code === 'timeout'
 const INTERNAL_ERROR = reply(421, '4.3.0', 'Internal error')
 const stackOf = (error: unknown): string | undefined => (error instanceof Error ? error.stack : undefined)

@@ -35,6 +35,11 @@ export interface Client {
 
 /** One session's decisions. Each may take its time: the next command waits, and with it the client. */
 export interface SessionHandler {
+  /**
+   * How many messages may be under way at a time: the client may send the next transaction before the last is answered. Not
+   * given: one.
+   */
+  readonly messagesUnderWay?: number
   /** TLS is up. A reply refuses the session: it is the answer to whatever comes, and then the connection closes. */
   secured?(client: Client): Reply | null
   /**

@@ -188,6 +188,20 @@ test('a temporary failure of the message does not clear the count of errors, an 
   )
 })
 
+test('a message that is answered later ends its transaction at once, whatever comes of it', () => {
+  const { session } = new Peer().send('EHLO a.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n')
+  const next = 'MAIL FROM:<c@d.example>\r\n'
+  const events = session.receive(Buffer.from(`BDAT 0 LAST\r\n${next}`))
+  assert.throws(() => session.postpone(), /without a message/)
+  assert.equal(events.next().value?.type, 'message')
+  session.postpone()
+  assert.deepEqual([session.state, session.envelope], ['greeted', null])
+  const mail = events.next().value
+  assert.equal(mail?.type, 'mail')
+  session.reply(reply(250, '2.1.0', 'OK'))
+  assert.deepEqual(session.envelope?.reversePath, { localPart: 'c', domain: 'd.example' })
+})
+
 test('memory: an endless line, DATA without lines and refused content are not kept', () => {
   const peer = new Peer().send('EHLO a.example\r\n')
   const chunk = Buffer.alloc(65536, 'x')

@@ -93,6 +93,16 @@ export class ServerSession {
     return encodeReply(reply)
   }
 
+  /**
+   * The `message` last pulled is answered later, by who keeps replies in their order. Its transaction is over, whatever comes of
+   * it, and the next may begin.
+   */
+  postpone(): void {
+    invariant(this.#question?.type === 'message', 'postpone() without a message')
+    this.#question = null
+    this.#session.finish(true)
+  }
+
   /** Answers a `verifier` event. */
   verifier(verifier: ScramVerifier): Uint8Array {
     invariant(this.#question?.type === 'verifier', 'verifier() without being asked for one')

@@ -1,0 +1,198 @@
+/** What the listener does with answers that come late, for a handler that has several messages under way. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { silent } from '../observe/event.ts'
+import { LIMITS, TIMEOUTS } from '../smtp/limits.ts'
+import { type Reply, reply } from '../smtp/reply.ts'
+import { type Listener, listen } from './listener.ts'
+
+const OK = reply(250, '2.0.0', 'OK')
+const TAKEN = (name: string) => reply(250, '2.0.0', `Taken ${name}`)
+const MESSAGES_UNDER_WAY = 3
+
+interface Late {
+  readonly socket: Socket
+  readonly listener: Listener
+  /** Messages whose answer is owed, the oldest first. */
+  readonly owed: PromiseWithResolvers<Reply>[]
+  /** Resolves when so many are owed, or nobody is there any more. */
+  asked(count: number): Promise<void>
+  /** All that was said since the greeting. */
+  said(): string
+  /** Resolves when that is `text` or more. */
+  saying(text: RegExp): Promise<void>
+  closed: Promise<unknown>
+}
+
+/** A client that has said EHLO, and a handler that owes every answer until the test gives it. */
+async function late(t: TestContext): Promise<Late> {
+  const owed: PromiseWithResolvers<Reply>[] = []
+  const listener = await listen({
+    address: { host: '127.0.0.1', port: 0 },
+    session: {
+      hostname: 'mx.test',
+      limits: LIMITS,
+      tls: 'none',
+      auth: [],
+      authRequired: false,
+      tlsRequired: false,
+      hop: true,
+    },
+    acceptor: null,
+    idleMs: TIMEOUTS.serverMs,
+    maxConnections: 2,
+    log: silent,
+    handler: () => ({
+      messagesUnderWay: MESSAGES_UNDER_WAY,
+      mail: () => OK,
+      rcpt: () => OK,
+      content: () => {},
+      message: () => {
+        const answer = Promise.withResolvers<Reply>()
+        owed.push(answer)
+        return answer.promise
+      },
+      reset: () => {},
+    }),
+  })
+  const socket = connect(listener.port, '127.0.0.1')
+  socket.setEncoding('latin1')
+  t.after(async () => {
+    socket.destroy()
+    await listener.close(0)
+  })
+  await once(socket, 'data')
+  socket.write('EHLO client.test\r\n')
+  await once(socket, 'data')
+  let said = ''
+  socket.on('data', (text: string) => {
+    said += text
+  })
+  return {
+    socket,
+    listener,
+    owed,
+    asked: async count => {
+      while (owed.length < count && !socket.closed) await new Promise(resolve => setImmediate(resolve))
+    },
+    said: () => said,
+    saying: async text => {
+      while (!text.test(said)) await once(socket, 'data')
+    },
+    closed: once(socket, 'close'),
+  }
+}
+
+const MESSAGE = 'MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 3 LAST\r\nx\r\n'
+const OPENED = '250 2.0.0 OK\r\n250 2.0.0 OK\r\n'
+
+// The first: it must not find timers of others that are not mocked.
+test('who waits for an answer is not idle, and is again when he has it', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { socket, owed, asked, said, saying, closed } = await late(t)
+  socket.write(MESSAGE)
+  await asked(1)
+  await new Promise(resolve => setImmediate(resolve))
+  t.mock.timers.tick(TIMEOUTS.serverMs)
+  await new Promise(resolve => setImmediate(resolve))
+  t.mock.timers.tick(TIMEOUTS.serverMs - 1)
+  assert.equal(said(), '')
+  owed[0]?.resolve(TAKEN('it'))
+  await saying(/Taken it/)
+  t.mock.timers.tick(1)
+  await closed
+  assert.match(said(), /Taken it\r\n421 4\.4\.2 /)
+})
+
+test('answers come in the order of the messages, in whatever order they are decided', async t => {
+  const { socket, owed, asked, said, saying } = await late(t)
+  socket.write(`${MESSAGE.repeat(3)}NOOP\r\n`)
+  await asked(3)
+  const [first, second, third] = owed
+  third?.resolve(TAKEN('3'))
+  second?.resolve(TAKEN('2'))
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(said(), '')
+  first?.resolve(TAKEN('1'))
+  await saying(/Taken 3\r\n250 2\.0\.0 OK\r\n$/)
+  const answers = ['1', '2', '3'].map(name => `${OPENED}250 2.0.0 Taken ${name}\r\n`)
+  assert.equal(said(), `${answers.join('')}250 2.0.0 OK\r\n`)
+})
+
+test('no more messages are taken than may be under way', async t => {
+  const { socket, owed, asked, saying } = await late(t)
+  socket.write(MESSAGE.repeat(5))
+  await asked(MESSAGES_UNDER_WAY)
+  // All of it has been read by now: nothing but the answers keeps the others back.
+  for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
+  assert.equal(owed.length, MESSAGES_UNDER_WAY)
+  owed[0]?.resolve(TAKEN('1'))
+  await asked(4)
+  for (const [at, answer] of owed.entries()) answer.resolve(TAKEN(String(at + 1)))
+  await asked(5)
+  owed[4]?.resolve(TAKEN('5'))
+  await saying(/Taken 5/)
+})
+
+test('QUIT behind messages: they are answered, then it is', async t => {
+  const { socket, owed, asked, said, closed } = await late(t)
+  socket.write(`${MESSAGE.repeat(2)}QUIT\r\n`)
+  await asked(2)
+  for (const answer of owed) answer.resolve(TAKEN('it'))
+  await closed
+  assert.match(said(), /Taken it\r\n(250 2\.0\.0 OK\r\n){2}250 2\.0\.0 Taken it\r\n221 [^\n]*\r\n$/)
+})
+
+test('closing: messages under way are answered, whether or not the client goes on, and 421 is the last word', async t => {
+  for (const more of ['', MESSAGE]) {
+    const { socket, listener, owed, asked, said, closed } = await late(t)
+    socket.write(MESSAGE.repeat(2))
+    await asked(2)
+    const gone = listener.close(60_000)
+    socket.write(more)
+    await new Promise(resolve => setImmediate(resolve))
+    for (const answer of owed) answer.resolve(TAKEN('it'))
+    if (more !== '') {
+      // It may have come before the listener knew, or not: then it was not taken.
+      await Promise.race([asked(3), closed])
+      owed[2]?.resolve(TAKEN('it'))
+    }
+    await Promise.all([closed, gone])
+    assert.match(said(), /Taken it\r\n(.*\r\n)*.*Taken it\r\n421 4\.3\.2 [^\n]*\r\n$/)
+  }
+})
+
+test('a fault of ours: those before it have their answers, it has 421, and the connection goes', async t => {
+  const { socket, owed, asked, said, closed } = await late(t)
+  socket.write(MESSAGE.repeat(3))
+  await asked(3)
+  owed[2]?.resolve(TAKEN('3'))
+  owed[1]?.reject(new TypeError('a bug'))
+  for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+  owed[0]?.resolve(TAKEN('1'))
+  await closed
+  assert.match(said(), /Taken 1\r\n250[^\n]*\n250[^\n]*\n421 4\.3\.0 Internal error\r\n$/)
+})
+
+test('421 to a message ends the connection', async t => {
+  const { socket, owed, asked, said, closed } = await late(t)
+  socket.write(MESSAGE)
+  await asked(1)
+  owed[0]?.resolve(reply(421, '4.3.2', 'Not now'))
+  await closed
+  assert.match(said(), /421 4\.3\.2 Not now\r\n$/)
+})
+
+test('a client that is gone: what was decided for it goes nowhere', async t => {
+  const { socket, listener, owed, asked } = await late(t)
+  socket.write(MESSAGE)
+  await asked(1)
+  socket.destroy()
+  await once(socket, 'close')
+  await new Promise(resolve => setImmediate(resolve))
+  owed[0]?.resolve(TAKEN('it'))
+  await listener.close(0)
+})
