@@ -73,6 +73,8 @@ export class Connection {
   /** The 421 that the peer has said. */
   #farewell: Reply | null = null
   #broken = false
+  /** Over when whoever has said something before has read what was answered. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(wire: Wire, session: ClientSession, timeouts: Timeouts) {
     this.#wire = wire
@@ -210,6 +212,25 @@ export class Connection {
   async exchange(phase: string, octets: Uint8Array, timeoutMs: number): Promise<Reply> {
     await this.write(phase, [octets])
     return this.reply(phase, timeoutMs)
+  }
+
+  /**
+   * For transactions that share a connection, each of which says all it has to say at once: replies come in the order of commands
+   * (RFC 2920 §3.1), so `read` begins when those who have written before have read. Call it right after the `write`.
+   */
+  inTurn<T>(phase: string, read: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(() => {
+      // They are out of step, or there are no more.
+      if (this.#broken) throw new ConnectionError('closed', phase, 'the connection was lost')
+      return read()
+    })
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  /** What is written until the event loop comes round goes in one write. */
+  gather(): void {
+    this.#wire.gather()
   }
 
   async write(phase: string, octets: readonly Uint8Array[]): Promise<void> {

@@ -7,7 +7,7 @@ import type { EnvelopeRecipient, Xptt } from '../smtp/envelope.ts'
 import type { MailParameters, RcptParameters } from '../smtp/parameter.ts'
 import type { ReversePath } from '../smtp/path.ts'
 import { fixedReply, type Reply, reply } from '../smtp/reply.ts'
-import { admit } from './hop.ts'
+import { admit, SHARED_BY } from './hop.ts'
 import type { Client, SessionHandler } from './listener.ts'
 import { type Budget, MessageBuffer } from './message-buffer.ts'
 import type { Role } from './tls.ts'
@@ -37,10 +37,12 @@ export interface HopMessage {
 
 export abstract class HopSession implements SessionHandler {
   readonly #options: HopSessionOptions
-  readonly #content: MessageBuffer
+  #content: MessageBuffer
   #role: Role | null = null
   #mail: Pick<HopMessage, 'reversePath' | 'parameters' | 'mailMs'> | null = null
   #recipients: EnvelopeRecipient[] = []
+
+  readonly messagesUnderWay = SHARED_BY
 
   constructor(options: HopSessionOptions) {
     this.#options = options
@@ -77,26 +79,36 @@ export abstract class HopSession implements SessionHandler {
   }
 
   async message(): Promise<Reply> {
-    if (this.#mail === null) return reply(503, '5.5.1', 'No transaction')
-    if (this.#content.overflowed) {
-      this.reset()
-      return reply(452, '4.3.1', 'Too many messages in flight, try again later')
+    const content = this.#content
+    const mail = this.#mail
+    const recipients = this.#recipients
+    // The next may come before this one is decided.
+    this.#begin()
+    try {
+      if (mail === null) return reply(503, '5.5.1', 'No transaction')
+      if (content.overflowed) return reply(452, '4.3.1', 'Too many messages in flight, try again later')
+      return await this.decide({
+        ...mail,
+        xptt: mail.parameters.xptt ?? { id: this.#options.mint() },
+        role: this.#role,
+        recipients,
+        content: content.pieces,
+        sizeOctets: content.sizeOctets,
+      })
+    } finally {
+      content.clear()
     }
-    const message: HopMessage = {
-      ...this.#mail,
-      xptt: this.#mail.parameters.xptt ?? { id: this.#options.mint() },
-      role: this.#role,
-      recipients: this.#recipients,
-      content: this.#content.pieces,
-      sizeOctets: this.#content.sizeOctets,
-    }
-    return this.decide(message).finally(() => this.reset())
   }
 
   reset(): void {
+    this.#content.clear()
+    this.#begin()
+  }
+
+  #begin(): void {
     this.#mail = null
     this.#recipients = []
-    this.#content.clear()
+    this.#content = new MessageBuffer(this.#options.budget)
   }
 }
 

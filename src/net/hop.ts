@@ -14,6 +14,8 @@ const ADDED_OCTETS = 64 * 1024
 /** Submission is what limits users; a hop must take whatever the one before it has accepted. */
 const MESSAGE_OCTETS = 1024 * 1024 * 1024 + ADDED_OCTETS
 const RECIPIENTS = 100_000
+/** So many small messages share a connection: its client has no more under way, and its server takes no more at a time. */
+export const SHARED_BY = 16
 /** A connection is kept, and takes one message after the other. */
 const TRANSACTIONS = Number.POSITIVE_INFINITY
 

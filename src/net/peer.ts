@@ -11,12 +11,15 @@ import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import { PiecewiseDelivery } from './chunks.ts'
 import { type Connection, ConnectionError } from './connection.ts'
 import { Pool, type PoolOptions } from './pool.ts'
-import { deliverAtOnce, type TransactionReplies } from './transaction.ts'
+import { deliverAtOnce, sizeOf, type TransactionReplies } from './transaction.ts'
 
 /** `waitMs`: how long a message waits for a peer that cannot be reached, before it is answered 451. */
 export type PeerOptions = PoolOptions
 
 type Content = readonly Uint8Array[]
+
+/** A larger message has a connection to itself. */
+const SHARED_OCTETS = 64 * 1024
 
 /** Between two attempts to reach the peer: doubling from here to there. */
 const FIRST_PAUSE_MS = 50
@@ -41,18 +44,19 @@ export class Peer {
    */
   async deliver(envelope: Envelope, content: Content): Promise<Reply> {
     let isSent = false
-    const answer = await this.#withConnection(connection =>
-      conclude(this.#pool, connection, () => {
+    const isSmall = sizeOf(content) <= SHARED_OCTETS
+    const answer = await this.#withConnection(isSmall, connection =>
+      conclude(() => {
         isSent = true
         return deliverAtOnce(connection, envelope, content)
-      }),
+      }).finally(() => (isSmall ? this.#pool.leave(connection) : this.#pool.give(connection))),
     )
     return answer ?? (isSent ? this.#unanswered() : this.#unreachable())
   }
 
   /** The same for a message too large to be held: its content goes on as it comes, and cannot be sent again. */
   async begin(envelope: Envelope): Promise<Outgoing | Reply> {
-    const outgoing = await this.#withConnection(async connection => {
+    const outgoing = await this.#withConnection(false, async connection => {
       try {
         return new Outgoing(this.#pool, connection, await PiecewiseDelivery.begin(connection, envelope))
       } catch (error) {
@@ -68,10 +72,14 @@ export class Peer {
   }
 
   /** Work that is tried again while it comes to nothing but a reason (a string); `null` when the time is up. */
-  async #withConnection<T>(work: (connection: Connection) => Promise<T | string>): Promise<T | null> {
+  async #withConnection<T>(
+    isShared: boolean,
+    work: (connection: Connection) => Promise<T | string>,
+  ): Promise<T | null> {
     const deadline = Date.now() + this.#options.waitMs
     for (let pauseMs = 0; ; pauseMs = nextPause(pauseMs)) {
-      const connection = await this.#pool.take(deadline).catch(reasonOf)
+      const lent = isShared ? this.#pool.share(deadline) : this.#pool.take(deadline)
+      const connection = await lent.catch(reasonOf)
       const outcome =
         connection === null || typeof connection === 'string'
           ? (connection ?? 'all connections are busy')
@@ -123,11 +131,11 @@ export class Outgoing {
   }
 
   async finish(content: Content): Promise<Reply> {
-    const outcome = await conclude(this.#pool, this.#connection, async () => {
+    const outcome = await conclude(async () => {
       if (this.#broken) throw new ConnectionError('closed', 'BDAT', 'the connection was lost')
       this.#isSent = true
       return this.#delivery.finish(content)
-    })
+    }).finally(() => this.#pool.give(this.#connection))
     if (typeof outcome !== 'string') return outcome
     const kept = this.#isSent ? MAYBE_KEPT : 'nothing was kept: try again later'
     return reply(451, '4.4.2', `The connection to the next hop was lost, ${kept}`)
@@ -140,20 +148,16 @@ export class Outgoing {
   }
 }
 
-/** The peer's reply to a transaction, or why there is none; the connection is given back. */
-async function conclude(
-  pool: Pool,
-  connection: Connection,
-  work: () => Promise<TransactionReplies>,
-): Promise<Reply | string> {
+/**
+ * The peer's reply to a transaction, or why there is none. Whatever it is, the next may begin: at a hop the last of the content
+ * ends the transaction (`smtp/server-content.ts`).
+ */
+async function conclude(work: () => Promise<TransactionReplies>): Promise<Reply | string> {
   try {
     const verdict = verdictOf(await work())
-    if (verdict.code >= 300 && connection.usable) await connection.reset()
     return verdict.code === 421 ? formatReply(verdict) : verdict
   } catch (error) {
     return reasonOf(error)
-  } finally {
-    pool.give(connection)
   }
 }
 

@@ -1,9 +1,14 @@
-/** The connections to one hop: opened when they are needed, kept, and lent to one message at a time. */
+/**
+ * The connections to one hop: opened when they are needed, kept, and lent to messages. A small message shares one with others
+ * that are under way at the same time: of two busy services each then reads and writes for several at once. A large one has
+ * one to itself, for it would hold up those behind it.
+ */
 
 import type { Log } from '../observe/event.ts'
 import { TIMEOUTS, type Timeouts } from '../smtp/limits.ts'
 import { Connection, ConnectionError } from './connection.ts'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
+import { SHARED_BY } from './hop.ts'
 import { hopClientTls, type KeyPair, type Role } from './tls.ts'
 
 export interface PoolOptions {
@@ -30,14 +35,27 @@ export interface PoolOptions {
  */
 const CONNECTION_AGE_MS = 5 * 60_000
 
+/** A connection that is there or being made. */
+interface Line {
+  readonly connection: Promise<Connection>
+  /** `null` while it is being made. */
+  made: Connection | null
+  /** Messages under way over it; `SHARED_BY` for one that has it to itself. */
+  load: number
+  /** When it has been there long enough. */
+  spentMs: number
+}
+
+interface Waiting {
+  readonly load: number
+  readonly wake: (line: Line | null) => void
+}
+
 export class Pool {
   readonly #options: PoolOptions
-  readonly #idle: Connection[] = []
-  readonly #waiting: ((connection: Connection | null) => void)[] = []
-  /** When each has been there long enough. */
-  readonly #spentMs = new WeakMap<Connection, number>()
-  /** Idle, lent and being opened. */
-  #open = 0
+  readonly #lines: Line[] = []
+  readonly #lent = new WeakMap<Connection, Line>()
+  readonly #waiting: Waiting[] = []
   #closed = false
   #reachable = true
 
@@ -50,48 +68,33 @@ export class Pool {
   }
 
   /**
-   * An idle connection, a new one while there may be more, or the next that is given back; `null` past the deadline.
+   * A connection for one message alone: an idle one, a new one while there may be more, or the next that is given back; `null`
+   * past the deadline.
    * @throws ConnectionError
    */
-  async take(deadline: number): Promise<Connection | null> {
-    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
-      if (idle.usable) return idle
-      // The peer closed it while it was idle.
-      idle.quit()
-      this.#open--
-    }
-    if (this.#open < this.#options.maxConnections) return this.#connect()
-    return new Promise(resolve => {
-      const wake = (connection: Connection | null) => {
-        clearTimeout(timer)
-        resolve(connection)
-      }
-      const giveUp = () => {
-        this.#waiting.splice(this.#waiting.indexOf(wake), 1)
-        resolve(null)
-      }
-      const timer = setTimeout(giveUp, Math.max(0, deadline - Date.now()))
-      this.#waiting.push(wake)
-    })
+  take(deadline: number): Promise<Connection | null> {
+    return this.#lend(SHARED_BY, deadline)
   }
 
-  /** Gives back what `take` gave: to who waits for it, or to the idle ones. */
+  /** A connection for a message beside others. @throws ConnectionError */
+  share(deadline: number): Promise<Connection | null> {
+    return this.#lend(1, deadline)
+  }
+
+  /** Gives back what `take` gave. */
   give(connection: Connection): void {
-    const wake = this.#waiting.shift()
-    const isSpent = performance.now() >= (this.#spentMs.get(connection) ?? 0)
-    if (!connection.usable || isSpent || this.#closed) {
-      connection.quit()
-      this.#open--
-      // Who waits must not hang on a connection that is gone: it gets one of its own.
-      if (wake !== undefined) this.#connect().then(wake, () => wake(null))
-    } else if (wake !== undefined) wake(connection)
-    else this.#idle.push(connection)
+    this.#unload(connection, SHARED_BY)
+  }
+
+  /** Gives back what `share` gave. */
+  leave(connection: Connection): void {
+    this.#unload(connection, 1)
   }
 
   close(): void {
     this.#closed = true
-    for (const connection of this.#idle.splice(0)) connection.quit()
-    for (const wake of this.#waiting.splice(0)) wake(null)
+    for (const line of [...this.#lines]) if (line.load === 0) this.#end(line)
+    for (const { wake } of this.#waiting.splice(0)) wake(null)
   }
 
   /** Said once when the peer goes away, not once a message. */
@@ -100,30 +103,106 @@ export class Pool {
     this.#reachable = false
   }
 
+  async #lend(load: number, deadline: number): Promise<Connection | null> {
+    // Nobody goes before those who wait: who wants a connection to himself would else wait for ever.
+    const line = (this.#waiting.length === 0 ? this.#find(load) : null) ?? (await this.#wait(load, deadline))
+    return line?.connection ?? null
+  }
+
+  /** The fullest that has room: so the fewest are used, and the most goes together. */
+  #find(load: number): Line | null {
+    const nowMs = performance.now()
+    let found: Line | null = null
+    for (const line of [...this.#lines]) {
+      const fit = line.made === null || (line.made.usable && nowMs < line.spentMs)
+      // The peer closed it while it was idle, or its time is over.
+      if (!fit && line.load === 0) this.#end(line)
+      else if (fit && line.load + load <= SHARED_BY && line.load >= (found?.load ?? 0)) found = line
+    }
+    if (found === null && this.#lines.length < this.#options.maxConnections) found = this.#open()
+    if (found !== null) found.load += load
+    return found
+  }
+
+  #wait(load: number, deadline: number): Promise<Line | null> {
+    return new Promise(resolve => {
+      const waiting: Waiting = {
+        load,
+        wake: line => {
+          clearTimeout(timer)
+          resolve(line)
+        },
+      }
+      const giveUp = () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
+        resolve(null)
+        this.#serve()
+      }
+      const timer = setTimeout(giveUp, Math.max(0, deadline - Date.now()))
+      this.#waiting.push(waiting)
+    })
+  }
+
+  #unload(connection: Connection, load: number): void {
+    const line = this.#lent.get(connection)
+    if (line === undefined) return
+    line.load -= load
+    const fit = connection.usable && performance.now() < line.spentMs && !this.#closed
+    if (!fit && line.load === 0) this.#end(line)
+    this.#serve()
+  }
+
+  /** Those who wait, the longest first. */
+  #serve(): void {
+    for (let [first] = this.#waiting; first !== undefined; [first] = this.#waiting) {
+      const line = this.#find(first.load)
+      if (line === null) return
+      this.#waiting.shift()
+      first.wake(line)
+    }
+  }
+
+  #open(): Line {
+    const line: Line = { connection: this.#connect(), made: null, load: 0, spentMs: Number.POSITIVE_INFINITY }
+    this.#lines.push(line)
+    line.connection.then(
+      connection => {
+        const { connectionAgeMs = CONNECTION_AGE_MS } = this.#options
+        line.spentMs = performance.now() + (connectionAgeMs * (1 + Math.random())) / 2
+        line.made = connection
+        this.#lent.set(connection, line)
+      },
+      () => {
+        this.#end(line)
+        // Who waits must not hang on a connection that is gone: it gets one of its own.
+        this.#serve()
+      },
+    )
+    return line
+  }
+
+  #end(line: Line): void {
+    const at = this.#lines.indexOf(line)
+    if (at >= 0) this.#lines.splice(at, 1)
+    line.made?.quit()
+  }
+
   async #connect(): Promise<Connection> {
     const { endpoint, role, pair, ca, hostname, waitMs, replyMs } = this.#options
-    this.#open++
-    try {
-      const connection = await Connection.open({
-        ...endpoint,
-        hostname,
-        tls: { mode: 'required', options: hopClientTls(pair, ca, role) },
-        connectMs: waitMs,
-        timeouts: hopTimeouts(waitMs, replyMs),
-      })
-      if (!connection.extensions.has('XPTT')) {
-        connection.quit()
-        throw new ConnectionError('protocol', 'EHLO', 'not a ptt service: it does not offer XPTT')
-      }
-      if (!this.#reachable) this.#tell('reachable')
-      this.#reachable = true
-      const { connectionAgeMs = CONNECTION_AGE_MS } = this.#options
-      this.#spentMs.set(connection, performance.now() + (connectionAgeMs * (1 + Math.random())) / 2)
-      return connection
-    } catch (error) {
-      this.#open--
-      throw error
+    const connection = await Connection.open({
+      ...endpoint,
+      hostname,
+      tls: { mode: 'required', options: hopClientTls(pair, ca, role) },
+      connectMs: waitMs,
+      timeouts: hopTimeouts(waitMs, replyMs),
+    })
+    if (!connection.extensions.has('XPTT')) {
+      connection.quit()
+      throw new ConnectionError('protocol', 'EHLO', 'not a ptt service: it does not offer XPTT')
     }
+    if (!this.#reachable) this.#tell('reachable')
+    this.#reachable = true
+    return connection
   }
 
   #tell(state: string, reason?: string): void {

@@ -81,8 +81,8 @@ async function speculative(
 }
 
 /**
- * Over a hop: MAIL, RCPT and the whole content in one write, one round trip. The peer must offer PIPELINING and CHUNKING,
- * and take a message for all recipients or for none.
+ * Over a hop: MAIL, RCPT and the whole content in one write, one round trip; others may do so over the same connection meanwhile.
+ * The peer must offer PIPELINING and CHUNKING, and take a message for all recipients or for none.
  * @throws ConnectionError
  */
 export function deliverAtOnce(
@@ -90,6 +90,7 @@ export function deliverAtOnce(
   envelope: Envelope,
   content: Content,
 ): Promise<TransactionReplies> {
+  connection.gather()
   return inStep(connection, () => atOnce(connection, envelope, content))
 }
 
@@ -98,12 +99,16 @@ async function atOnce(
   envelope: Envelope,
   content: Content,
 ): Promise<TransactionReplies> {
-  const { session } = connection
+  const { session, timeouts } = connection
   const group = opening(connection, envelope)
   group.push(session.bdat(sizeOf(content), true), ...content)
-  await connection.write('message', group)
-  const replies = await openingReplies(connection, envelope)
-  return { ...replies, message: await connection.reply('message', connection.timeouts.dataTerminationMs) }
+  const written = connection.write('message', group)
+  const answered = connection.inTurn('message', async () => {
+    const replies = await openingReplies(connection, envelope)
+    return { ...replies, message: await connection.reply('message', timeouts.dataTerminationMs) }
+  })
+  const [replies] = await Promise.all([answered, written])
+  return replies
 }
 
 /** MAIL and RCPT in one group, and DATA with them where the content goes by DATA (RFC 2920 §3.1). */

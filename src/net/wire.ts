@@ -44,6 +44,7 @@ export class Wire {
   #bufferedOctets = 0
   #tls: TlsFacts | null = null
   #ended = false
+  #gathering = false
   #error: WireError | null = null
   #reader: Reader | null = null
   #timer: NodeJS.Timeout | null = null
@@ -117,6 +118,18 @@ export class Wire {
     for (const piece of octets) room = socket.write(piece)
     socket.uncork()
     return room
+  }
+
+  /** What is put until the event loop comes round goes in one write: a record of TLS and a system call for all of it. */
+  gather(): void {
+    if (this.#gathering) return
+    this.#gathering = true
+    const socket = this.#socket
+    socket.cork()
+    setImmediate(() => {
+      this.#gathering = false
+      socket.uncork()
+    })
   }
 
   /** There is room again. @throws WireError `timeout`, `closed`. */
