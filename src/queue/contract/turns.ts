@@ -54,6 +54,22 @@ export function turnsContract(makeEngine: MakeEngine): void {
     assert.equal(await queue.nextDue(), 9000)
   })
 
+  test('turns are taken by a message of which one job was deferred and hastened', async t => {
+    const { queue } = await makeEngine(t)
+    await queue.put(manyAt('A', 3 * RECIPIENTS_PER_JOB, ['one.example']), [])
+    const [first, second, third] = await queue.lease(ARRIVED, 3)
+    assert.ok(first && second && third)
+    await queue.settle(second, deferred(second, 5000))
+    for (const job of [first, third]) queue.release(job)
+    assert.equal(await queue.retry('A', ARRIVED), true)
+    for (const id of ['B', 'C', 'D']) await queue.put(newMessage(id, ['a@one.example'], ARRIVED + 1), [])
+    const jobs = await queue.lease(2000, 10)
+    assert.deepEqual(
+      jobs.map(({ message, part }) => `${message.id}${part ?? ''}`),
+      ['A1', 'B', 'A2', 'C', 'A3', 'D'],
+    )
+  })
+
   test('of more messages than take turns none is forgotten', async t => {
     const { queue } = await makeEngine(t)
     const ids = Array.from({ length: 70 }, (_, n) => `M${n + 100}`)

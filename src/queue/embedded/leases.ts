@@ -6,7 +6,6 @@
  * destination is read in that pair only in which something may be due there.
  */
 
-import { type Run, Turns } from '../turns.ts'
 import {
   type Due,
   type DueTables,
@@ -19,13 +18,10 @@ import {
 } from './due.ts'
 import { Heap } from './heap.ts'
 import { type Closed, Looked } from './looked.ts'
-import { idOf, partOf, partsOf } from './unit.ts'
+import { Runs } from './runs.ts'
 
 const FRONT: Place = { dueMs: 0, unit: '' }
 const NOWHERE: Place = { dueMs: Number.POSITIVE_INFINITY, unit: '' }
-/** Destinations whose turns are remembered; of the one that was served longest ago, a run begins anew. */
-const MAX_TURNS = 10_000
-
 /**
  * What becomes of the first in line. It is leased: as a job (`last`: and no more are wanted), or to be taken out of the line
  * (`aside`). Or nothing of this destination is, this time (`pass`).
@@ -54,13 +50,14 @@ export class Leases {
   readonly #fresh: Looked
   readonly #due: Looked
   readonly #both: readonly Looked[]
-  readonly #turns = new Map<string, Turns>()
+  readonly #runs: Runs
 
   constructor(priority: number, isClosed: Closed) {
     this.#isClosed = isClosed
     this.#fresh = new Looked('fresh', priority)
     this.#due = new Looked('due', priority)
     this.#both = [this.#fresh, this.#due]
+    this.#runs = new Runs(this.#fresh, this.#due, (destination, unit) => this.#isLeased(destination, unit))
   }
 
   take(destination: string, unit: string): void {
@@ -99,7 +96,7 @@ export class Leases {
   /** The lines were changed in a way we have not followed. */
   reset(): void {
     for (const looked of this.#both) looked.reset()
-    this.#turns.clear()
+    this.#runs.clear()
     for (const destination of this.#leased.keys()) this.#fromFront(destination)
   }
 
@@ -130,7 +127,7 @@ export class Leases {
     const look = (destination: string, line: Line) => {
       // Where turns are taken, it counts whether anything else is due, however late.
       for (const looked of this.#both)
-        if (looked.marks.has(destination) || this.#hasRuns(destination)) read(destination, line, looked)
+        if (looked.marks.has(destination) || this.#runs.has(destination)) read(destination, line, looked)
       const next = this.#next(tables, destination, line, nowMs)
       line.next = next && { destination, ...next }
       if (line.next) waiting.push(line.next)
@@ -156,13 +153,15 @@ export class Leases {
         const meeting = meet(first)
         if (meeting === 'pass') continue
         this.take(destination, first.unit)
-        const disturbed = meeting === 'aside' ? [] : this.#count(tables, first)
+        const disturbed = meeting === 'aside' ? [] : this.#runs.took(tables, first)
         for (const each of disturbed) {
           this.#fromFront(each)
           lines.delete(each)
         }
+        // The other one may have stopped at what is of a run since this was taken.
         for (const [looked, reading] of lines.get(destination)?.readings ?? [])
-          if (isSame(first, reading.free)) this.#advance(tables, destination, looked, reading)
+          if (isSame(first, reading.free) || this.#runs.behind(destination, reading.free))
+            this.#advance(tables, destination, looked, reading)
         if (meeting === 'last') return
         look(destination, lineAt(destination))
       }
@@ -188,7 +187,7 @@ export class Leases {
         this.#advance(tables, destination, looked, reading)
         first = Math.min(first, reading.free.dueMs)
       }
-      first = Math.min(first, this.#nextOfRuns(tables, destination)?.dueMs ?? first)
+      first = Math.min(first, this.#runs.next(tables, destination)?.dueMs ?? first)
       this.#tidy(destination)
     }
     return first === Number.POSITIVE_INFINITY ? null : first
@@ -216,42 +215,16 @@ export class Leases {
   #next(tables: DueTables, destination: string, { readings }: Line, nowMs: number): Place | null {
     let next = NOWHERE
     for (const { free } of readings.values()) if (isEarlier(free, next)) next = free
-    const due = (place: Place | null) => (place !== null && place.dueMs <= nowMs ? place : null)
-    const turns = this.#turns.get(destination)
-    if (!turns) return due(next)
-    return turns.choose(due(next), due(this.#nextOfRuns(tables, destination)))
-  }
-
-  #nextOfRuns(tables: DueTables, destination: string): Place | null {
-    for (const run of this.#turns.get(destination)?.runs ?? []) {
-      const place = this.#freeOfRun(tables, destination, run)
-      if (place) return place
-    }
-    return null
-  }
-
-  #freeOfRun(tables: DueTables, destination: string, { dueMs, id }: Run): Place | null {
-    const { first, beyond } = partsOf(id)
-    const leased = this.#leased.get(destination)
-    const from = { dueMs, unit: first }
-    const fresh = this.#fresh.line(tables, destination, from)
-    for (const place of inOrder(fresh, this.#due.line(tables, destination, from), isEarlier)) {
-      if (place.dueMs !== dueMs || place.unit >= beyond) return null
-      if (!leased?.has(place.unit)) return place
-    }
-    return null
+    return this.#runs.choose(tables, destination, next.dueMs <= nowMs ? next : null, nowMs)
   }
 
   /** The next free place that is of no run, which becomes the mark. */
   #advance(tables: DueTables, destination: string, looked: Looked, reading: Reading): void {
-    const leased = this.#leased.get(destination)
-    const turns = this.#turns.get(destination)
     reading.free = NOWHERE
     for (let next = reading.places.next(); !next.done; next = reading.places.next()) {
-      const { dueMs, unit } = next.value
-      if (turns && partOf(unit) !== undefined && turns.has({ dueMs, id: idOf(unit) })) {
-        reading.places = looked.line(tables, destination, { dueMs, unit: partsOf(idOf(unit)).beyond })
-      } else if (!leased?.has(unit)) {
+      const behind = this.#runs.behind(destination, next.value)
+      if (behind !== null) reading.places = looked.line(tables, destination, behind)
+      else if (!this.#isLeased(destination, next.value.unit)) {
         reading.free = next.value
         break
       }
@@ -259,46 +232,23 @@ export class Leases {
     looked.mark(destination, reading.free)
   }
 
-  /** What was taken decides whose turn comes next. @returns destinations of which a run was given up: what is left of it is in line as all else */
-  #count(tables: DueTables, { destination, dueMs, unit }: Due): string[] {
-    const turns = this.#turns.get(destination)
-    if (partOf(unit) === undefined) {
-      turns?.tookWhole()
-      return []
-    }
-    const run = { dueMs, id: idOf(unit) }
-    const more = this.#freeOfRun(tables, destination, run) !== null
-    if (!turns && !more) return []
-    const counted = turns ?? new Turns()
-    this.#turns.delete(destination)
-    this.#turns.set(destination, counted)
-    const givenUp = counted.tookPart(run, more) ? [] : [destination]
-    for (const oldest of this.#turns.keys()) {
-      if (this.#turns.size <= MAX_TURNS) break
-      this.#turns.delete(oldest)
-      givenUp.push(oldest)
-    }
-    return givenUp
-  }
-
   /** A lower bound for what may be free there. */
   #earliest(destination: string): number {
-    let earliest = Number.POSITIVE_INFINITY
+    let earliest = this.#runs.earliest(destination)
     for (const { marks } of this.#both)
       earliest = Math.min(earliest, marks.get(destination)?.dueMs ?? earliest)
-    for (const run of this.#turns.get(destination)?.runs ?? []) earliest = Math.min(earliest, run.dueMs)
     return earliest
   }
 
   /** What is closed is looked at from the front when it is opened. */
   #tidy(destination: string): void {
     if (this.#isClosed(destination)) for (const looked of this.#both) looked.forget(destination)
-    else if (!this.#leased.has(destination) && !this.#hasRuns(destination))
+    else if (!this.#leased.has(destination) && !this.#runs.has(destination))
       for (const looked of this.#both) looked.tidy(destination)
   }
 
-  #hasRuns(destination: string): boolean {
-    return (this.#turns.get(destination)?.runs.length ?? 0) > 0
+  #isLeased(destination: string, unit: string): boolean {
+    return this.#leased.get(destination)?.has(unit) ?? false
   }
 }
 
