@@ -3,7 +3,8 @@
 import type { Envelope } from '../smtp/envelope.ts'
 import type { Reply } from '../smtp/reply.ts'
 import type { Connection } from './connection.ts'
-import { inStep, opening, openingReplies, sizeOf, type TransactionReplies } from './transaction.ts'
+import { sizeOf } from './content.ts'
+import { inStep, opening, openingReplies, type TransactionReplies } from './transaction.ts'
 
 type Content = readonly Uint8Array[]
 

@@ -10,8 +10,9 @@ import type { Envelope } from '../smtp/envelope.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import { PiecewiseDelivery } from './chunks.ts'
 import { type Connection, ConnectionError } from './connection.ts'
+import { sizeOf } from './content.ts'
 import { Pool, type PoolOptions } from './pool.ts'
-import { deliverAtOnce, sizeOf, type TransactionReplies } from './transaction.ts'
+import { deliverAtOnce, type TransactionReplies } from './transaction.ts'
 
 /** `waitMs`: how long a message waits for a peer that cannot be reached, before it is answered 451. */
 export type PeerOptions = PoolOptions

@@ -3,10 +3,10 @@
  * hops (`peer.ts`), by the relay towards the Internet and by `ptt send`.
  */
 
-import { dotStuff } from '../smtp/data.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import type { Reply } from '../smtp/reply.ts'
 import type { Connection } from './connection.ts'
+import { type Content, sendChunk, sendData, sizeOf } from './content.ts'
 
 /** What the peer answered to one transaction. */
 export interface TransactionReplies {
@@ -17,8 +17,6 @@ export interface TransactionReplies {
   /** The reply to the message itself; `null` when no recipient was accepted and nothing was sent. */
   readonly message: Reply | null
 }
-
-type Content = readonly Uint8Array[]
 
 /** MAIL commands sent over a connection. */
 const mails = new WeakMap<Connection, number>()
@@ -48,6 +46,7 @@ export function roomFor(connection: Connection): Room {
  * message goes in one write to a peer that has taken one over this connection (RFC 3030 §4.2): a round trip less. Not the
  * first: a host that breaks off at MAIL could have taken it then, and the next host would not be asked.
  * @throws ConnectionError when the connection broke; its `phase` is `message` when the content was already sent whole
+ * @throws ContentError when the content could not be read to its end
  * @throws SmtpError when an address cannot be said to this peer (RFC 6531 §3.2); nothing was sent
  */
 export function deliver(
@@ -56,24 +55,26 @@ export function deliver(
   content: Content,
 ): Promise<TransactionReplies> {
   return inStep(connection, async () => {
-    const replies = await course(connection, content)(connection, envelope, content)
+    const replies = await course(connection, envelope, content)
     if (replies.message !== null && replies.message.code < 300) proven.add(connection)
     return replies
   })
 }
 
-function course(connection: Connection, content: Content): typeof pipelined {
+function course(connection: Connection, envelope: Envelope, content: Content): Promise<TransactionReplies> {
   const { extensions } = connection
-  if (!extensions.has('PIPELINING')) return inSteps
-  const small = proven.has(connection) && sizeOf(content) <= AT_ONCE_OCTETS
-  return small && extensions.has('CHUNKING') ? speculative : pipelined
+  if (!extensions.has('PIPELINING')) return inSteps(connection, envelope, content)
+  const small = !('start' in content) && sizeOf(content) <= AT_ONCE_OCTETS
+  if (small && proven.has(connection) && extensions.has('CHUNKING'))
+    return speculative(connection, envelope, content)
+  return pipelined(connection, envelope, content)
 }
 
 /** The whole transaction in one write. What is said to content that nobody was to get is no answer to the message. */
 async function speculative(
   connection: Connection,
   envelope: Envelope,
-  content: Content,
+  content: readonly Uint8Array[],
 ): Promise<TransactionReplies> {
   const replies = await atOnce(connection, envelope, content)
   const wanted = replies.mail.code < 300 && replies.recipients.some(reply => reply.code < 300)
@@ -88,7 +89,7 @@ async function speculative(
 export function deliverAtOnce(
   connection: Connection,
   envelope: Envelope,
-  content: Content,
+  content: readonly Uint8Array[],
 ): Promise<TransactionReplies> {
   connection.gather()
   return inStep(connection, () => atOnce(connection, envelope, content))
@@ -97,7 +98,7 @@ export function deliverAtOnce(
 async function atOnce(
   connection: Connection,
   envelope: Envelope,
-  content: Content,
+  content: readonly Uint8Array[],
 ): Promise<TransactionReplies> {
   const { session, timeouts } = connection
   const group = opening(connection, envelope)
@@ -153,17 +154,6 @@ async function inSteps(
   return { mail, recipients, message: go.code === 354 ? await sendData(connection, content) : go }
 }
 
-async function sendChunk(connection: Connection, content: Content): Promise<Reply> {
-  await connection.write('BDAT', [connection.session.bdat(sizeOf(content), true), ...content])
-  return connection.reply('message', connection.timeouts.dataTerminationMs)
-}
-
-async function sendData(connection: Connection, content: Content): Promise<Reply> {
-  await connection.write('DATA block', dotStuff(content))
-  connection.session.endOfData()
-  return connection.reply('message', connection.timeouts.dataTerminationMs)
-}
-
 /** MAIL and RCPT, which content may follow without waiting for their replies. */
 export function opening(connection: Connection, envelope: Envelope): Uint8Array[] {
   const { session } = connection
@@ -201,5 +191,3 @@ export async function inStep<T>(connection: Connection, work: () => Promise<T>):
     throw error
   }
 }
-
-export const sizeOf = (content: Content): number => content.reduce((sum, piece) => sum + piece.length, 0)

@@ -211,10 +211,21 @@ export function tooLarge({ messageOctets }: Limits): SmtpError {
  * CRLF gets one, as §4.1.1.4 asks.
  */
 export function dotStuff(content: readonly Uint8Array[]): Uint8Array[] {
-  const stuffed: Uint8Array[] = []
-  let last = '\r\n'
-  for (const piece of content) {
-    if (piece.length === 0) continue
+  const stuffing = new DotStuffing()
+  const stuffed = content.flatMap(piece => stuffing.update(piece))
+  stuffed.push(...stuffing.finish())
+  return stuffed
+}
+
+/** The same for content that comes in pieces: what is returned lies in them. */
+export class DotStuffing {
+  /** The last two octets. */
+  #last = '\r\n'
+
+  update(piece: Uint8Array): Uint8Array[] {
+    const stuffed: Uint8Array[] = []
+    if (piece.length === 0) return stuffed
+    const last = this.#last
     const octets = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
     let from = 0
     const put = (dot: number): void => {
@@ -227,10 +238,14 @@ export function dotStuff(content: readonly Uint8Array[]): Uint8Array[] {
     if (last.endsWith('\r') && octets[0] === LF && octets[1] === DOT) put(1)
     for (let at = octets.indexOf(CRLF_DOT); at >= 0; at = octets.indexOf(CRLF_DOT, at + 2)) put(at + 2)
     stuffed.push(octets.subarray(from))
-    last = `${last}${octets.toString('latin1', Math.max(0, octets.length - 2))}`.slice(-2)
+    this.#last = `${last}${octets.toString('latin1', Math.max(0, octets.length - 2))}`.slice(-2)
+    return stuffed
   }
-  stuffed.push(last === '\r\n' ? DOT_CRLF : CRLF_DOT_CRLF)
-  return stuffed
+
+  /** The end of the last line, and the dot. */
+  finish(): Uint8Array[] {
+    return [this.#last === '\r\n' ? DOT_CRLF : CRLF_DOT_CRLF]
+  }
 }
 
 const ONE_DOT = Buffer.from('.')
