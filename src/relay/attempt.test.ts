@@ -10,6 +10,7 @@ import {
   START,
   simulate,
 } from '../../test/peers/simulated-relay.ts'
+import { QueueError } from '../queue/queue.ts'
 import { SUPPRESSED, type Suppression } from './suppression.ts'
 
 const MINUTE_MS = 60_000
@@ -220,4 +221,43 @@ test('attempt: an MX in a private network is refused, unless it is allowed', asy
   assert.equal(server.sessions.length, 0)
   assert.match(relay.notices[0]?.text ?? '', /Status: 5\.4\.4\r\n/)
   assert.match(relay.notices[0]?.text ?? '', /no address on the Internet: 127\.0\.0\.1/)
+})
+
+test('attempt: content that cannot be read to its end is sent to nobody as if it were whole', async t => {
+  const failing = { reads: 0, after: 1 }
+  const content = `Subject: long\r\n\r\n${'A line of it.\r\n'.repeat(100_000)}`
+  const { relay, server } = await world(
+    t,
+    {},
+    {
+      content,
+      around: queue => {
+        const openContent = queue.openContent.bind(queue)
+        queue.openContent = async id => {
+          const { read, ...content } = await openContent(id)
+          return {
+            ...content,
+            async read(at, target) {
+              if (failing.reads++ >= failing.after) throw new QueueError('io', 'EIO: read')
+              await read(at, target)
+            },
+          }
+        }
+        return queue
+      },
+    },
+  )
+  const id = await relay.put(['bob@x.test'])
+  await relay.run(START)
+  assert.deepEqual(story(relay), ['deferred 4.3.0'])
+  assert.equal(server.messages.length, 0)
+  const alarm = relay.events.find(({ name }) => name === 'alarm')
+  assert.deepEqual([alarm?.fields.about, alarm?.fields.id], ['spool', id])
+  assert.match(String(alarm?.fields.error), /EIO/)
+  assert.match((await relay.queue.get(id))?.recipients[0]?.last?.diagnostic ?? '', /cannot be read/)
+  failing.after = Number.POSITIVE_INFINITY
+  await relay.run(START + 60 * MINUTE_MS)
+  assert.deepEqual(story(relay), ['deferred 4.3.0', 'delivered 2.0.0'])
+  assert.equal(server.messages.length, 1)
+  assert.ok(server.messages.includes(content))
 })

@@ -6,10 +6,11 @@
 import type { RouteRule } from '../config/routes.ts'
 import { saysTlsNotRequired } from '../message/tls-required.ts'
 import type { Log } from '../observe/event.ts'
-import type { Job, Queue } from '../queue/queue.ts'
-import { type Announcements, announcedBy } from './announced.ts'
-import { domainOf, route, routeOf } from './destination.ts'
+import type { Job, Queue, StoredContent } from '../queue/queue.ts'
+import { type Announced, type Announcements, announcedBy } from './announced.ts'
+import { domainOf, type MailHost, route, routeOf } from './destination.ts'
 import type { Verdict } from './outcome.ts'
+import type { Source } from './reach/source.ts'
 import { hostOf, smartHostFor } from './routes.ts'
 import type { Closure, Site } from './site/site.ts'
 import type { Place } from './site/sites.ts'
@@ -35,7 +36,7 @@ export interface Means extends VisitMeans, Announcements {
 /** Rejects when nobody knows what came of it. */
 export type Visiting = (
   errand: Errand,
-  content: Uint8Array,
+  content: StoredContent,
   site: Site,
   notes: SiteNotes,
 ) => Promise<Judgement[]>
@@ -70,22 +71,12 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
           verdicts.conclude(fromClosure(closure, site), { site: site.key })
           return judged(job, verdicts, means)
         }
-        const content = await means.queue.content(job.message.id)
         const announced =
           through === null
             ? await announcedBy(domainOf(job.destination), means)
             : { policy: SMART_HOST, sts: null }
-        const { sts, policy: usual } = announced
-        const waives = waiverOf(job.message, usual, () => saysTlsNotRequired([content]))
-        const policy = policyFor(job.message, usual, waives)
-        const { key, shape } = site
         const some = { ...job, recipients: job.recipients.slice(0, share) }
-        const errand = { job: some, hosts: where.hosts, policy, sts, source, site: { key, shape } }
-        const notes = notesOf(site, job, means)
-        const come =
-          means.visit === undefined
-            ? await visit(errand, content, site.links, notes, means)
-            : await means.visit(errand, content, site, notes)
+        const come = await send(some, where.hosts, source, site, announced, means)
         return [...come, ...judged({ ...job, recipients: job.recipients.slice(share) }, verdicts, means)]
       } finally {
         means.sources.end(source, share)
@@ -93,6 +84,29 @@ export async function attempt(job: Job, means: Means, place: Place): Promise<Jud
     }
   }
   return judged(job, verdicts, means)
+}
+
+/** Its content is open for as long as the visit takes. */
+async function send(
+  job: Job,
+  hosts: readonly MailHost[],
+  source: Source,
+  site: Site,
+  { sts, policy: usual }: Announced,
+  means: Means,
+): Promise<Judgement[]> {
+  const content = await means.queue.openContent(job.message.id)
+  try {
+    const waives = waiverOf(job.message, usual, () => saysTlsNotRequired([content.start]))
+    const policy = policyFor(job.message, usual, waives)
+    const { key, shape } = site
+    const errand = { job, hosts, policy, sts, source, site: { key, shape } }
+    const notes = notesOf(site, job, means)
+    if (means.visit !== undefined) return await means.visit(errand, content, site, notes)
+    return await visit(errand, content, site.links, notes, means)
+  } finally {
+    await content.close()
+  }
 }
 
 function judged(job: Job, verdicts: Verdicts, { now }: Means): Judgement[] {

@@ -5,6 +5,7 @@ import { formatKeyRecord } from '../dkim/key-record.ts'
 import { MessageSigner } from '../dkim/sign.ts'
 import type { DnsAnswer } from '../dns/answer.ts'
 import { type Fields, type Log, silent } from '../observe/event.ts'
+import { inMemory } from '../queue/stored.ts'
 import { SignatureCheck, selectorsOf } from './signature-check.ts'
 
 const MESSAGE =
@@ -55,13 +56,13 @@ test('the selectors of a message are those of the fields that stand first', () =
 
 test('the first message of selectors and hour is verified, the others are not', async () => {
   const { state, events, check } = world({ r1: RSA_RECORD, e1: ED_RECORD })
-  assert.equal(await check.objection('1', signed), null)
+  assert.equal(await check.objection('1', inMemory(signed)), null)
   const { asked } = state
   assert.ok(asked >= 2)
-  assert.equal(await check.objection('2', signed), null)
+  assert.equal(await check.objection('2', inMemory(signed)), null)
   assert.equal(state.asked, asked)
   state.nowMs += 3600_000
-  assert.equal(await check.objection('3', signed), null)
+  assert.equal(await check.objection('3', inMemory(signed)), null)
   assert.equal(state.asked, asked * 2)
   assert.deepEqual(
     events.map(({ name, fields }) => `${name} ${fields.id}`),
@@ -70,7 +71,7 @@ test('the first message of selectors and hour is verified, the others are not', 
 })
 
 test('a message without a signature is not held', async () => {
-  assert.equal(await world({}).check.objection('1', Buffer.from(MESSAGE)), null)
+  assert.equal(await world({}).check.objection('1', inMemory(Buffer.from(MESSAGE))), null)
 })
 
 const bad: [what: string, records: Record<string, string>, reason: RegExp][] = [
@@ -85,9 +86,9 @@ const bad: [what: string, records: Record<string, string>, reason: RegExp][] = [
 for (const [what, records, reason] of bad) {
   test(`${what} in DNS holds the message, with an alarm; a minute later it is looked at again`, async () => {
     const { state, events, check } = world(records)
-    assert.match((await check.objection('1', signed)) ?? '', reason)
+    assert.match((await check.objection('1', inMemory(signed))) ?? '', reason)
     const { asked } = state
-    assert.match((await check.objection('2', signed)) ?? '', reason)
+    assert.match((await check.objection('2', inMemory(signed))) ?? '', reason)
     assert.equal(state.asked, asked)
     assert.deepEqual(
       events.map(({ name, fields }) => `${name} ${fields.about}`),
@@ -95,20 +96,20 @@ for (const [what, records, reason] of bad) {
     )
     state.records = { r1: RSA_RECORD, e1: ED_RECORD }
     state.nowMs += 60_000
-    assert.equal(await check.objection('3', signed), null)
+    assert.equal(await check.objection('3', inMemory(signed)), null)
   })
 }
 
 test('a resolver that does not answer holds it too: doubt is temporary', async () => {
   const { state, check } = world({})
   state.failing = true
-  assert.match((await check.objection('1', signed)) ?? '', /temperror/)
+  assert.match((await check.objection('1', inMemory(signed))) ?? '', /temperror/)
 })
 
 test('a message that was changed on its way is held', async () => {
   const { check } = world({ r1: RSA_RECORD, e1: ED_RECORD })
   const changed = Buffer.from(signed.toString('latin1').replace('Tonight', 'Tomorrow'), 'latin1')
-  assert.match((await check.objection('1', changed)) ?? '', /body/i)
+  assert.match((await check.objection('1', inMemory(changed))) ?? '', /body/i)
 })
 
 test('a resolver that throws holds it too, and is asked again', async () => {
@@ -122,6 +123,6 @@ test('a resolver that throws holds it too, and is asked again', async () => {
     () => state.nowMs,
     silent,
   )
-  assert.match((await broken.objection('1', signed)) ?? '', /broken|temperror|permerror/)
-  assert.equal(await check.objection('2', signed), null)
+  assert.match((await broken.objection('1', inMemory(signed))) ?? '', /broken|temperror|permerror/)
+  assert.equal(await check.objection('2', inMemory(signed)), null)
 })

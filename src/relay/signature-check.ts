@@ -6,6 +6,8 @@
 
 import type { Resolver } from '../net/resolver.ts'
 import type { Log } from '../observe/event.ts'
+import type { StoredContent } from '../queue/queue.ts'
+import { wholeOf } from '../queue/stored.ts'
 
 export interface SignatureResult {
   readonly domain: string
@@ -45,8 +47,8 @@ export class SignatureCheck {
   }
 
   /** Why the message has to wait; null: it need not, or it has no signature. */
-  async objection(id: string, content: Uint8Array): Promise<string | null> {
-    const selectors = selectorsOf(content)
+  async objection(id: string, content: StoredContent): Promise<string | null> {
+    const selectors = selectorsOf(content.start)
     if (selectors.length === 0) return null
     const key = selectors.join(' ')
     const nowMs = this.#now()
@@ -61,8 +63,8 @@ export class SignatureCheck {
     return reason
   }
 
-  async #verify(id: string, selectors: string, content: Uint8Array): Promise<string | null> {
-    const results = await verifySignatures(content, this.#keys)
+  async #verify(id: string, selectors: string, content: StoredContent): Promise<string | null> {
+    const results = await verifySignatures(await wholeOf(content), this.#keys)
     const bad = results.filter(
       ({ domain, selector, result }) =>
         result !== 'pass' && selectors.split(' ').includes(`${selector}._domainkey.${domain}`),

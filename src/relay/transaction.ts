@@ -1,7 +1,9 @@
 /** The recipients of a job over one open connection: as many transactions as the peer's limits want. */
 
 import { ConnectionError } from '../net/connection.ts'
+import { ContentError, type Source } from '../net/content.ts'
 import { deliver, roomFor, type TransactionReplies } from '../net/transaction.ts'
+import type { Log } from '../observe/event.ts'
 import type { Message } from '../queue/queue.ts'
 import { SmtpError } from '../smtp/error.ts'
 import { inability } from './capability.ts'
@@ -19,13 +21,15 @@ export async function transact(
   link: Link,
   message: Message,
   recipients: readonly number[],
-  content: Uint8Array,
+  content: Source,
   recipientsPerTransaction: number,
-  now: () => number,
+  { now, log }: { readonly now: () => number; readonly log: Log },
 ): Promise<Map<number, Verdict>> {
   const { connection } = link
   const verdicts = new Map<number, Verdict>()
   const peer = promisesOf(link)
+  const { start, sizeOctets } = content
+  const sent = start.length === sizeOctets ? [start] : content
   let left = [...recipients]
   while (left.length > 0) {
     const impossible = inability(connection.extensions, message, now())
@@ -40,7 +44,7 @@ export async function transact(
     const rest = left.slice(group.length)
     try {
       const onward = { extensions: connection.extensions, requireTls: link.requireTls, nowMs: now() }
-      const replies = await deliver(connection, onwardEnvelope(message, group, onward), [content])
+      const replies = await deliver(connection, onwardEnvelope(message, group, onward), sent)
       const again = judge(replies, group, verdicts, peer)
       left = [...again, ...rest]
       if (left.length > 0 || replies.message === null) await clear(link)
@@ -52,6 +56,11 @@ export async function transact(
         for (const index of left) verdicts.set(index, { ...fromReply(error.reply), action: 'next' })
         return verdicts
       }
+      if (error instanceof ContentError) {
+        log.event('alarm', { about: 'spool', error: error.message }, 'error')
+        for (const index of left) verdicts.set(index, unreadable(error))
+        return verdicts
+      }
       if (!(error instanceof ConnectionError)) throw error
       const verdict = fromConnectionError(error)
       const elsewhere: Verdict = { ...verdict, action: 'next' }
@@ -61,6 +70,11 @@ export async function transact(
     }
   }
   return verdicts
+}
+
+/** Another host would not get more of it. */
+function unreadable({ message: diagnostic }: ContentError): Verdict {
+  return { action: 'deferred', status: '4.3.0', diagnostic }
 }
 
 function promisesOf({ connection: { extensions } }: Link): PeerPromises {

@@ -7,7 +7,7 @@
 import type { Category, ReplyRule } from '../config/replies.ts'
 import { saysTlsNotRequired } from '../message/tls-required.ts'
 import type { Log } from '../observe/event.ts'
-import type { Job } from '../queue/queue.ts'
+import type { Job, StoredContent } from '../queue/queue.ts'
 import { domainOf, type MailHost, namesOf } from './destination.ts'
 import type { StsAnswer } from './mta-sts/mta-sts.ts'
 import { inThisLight, type Verdict, type Where } from './outcome.ts'
@@ -63,7 +63,7 @@ export interface VisitMeans extends Reaching {
 
 interface Visit {
   readonly errand: Errand
-  readonly content: Uint8Array
+  readonly content: StoredContent
   /** Of the site, as far as they are this process's. */
   readonly links: Links
   readonly notes: SiteNotes
@@ -74,7 +74,7 @@ interface Visit {
 
 export async function visit(
   errand: Errand,
-  content: Uint8Array,
+  content: StoredContent,
   links: Links,
   notes: SiteNotes,
   means: VisitMeans,
@@ -102,7 +102,7 @@ async function goThere(visit: Visit): Promise<void> {
     verdicts.conclude(inTheLightOfRules(verdict, host, visit), where)
   }
   const domain = domainOf(job.destination)
-  const waives = waiverOf(job.message, policy, () => saysTlsNotRequired([content]))
+  const waives = waiverOf(job.message, policy, () => saysTlsNotRequired([content.start]))
   const reach = new Reach(
     { hosts, domain, policy, waives, sts, id: job.message.id, source },
     means,
@@ -166,7 +166,8 @@ async function over(link: Link, recipients: readonly number[], visit: Visit): Pr
   const asked = level === 'opportunistic' ? {} : { policy: reason }
   const where = { ...from(errand), remote, tls, ...asked }
   const most = site.shape.recipientsPerTransaction
-  const results = await transact(link, job.message, recipients, content, most, means.now)
+  const { now } = means
+  const results = await transact(link, job.message, recipients, content, most, { now, log })
   for (const [index, verdict] of results)
     verdicts.note(index, inTheLightOfRules(verdict, link.candidate.host.name, visit), where)
   if (link.connection.usable) {

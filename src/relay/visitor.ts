@@ -10,6 +10,7 @@ import { scramCrypto } from '../directory/scram.ts'
 import { Networks, UNREACHABLE } from '../net/networks.ts'
 import { Resolver } from '../net/resolver.ts'
 import type { Log } from '../observe/event.ts'
+import type { StoredContent } from '../queue/queue.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
 import type { Channel } from '../workers/channel.ts'
 import { areTrusted } from './destination.ts'
@@ -18,7 +19,7 @@ import { SignatureCheck } from './signature-check.ts'
 import { Idle } from './site/idle.ts'
 import { Links } from './site/links.ts'
 import { type Errand, type SiteNotes, type VisitMeans, visit } from './visit.ts'
-import type { Asked, Note, Told } from './visitors.ts'
+import type { Asked, Beginning, Note, Told } from './visitors.ts'
 
 /** What is under way has so long to end. */
 const GRACE_MS = 10_000
@@ -62,7 +63,13 @@ export async function startVisitor(config: Config, log: Log, relay: Channel<Aske
     })
     .on('visit', async ({ number, errand, content }) => {
       const visiting = links.use(errand.site, own =>
-        visit(withKnownRoutes(errand, routes), content, own, notesTo(relay, number), means),
+        visit(
+          withKnownRoutes(errand, routes),
+          contentOf(relay, number, content),
+          own,
+          notesTo(relay, number),
+          means,
+        ),
       )
       underWay.add(visiting)
       try {
@@ -128,6 +135,17 @@ class SiteLinks {
   #count(key: string, count: number): void {
     this.#changed(key, count)
     if (count === 0 && this.#sites.get(key)?.visits === 0) this.#sites.delete(key)
+  }
+}
+
+/** Pieces come as they are asked for: a large message is in no process's memory. */
+function contentOf(relay: Channel<Asked, Told>, number: number, beginning: Beginning): StoredContent {
+  return {
+    ...beginning,
+    async read(at, target) {
+      target.set(await relay.ask('content', { number, at, octets: target.length }))
+    },
+    async close() {},
   }
 }
 

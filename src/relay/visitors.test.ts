@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Job } from '../queue/queue.ts'
+import { inMemory } from '../queue/stored.ts'
 import { Channel, ChannelError } from '../workers/channel.ts'
 import { SHAPE } from './site/shape.ts'
 import { Sites } from './site/sites.ts'
@@ -11,6 +12,7 @@ import { type Asked, type Told, type Visitor, Visitors } from './visitors.ts'
 
 const NOW = 1_800_000_000_000
 const CONTENT = Buffer.from('content')
+const STORED = inMemory(CONTENT)
 const sites = new Sites({ shapeOf: () => SHAPE, now: () => NOW, unpark: () => {} })
 
 interface End {
@@ -33,7 +35,10 @@ async function attend(
   }
   end.channel.on('visit', what => {
     visited.push(what.errand.site.key)
-    assert.deepEqual(Buffer.from(what.content), CONTENT)
+    assert.deepEqual(
+      { ...what.content, start: Buffer.from(what.content.start) },
+      { sizeOctets: 7, start: CONTENT },
+    )
     return visit(what, end)
   })
   visitors.attend(here)
@@ -76,7 +81,7 @@ const notes: SiteNotes = {
 
 const open = () => new Visitors({ replies: () => [], tlsReports: null, now: () => NOW })
 const go = (visitors: Visitors, name: string, recipients?: readonly number[]) =>
-  visitors.visit(errandTo(name, recipients), CONTENT, siteOf(name), notes)
+  visitors.visit(errandTo(name, recipients), STORED, siteOf(name), notes)
 
 test('visitors: a site has one, and each has about as many sites as the others', async () => {
   const visitors = open()
@@ -112,6 +117,20 @@ test('visitors: what a visitor notes reaches its site, before the judgements do'
   assert.equal(judgement?.action, 'delivered')
   assert.deepEqual(noted, ['connecting', 'slow 5', 'succeeded', 'failed nobody', 'sent 2'])
   assert.equal(siteOf('noted').links.count, 1)
+})
+
+test('visitors: what follows the start of a content is asked for while the visit lasts', async () => {
+  const visitors = open()
+  const [end] = [
+    await attend(visitors, async (what, { channel }) => {
+      const { number } = what
+      const piece = await channel.ask('content', { number, at: 3, octets: 4 })
+      assert.equal(Buffer.from(piece).toString(), 'tent')
+      return delivered(what)
+    }),
+  ]
+  assert.equal((await go(visitors, 'pieces'))[0]?.action, 'delivered')
+  await assert.rejects(end.channel.ask('content', { number: 1, at: 0, octets: 1 }), /the visit is over/)
 })
 
 test('visitors: one that ends in the middle leaves its recipients to their next attempt, and its sites to another', async () => {

@@ -5,6 +5,7 @@
  */
 
 import type { ReplyRule } from '../config/replies.ts'
+import type { StoredContent } from '../queue/queue.ts'
 import { type Channel, ChannelError } from '../workers/channel.ts'
 import type { Visiting } from './attempt.ts'
 import type { Source } from './reach/source.ts'
@@ -17,10 +18,13 @@ import type { Errand, SiteNotes, Slow } from './visit.ts'
 /** What we ask of a visitor. */
 export type Told = {
   /** `number` is what it calls the visit when it tells of it. */
-  readonly visit: (what: { number: number; errand: Errand; content: Uint8Array }) => Promise<Judgement[]>
+  readonly visit: (what: { number: number; errand: Errand; content: Beginning }) => Promise<Judgement[]>
   /** The rules have changed: sites are made anew, and their connections opened anew. */
   readonly renew: (replies: readonly ReplyRule[]) => void
 }
+
+/** Of the content what a message begins with, which mostly is all of it; the rest is asked for. */
+export type Beginning = Pick<StoredContent, 'sizeOctets' | 'start'>
 
 export type Note =
   | { readonly kind: 'connecting' | 'succeeded' }
@@ -32,6 +36,8 @@ export type Note =
 export type Asked = {
   readonly replies: (none: null) => readonly ReplyRule[]
   readonly note: (what: { number: number; note: Note }) => void
+  /** Of the content of a visit so many octets, from `at` on. */
+  readonly content: (what: { number: number; at: number; octets: number }) => Promise<Uint8Array>
   /** So many connections to a site wait for their next message. */
   readonly links: (what: { site: string; count: number }) => void
   /** For the reports of TLS. */
@@ -46,9 +52,14 @@ export interface VisitorsOptions {
   readonly now: () => number
 }
 
+interface Visited {
+  readonly notes: SiteNotes
+  readonly content: StoredContent
+}
+
 interface Attended {
   readonly visitor: Visitor
-  readonly visits: Map<number, SiteNotes>
+  readonly visits: Map<number, Visited>
   /** By name, those that it has connections to, or goes to. */
   readonly sites: Map<string, Site>
 }
@@ -73,7 +84,8 @@ export class Visitors {
         this.#add(attended)
         return replies()
       })
-      .on('note', ({ number, note }) => tell(note, attended.visits.get(number)))
+      .on('note', ({ number, note }) => tell(note, attended.visits.get(number)?.notes))
+      .on('content', ({ number, at, octets }) => read(attended.visits.get(number), at, octets))
       .on('links', ({ site, count }) => {
         const known = attended.sites.get(site)
         if (known !== undefined) known.links.elsewhere = count
@@ -90,10 +102,11 @@ export class Visitors {
   readonly visit: Visiting = async (errand, content, site, notes) => {
     const attended = await this.#visitorOf(site.key)
     const number = ++this.#number
-    attended.visits.set(number, notes)
+    const { sizeOctets, start } = content
+    attended.visits.set(number, { notes, content })
     attended.sites.set(site.key, site)
     try {
-      return await attended.visitor.ask('visit', { number, errand, content })
+      return await attended.visitor.ask('visit', { number, errand, content: { sizeOctets, start } })
     } catch (error) {
       if (!(error instanceof ChannelError) || this.#closing) throw error
       // It may have been taken, and may not: as after an end of the whole relay it is sent once more. Not at once, for it may be
@@ -136,6 +149,13 @@ export class Visitors {
       await new Promise<void>(resolve => this.#waiting.push(resolve))
     }
   }
+}
+
+async function read(visited: Visited | undefined, at: number, octets: number): Promise<Uint8Array> {
+  if (visited === undefined) throw new Error('the visit is over')
+  const piece = Buffer.allocUnsafeSlow(octets)
+  await visited.content.read(at, piece)
+  return piece
 }
 
 function tell(note: Note, notes: SiteNotes | undefined): void {

@@ -267,6 +267,20 @@ test('a commit is in force at all workers', async t => {
   for (const session of sessions) assert.match(await session.say('NOOP'), /^421 .*on leave/)
 })
 
+test('the relay: a large message is asked for in pieces by who sends it, and arrives whole', async t => {
+  if (!need(t, 'smtp-sink')) return
+  const { deployment, sink } = await crowd(t)
+  // Of several pieces, and of no round number.
+  const body = Array.from({ length: 60_001 }, (_, n) => `Line ${n} of a long message.\r\n`).join('')
+  const client = new PersistentClient(deployment)
+  t.after(() => client.close())
+  const { id } = await client.send(`${messageOf(1)}${body}`, BOB)
+  await deployment.event('delivered', ({ fields }) => fields.id === id)
+  const [arrived = '', ...others] = sink.messages()
+  assert.equal(others.length, 0)
+  assert.ok(arrived.includes(body.replaceAll('\r\n', '\n')))
+})
+
 test('the relay: visitors are killed while they deliver; each message arrives, and the sites are kept to', async t => {
   if (!need(t, 'smtp-sink')) return
   // Places at a site are few, and counted by the one process that has the queue.
