@@ -10,6 +10,7 @@ import { fixedReply, type Reply, reply } from '../smtp/reply.ts'
 import { admit, SHARED_BY } from './hop.ts'
 import type { Client, SessionHandler } from './listener.ts'
 import { type Budget, MessageBuffer } from './message-buffer.ts'
+import { Slabs } from './slabs.ts'
 import type { Role } from './tls.ts'
 
 export interface HopSessionOptions {
@@ -46,7 +47,7 @@ export abstract class HopSession implements SessionHandler {
 
   constructor(options: HopSessionOptions) {
     this.#options = options
-    this.#content = new MessageBuffer(options.budget)
+    this.#content = new MessageBuffer(options.budget, SLABS)
   }
 
   /** Why MAIL is refused already; `null` when it is not. */
@@ -108,9 +109,12 @@ export abstract class HopSession implements SessionHandler {
   #begin(): void {
     this.#mail = null
     this.#recipients = []
-    this.#content = new MessageBuffer(this.#options.budget)
+    this.#content = new MessageBuffer(this.#options.budget, SLABS)
   }
 }
+
+/** Of all sessions of the process. */
+const SLABS = new Slabs()
 
 const SENDER_ACCEPTED = fixedReply(250, '2.1.0', 'Sender accepted')
 const RECIPIENT_ACCEPTED = fixedReply(250, '2.1.5', 'Recipient accepted')

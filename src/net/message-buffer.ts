@@ -3,6 +3,8 @@
  * send cannot take more memory than was set aside for it: a message that does not fit is told 452 and sent again later.
  */
 
+import { SLAB_OCTETS, type Slabs } from './slabs.ts'
+
 /** The octets that all messages in flight may take together. */
 export class Budget {
   #leftOctets: number
@@ -22,14 +24,23 @@ export class Budget {
   }
 }
 
+/** Up to here a message is held as it came: a slab is not taken for a little, for what it is larger the budget does not know. */
+const SMALL_OCTETS = SLAB_OCTETS
+
 export class MessageBuffer {
   readonly #budget: Budget
+  readonly #slabs: Slabs | null
+  /** Those that are in use, and how much of the last. */
+  readonly #used: Buffer[] = []
+  #filled = SLAB_OCTETS
   #pieces: Uint8Array[] = []
   #sizeOctets = 0
   #overflowed = false
 
-  constructor(budget: Budget) {
+  /** @param slabs for what is large, of which the pieces are there until `clear`; without them all is kept as it came */
+  constructor(budget: Budget, slabs: Slabs | null = null) {
     this.#budget = budget
+    this.#slabs = slabs
   }
 
   get pieces(): readonly Uint8Array[] {
@@ -48,11 +59,28 @@ export class MessageBuffer {
   add(octets: Uint8Array): void {
     if (this.#overflowed) return
     if (this.#budget.take(octets.length)) {
-      this.#pieces.push(octets)
       this.#sizeOctets += octets.length
+      if (this.#slabs === null || this.#sizeOctets <= SMALL_OCTETS) this.#pieces.push(octets)
+      else this.#copy(octets, this.#slabs)
     } else {
       this.clear()
       this.#overflowed = true
+    }
+  }
+
+  #copy(octets: Uint8Array, slabs: Slabs): void {
+    for (let at = 0; at < octets.length; ) {
+      if (this.#filled === SLAB_OCTETS) {
+        this.#used.push(slabs.take())
+        this.#pieces.push(NOTHING)
+        this.#filled = 0
+      }
+      const slab = this.#used.at(-1) ?? NOTHING
+      const part = octets.subarray(at, at + SLAB_OCTETS - this.#filled)
+      slab.set(part, this.#filled)
+      at += part.length
+      this.#filled += part.length
+      this.#pieces[this.#pieces.length - 1] = slab.subarray(0, this.#filled)
     }
   }
 
@@ -62,5 +90,9 @@ export class MessageBuffer {
     this.#pieces = []
     this.#sizeOctets = 0
     this.#overflowed = false
+    for (const slab of this.#used.splice(0)) this.#slabs?.give(slab)
+    this.#filled = SLAB_OCTETS
   }
 }
+
+const NOTHING = Buffer.alloc(0)
