@@ -4,7 +4,15 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { APART } from './build-bundle.mjs'
@@ -21,15 +29,22 @@ export function buildExecutable(path, bundle) {
   try {
     const config = {
       main: 'main.cjs',
-      output: join(work, 'blob'),
+      output: 'blob',
       disableExperimentalSEAWarning: true,
       // What V8 made of the script is kept beside it, for this Node.
       useCodeCache: true,
       assets: Object.fromEntries(['lmdb.node', ...Object.values(APART)].map(name => [name, name])),
     }
     writeFileSync(join(work, 'sea.json'), JSON.stringify(config))
+    for (const name of Object.keys(config.assets)) copyFileSync(join(bundle, name), join(work, name))
+    const main = readFileSync(join(bundle, 'main.wrapped'), 'latin1')
+    writeFileSync(
+      join(work, config.main),
+      `${main}(exports, require, module, __filename, __dirname)\n`,
+      'latin1',
+    )
     // Paths and the seed go into the blob: where they are the same, the same bundle gives the same octets.
-    run(['--random-seed=1', '--experimental-sea-config', join(work, 'sea.json')], bundle)
+    run(['--random-seed=1', '--experimental-sea-config', 'sea.json'], work)
     // Beside the old one, and then in its place: that one may be running.
     const made = join(dirname(path), `.ptt-${process.pid}`)
     try {

@@ -37,7 +37,7 @@ if (values.output !== undefined && wanted.join() !== 'executable') {
 const bundle = join(dist, 'bundle')
 mkdirSync(dist, { recursive: true })
 await buildBundle(bundle)
-tell(join(bundle, 'main.cjs'))
+tell(join(bundle, 'main.wrapped'))
 for (const [part, build] of Object.entries(PARTS)) {
   if (wanted.length === 0 || wanted.includes(part)) build()
 }

@@ -65,7 +65,7 @@ static pid_t start(int output, bool has_data) {
   role[strcspn(role, "\n")] = '\0';
   size_t count = 0;
   arguments[count++] = "/ptt/node";
-  arguments[count++] = "/ptt/start.cjs";
+  arguments[count++] = "/ptt/main.cjs";
   arguments[count++] = "image";
   arguments[count++] = "boot";
   arguments[count++] = role;

@@ -8,12 +8,13 @@ import {
   copyFileSync,
   globSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { STARTER, wrapped, writeCodeCache } from './code-cache.ts'
+import { writeCodeCache } from './code-cache.ts'
 import { fileOf, type Package } from './debian.ts'
 import { readElf } from './elf.ts'
 import { runTool } from './tools.ts'
@@ -70,12 +71,9 @@ export function makeRoot(
   for (const files of Object.values(PROGRAMS)) for (const path of files) root.take(path)
   root.add('ptt/node', node)
   root.strip('ptt/node')
-  root.write('ptt/main.wrapped', wrapped(readFileSync(join(bundle, 'main.cjs'), 'utf8')))
-  // What main.cjs loads when it is wanted.
-  const others = globSync('*.cjs', { cwd: bundle }).filter(name => name !== 'main.cjs')
-  for (const name of ['lmdb.node', 'packages.json', 'LICENSES.txt', ...others.toSorted()])
-    root.add(`ptt/${name}`, join(bundle, name))
-  root.write('ptt/start.cjs', STARTER)
+  // All but what another Node may have made of the script.
+  for (const name of readdirSync(bundle).toSorted())
+    if (name !== 'main.cache') root.add(`ptt/${name}`, join(bundle, name))
   const cache = join(folder, 'ptt/main.cache')
   writeCodeCache(node, join(folder, 'ptt/main.wrapped'), cache)
   root.keep('ptt/main.cache')

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { wrapped } from '../../src/image/code-cache.ts'
 import { need } from '../peers/need.ts'
 import { temporaryFolder } from '../peers/program.ts'
 import { eventIs, startMachine } from '../peers/qemu.ts'
@@ -18,6 +19,7 @@ test('a machine gives its service what it needs, and nothing else', async t => {
   mkdirSync(bundle)
   copyFileSync(join(import.meta.dirname, 'probe.cjs'), join(bundle, 'main.cjs'))
   for (const [name, text] of [
+    ['main.wrapped', wrapped('')],
     ['lmdb.node', ''],
     ['packages.json', '[]'],
     ['LICENSES.txt', ''],
