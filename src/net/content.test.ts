@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { dotStuff } from '../smtp/data.ts'
 import type { Envelope } from '../smtp/envelope.ts'
@@ -17,16 +17,16 @@ const ENVELOPE: Envelope = {
 }
 const START = 100_000
 /** Lines that begin with dots, cut everywhere; of no size that is round. */
-const MESSAGE = Buffer.from('.\r\n..\r\n.a line with a dot before it\r\n'.repeat(50_001))
+const MESSAGE = Buffer.from('.\r\n..\r\n.a line with a dot before it\r\n'.repeat(250_001))
 
 /** `failsAt`: from there on nothing can be read. */
-function source(failsAt = MESSAGE.length): Source & { reads: number } {
+function source(failsAt = MESSAGE.length): Source & { reads: number[] } {
   return {
     sizeOctets: MESSAGE.length,
     start: MESSAGE.subarray(0, START),
-    reads: 0,
+    reads: [],
     async read(at, target) {
-      this.reads++
+      this.reads.push(target.length)
       if (at + target.length > failsAt) throw new Error('EIO: read')
       MESSAGE.copy(target, 0, at)
     },
@@ -41,8 +41,10 @@ async function peer(t: TestContext, extensions: readonly string[], octets: numbe
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const sockets: Socket[] = []
   const heard = new Promise<string>(resolve => {
     server.on('connection', socket => {
+      sockets.push(socket)
       const pieces: Buffer[] = []
       let length = 0
       let inContent = false
@@ -81,7 +83,7 @@ async function peer(t: TestContext, extensions: readonly string[], octets: numbe
     connection.destroy()
     server.close()
   })
-  return { connection, heard }
+  return { connection, heard, sockets }
 }
 
 const STUFFED = Buffer.concat(dotStuff([MESSAGE])).toString('latin1')
@@ -98,9 +100,25 @@ for (const [name, extensions, wire] of ways) {
     const { message } = await deliver(connection, ENVELOPE, from)
     assert.ok((await heard) === wire)
     assert.equal(message?.code, 250)
-    assert.ok(from.reads > 5)
+    assert.ok(from.reads.length > 5)
     assert.equal(connection.session.outstanding, 0)
     assert.equal(connection.usable, true)
+  })
+
+  test(`${name}: a peer that does not read for a while gets no octet of what is read meanwhile`, async t => {
+    const { connection, heard, sockets } = await peer(t, extensions, wire.length)
+    const from = source()
+    const delivered = deliver(connection, ENVELOPE, from)
+    while (from.reads.length < 2) await new Promise(resolve => setImmediate(resolve))
+    sockets[0]?.pause()
+    for (let still = 0, seen = 0; still < 100; still++) {
+      if (from.reads.length > seen) still = 0
+      seen = from.reads.length
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    sockets[0]?.resume()
+    assert.ok((await heard) === wire)
+    await delivered
   })
 
   test(`${name}: content that cannot be read to its end is no message`, async t => {
@@ -114,3 +132,35 @@ for (const [name, extensions, wire] of ways) {
     assert.ok(!had.includes('\r\n.\r\n') || name.startsWith('BDAT'))
   })
 }
+
+test('no piece is so small that it may wait in a socket while its memory is used again, but one that is alone', async t => {
+  for (const [octets, most] of [
+    [1, 1],
+    [65_535, 1],
+    [65_536, 1],
+    [192 * 1024, 1],
+    [192 * 1024 + 1, 2],
+    [1_000_000, 6],
+    [6 * 192 * 1024 + 1, 7],
+  ] as const) {
+    const { connection } = await peer(t, ['CHUNKING'], START + octets)
+    const reads: number[] = []
+    const from: Source = {
+      sizeOctets: START + octets,
+      start: MESSAGE.subarray(0, START),
+      async read(_, { length }) {
+        reads.push(length)
+      },
+    }
+    await deliver(connection, ENVELOPE, from)
+    assert.equal(reads.length, most)
+    assert.equal(
+      reads.reduce((sum, length) => sum + length, 0),
+      octets,
+    )
+    assert.ok(
+      reads.length === 1 || reads.every(length => length >= 65_536 && length <= 192 * 1024),
+      String(reads),
+    )
+  }
+})

@@ -3,6 +3,7 @@
 import { DotStuffing } from '../smtp/data.ts'
 import type { Reply } from '../smtp/reply.ts'
 import type { Connection } from './connection.ts'
+import { Slabs } from './slabs.ts'
 
 export interface Source {
   readonly sizeOctets: number
@@ -17,8 +18,12 @@ export type Content = readonly Uint8Array[] | Source
 /** What is not in memory could not be read to its end. The connection was closed: nobody has the message. */
 export class ContentError extends Error {}
 
-/** Read at once: what a socket takes at once, too. */
-const PIECE_OCTETS = 256 * 1024
+/** Read at once at most: with its dots doubled it still goes in one write. */
+const PIECE_OCTETS = 192 * 1024
+/** From here on `write` comes back when the system has taken all that was written. */
+const FLUSHED_OCTETS = 64 * 1024
+
+const SLABS = new Slabs()
 
 export const sizeOf = (content: readonly Uint8Array[]): number =>
   content.reduce((sum, piece) => sum + piece.length, 0)
@@ -51,17 +56,19 @@ export async function sendData(connection: Connection, content: Content): Promis
 }
 
 /**
- * What follows the start. A piece is written over when the next but one is read: then the system has taken it, for each but the
- * last is so large that `write` waits for that. After an error nothing may follow: without its last octet a chunk is none, and
- * without the final dot a message is none.
+ * What follows the start, in pieces of about the same size. All are read into the same memory, which others have afterwards: so
+ * none is so small that it may wait in a socket that a peer does not read. What failed may wait there still, and keeps its memory.
+ * After an error nothing may follow: without its last octet a chunk is none, and without the final dot a message is none.
  */
 async function* rest(connection: Connection, source: Source): AsyncGenerator<Uint8Array> {
   const { start, sizeOctets } = source
-  const buffers: Uint8Array[] = []
-  for (let at = start.length, turn = 0; at < sizeOctets; at += PIECE_OCTETS, turn++) {
-    const buffer = buffers[turn % 2] ?? Buffer.allocUnsafeSlow(PIECE_OCTETS)
-    buffers[turn % 2] = buffer
-    const piece = buffer.subarray(0, Math.min(PIECE_OCTETS, sizeOctets - at))
+  const octets = sizeOctets - start.length
+  if (octets === 0) return
+  const pieceOctets = Math.ceil(octets / Math.ceil(octets / PIECE_OCTETS))
+  const isFlushed = octets - pieceOctets * (Math.ceil(octets / pieceOctets) - 1) >= FLUSHED_OCTETS
+  const slab = isFlushed ? SLABS.take() : Buffer.allocUnsafeSlow(pieceOctets)
+  for (let at = start.length; at < sizeOctets; at += pieceOctets) {
+    const piece = slab.subarray(0, Math.min(pieceOctets, sizeOctets - at))
     try {
       await source.read(at, piece)
     } catch (error) {
@@ -70,4 +77,5 @@ async function* rest(connection: Connection, source: Source): AsyncGenerator<Uin
     }
     yield piece
   }
+  if (isFlushed) SLABS.give(slab)
 }

@@ -138,15 +138,15 @@ export type Content = readonly Uint8Array[]
 /** The content of a queued message, which may be removed meanwhile: what is open can be read to its end. */
 export interface StoredContent {
   readonly sizeOctets: number
-  /** How it begins: its first `START_OCTETS`, or all of it where there are no more. */
+  /** How it begins: with all of the header section, and all of it up to `WHOLE_OCTETS`. */
   readonly start: Uint8Array
   /** Fills `target` with the octets from `at` on; `at + target.length` is at most `sizeOctets`. @throws QueueError `io` */
   read(at: number, target: Uint8Array): Promise<void>
   close(): Promise<void>
 }
 
-/** Whatever header section a message may have is within them, with what is put before it. */
-export const START_OCTETS = 512 * 1024
+/** Up to here content is read at once. */
+export const WHOLE_OCTETS = 256 * 1024
 
 export interface NewMessage {
   /** Sortable by time: see `message/id.ts`. At most 64 letters, digits, `-` and `_`: it may become a file name. */

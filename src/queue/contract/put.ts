@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type NewMessage, START_OCTETS } from '../queue.ts'
+import { type NewMessage, WHOLE_OCTETS } from '../queue.ts'
 import {
   ARRIVED,
   all,
@@ -123,13 +123,15 @@ export function putContract(makeEngine: MakeEngine): void {
     assert.equal(Buffer.compare(await queue.content('A'), octets(100)), 0)
   })
 
-  for (const size of [0, 10, 70_000, START_OCTETS, START_OCTETS + 1, 3 * START_OCTETS + 7]) {
+  for (const size of [0, 10, 70_000, WHOLE_OCTETS, WHOLE_OCTETS + 1, 5 * WHOLE_OCTETS + 7]) {
     test(`content of ${size} octets is read in pieces`, async t => {
       const { queue } = await makeEngine(t)
       await queue.put(newMessage('A', ['a@one.example']), [octets(size)])
       const content = await queue.openContent('A')
       assert.equal(content.sizeOctets, size)
-      assert.equal(Buffer.compare(content.start, octets(size).subarray(0, START_OCTETS)), 0)
+      const { length } = content.start
+      assert.ok(length === size || (size > WHOLE_OCTETS && length > 0))
+      assert.equal(Buffer.compare(content.start, octets(size).subarray(0, length)), 0)
       // In any order, also what is within the start; and when nobody else could find it any more.
       assert.equal(await queue.remove('A'), true)
       await queue.sweep(ARRIVED)
@@ -140,6 +142,20 @@ export function putContract(makeEngine: MakeEngine): void {
       }
       await content.close()
       await assert.rejects(queue.openContent('A'), { code: 'gone' })
+    })
+  }
+
+  for (const headerOctets of [100, 65_534, 65_536, 100_000, 300_000]) {
+    test(`content begins with all of its header section, of ${headerOctets} octets`, async t => {
+      const { queue } = await makeEngine(t)
+      const message = Buffer.alloc(10 * WHOLE_OCTETS, 'x')
+      message.write('\r\n\r\n', headerOctets - 4)
+      await queue.put(newMessage('A', ['a@one.example']), [message])
+      const content = await queue.openContent('A')
+      t.after(() => content.close())
+      const { start } = content
+      assert.ok(start.length >= headerOctets && start.length < message.length / 2)
+      assert.equal(Buffer.compare(start, message.subarray(0, start.length)), 0)
     })
   }
 

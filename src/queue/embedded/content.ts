@@ -5,7 +5,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { type Content, QueueError, START_OCTETS, type StoredContent } from '../queue.ts'
+import { type Content, QueueError, type StoredContent } from '../queue.ts'
+import { startOctets } from '../stored.ts'
 import type { Files } from './files.ts'
 import { step } from './step.ts'
 
@@ -68,18 +69,20 @@ export class ContentFolder {
       throw new QueueError('io', `content file ${name} cannot be read: ${String(error)}`, error)
     }
     const file = await this.#files.open(join(this.#path, name)).catch(unreadable)
-    const stored: StoredContent = {
-      sizeOctets,
-      start: Buffer.allocUnsafeSlow(Math.min(sizeOctets, START_OCTETS)),
-      read: (at, target) => file.read(target, at).catch(unreadable),
-      close: () => file.close(),
-    }
+    const read = (at: number, target: Uint8Array) => file.read(target, at).catch(unreadable)
     try {
       const hasOctets = await file.sizeOctets().catch(unreadable)
       if (hasOctets !== sizeOctets)
         throw new QueueError('io', `content file ${name} has ${hasOctets} octets, not ${sizeOctets}`)
-      await stored.read(0, stored.start)
-      return stored
+      let start: Uint8Array = Buffer.alloc(0)
+      for (let octets = startOctets(sizeOctets); start.length < octets; ) {
+        const longer = Buffer.allocUnsafeSlow(octets)
+        longer.set(start)
+        await read(start.length, longer.subarray(start.length))
+        start = longer
+        octets = startOctets(sizeOctets, start)
+      }
+      return { sizeOctets, start, read, close: () => file.close() }
     } catch (error) {
       await file.close()
       throw error

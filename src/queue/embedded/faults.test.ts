@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import type { Log } from '../../observe/event.ts'
 import { all, newMessage, octets } from '../contract.ts'
-import { type QueueErrorCode, START_OCTETS } from '../queue.ts'
+import { type QueueErrorCode, WHOLE_OCTETS } from '../queue.ts'
 import { openEmbedded } from './embedded.ts'
 import { disk, type Files } from './files.ts'
 
@@ -146,18 +146,19 @@ suite('content files', () => {
 
   test('one that cannot be read to its end, or ends before it, is an error of the spool', async t => {
     const { queue, files, names, folder } = await openFaulty(t)
-    const size = START_OCTETS + LARGE
+    const size = 3 * WHOLE_OCTETS
+    const at = size - LARGE
     await queue.put(newMessage('A', ['a@one.example']), [octets(size)])
     const content = await queue.openContent('A')
     t.after(() => content.close())
     const rest = new Uint8Array(LARGE)
     files.failing = 'read'
-    await assert.rejects(content.read(START_OCTETS, rest), { name: 'QueueError', code: 'io' })
+    await assert.rejects(content.read(at, rest), { name: 'QueueError', code: 'io' })
     files.failing = null
-    await content.read(START_OCTETS, rest)
-    assert.equal(Buffer.compare(rest, octets(size).subarray(START_OCTETS)), 0)
+    await content.read(at, rest)
+    assert.equal(Buffer.compare(rest, octets(size).subarray(at)), 0)
     truncateSync(join(folder, 'content', names()[0] ?? ''), size - 1)
-    await assert.rejects(content.read(START_OCTETS, rest), { name: 'QueueError', code: 'io' })
+    await assert.rejects(content.read(at, rest), { name: 'QueueError', code: 'io' })
   })
 
   test('what is open is closed in the end, also where it could not be read', async t => {
