@@ -25,8 +25,8 @@ const { values } = parseArgs({
 })
 const messages = Number(values.messages)
 const flight = Number(values.flight)
-/** Machines do other things too: the better one of so many turns counts. */
-const TURNS = 3
+/** Machines do other things too: the best one of so many turns counts, and who is first takes turns. */
+const TURNS = 4
 
 function start(script: string, args: readonly (string | number)[]) {
   return spawn(process.execPath, [join(import.meta.dirname, script), ...args.map(String)], {
@@ -51,6 +51,10 @@ function print(what: string, figure: string, target?: string): void {
 
 const number = (value: number, digits = 0) => value.toLocaleString('en', { maximumFractionDigits: digits })
 
+function inTurn<T>(turn: number, both: readonly T[]): readonly T[] {
+  return turn % 2 === 0 ? both : both.toReversed()
+}
+
 /** Fresh mail through the relay's part behind its queue as well, to a sink of its own. */
 async function throughRelay(folders: readonly [empty: string, long: string]) {
   const sink = start('queue-relay.ts', ['sink'])
@@ -60,7 +64,7 @@ async function throughRelay(folders: readonly [empty: string, long: string]) {
     const of: [Figures[], Figures[]] = [[], []]
     const count = Math.ceil(Number(values.fresh) / 2)
     for (let turn = 0; turn < TURNS; turn++)
-      for (const [at, folder] of folders.entries())
+      for (const [at, folder] of inTurn(turn, [...folders.entries()]))
         of[at]?.push(await figuresOf('queue-relay.ts', folder, count, flight, port))
     return of
   } finally {
@@ -75,15 +79,15 @@ try {
   print(`put of 4 KiB, ${number(messages)} messages`, `${number(filled.perSecond)}/s`)
   print('the spool on disk', `${number(filled.fileMiB)} MiB`)
 
-  const turns: { readonly empty: Figures; readonly long: Figures }[] = []
+  const turns: ReadonlyMap<string, Figures>[] = []
   for (let turn = 0; turn < TURNS; turn++) {
-    turns.push({
-      empty: await measure(empty, 'through', Number(values.fresh), flight),
-      long: await measure(long, 'through', Number(values.fresh), flight),
-    })
+    const of = new Map<string, Figures>()
+    for (const folder of inTurn(turn, [empty, long]))
+      of.set(folder, await measure(folder, 'through', Number(values.fresh), flight))
+    turns.push(of)
   }
   const best = (which: 'empty' | 'long', of: keyof Figures, choose: (...values: number[]) => number) =>
-    choose(...turns.map(turn => turn[which][of]))
+    choose(...turns.map(turn => turn.get(which === 'empty' ? empty : long)?.[of] ?? Number.NaN))
   const speed = { empty: best('empty', 'perSecond', Math.max), long: best('long', 'perSecond', Math.max) }
   const cpu = { empty: best('empty', 'cpuMicros', Math.min), long: best('long', 'cpuMicros', Math.min) }
   const name = `with ${number(messages)}`
