@@ -104,6 +104,20 @@ export function holdContract(makeEngine: MakeEngine): void {
     assert.equal((await queue.lease(2000, 10)).length, 1)
   })
 
+  test('what was held when the queue was opened goes by its priority when it is lifted', async t => {
+    const { queue, reopen } = await makeEngine(t)
+    const urgent = newMessage('A', ['a@one.example'], ARRIVED + 1)
+    await queue.put({ ...urgent, envelope: { ...urgent.envelope, priority: 4 } }, [])
+    await queue.hold(hold('message', 'A'))
+    const again = reopen ? await reopen() : queue
+    await again.put(newMessage('B', ['a@one.example']), [])
+    await again.put(newMessage('C', ['a@one.example']), [])
+    assert.deepEqual(named(await again.lease(2000, 1)), ['B one.example'])
+    assert.equal(await again.lift({ kind: 'message', name: 'A' }), true)
+    assert.equal(await again.nextDue(), ARRIVED)
+    assert.deepEqual(named(await again.lease(2000, 9)), ['A one.example', 'C one.example'])
+  })
+
   test('what is held can be removed, and a site is held by the scheduler', async t => {
     const { queue } = await makeEngine(t)
     await queue.put(newMessage('A', ['a@one.example']), [])

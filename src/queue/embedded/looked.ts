@@ -27,6 +27,8 @@ export class Looked {
   readonly #priority: number
   readonly #marks = new Map<string, Place>()
   #reached: Head | null = null
+  /** No head is found before: none of a destination without a mark that is after `#reached`. */
+  #quietUntilMs = 0
 
   constructor(pair: PairName, priority: number) {
     this.#pair = pair
@@ -48,21 +50,28 @@ export class Looked {
     const mark = this.#marks.get(destination)
     if (mark ? isEarlier(place, mark) : !this.#isAhead({ destination, dueMs }))
       this.#marks.set(destination, place)
+    else this.#comesBy(dueMs)
   }
 
   /** The lines were changed in a way we have not followed. */
   reset(): void {
     this.#marks.clear()
     this.#reached = null
+    this.#quietUntilMs = 0
   }
 
   /** Of destinations without a mark, until `nowMs`. Who has one is looked at there, and we are past it. */
   *heads(tables: DueTables, nowMs: number, isClosed: Closed): Generator<Head, void> {
+    if (nowMs < this.#quietUntilMs) return
     for (const head of headsAfter(tables, this.#pair, this.#priority, this.#reached)) {
-      if (head.dueMs > nowMs) return
+      if (head.dueMs > nowMs) {
+        this.#quietUntilMs = head.dueMs
+        return
+      }
       if (this.#marks.has(head.destination) || isClosed(head.destination)) this.#reached = head
       else yield head
     }
+    this.#quietUntilMs = Number.POSITIVE_INFINITY
   }
 
   /** One of `heads` is looked at now: there is a mark from here on. */
@@ -88,12 +97,18 @@ export class Looked {
   /** Nothing is leased there and there is no run: when we have not got to the mark, its head on disk will be found. */
   tidy(destination: string): void {
     const mark = this.#marks.get(destination)
-    if (mark && this.#isAhead({ destination, dueMs: mark.dueMs })) this.#marks.delete(destination)
+    if (!mark || !this.#isAhead({ destination, dueMs: mark.dueMs })) return
+    this.#marks.delete(destination)
+    this.#comesBy(mark.dueMs)
   }
 
   /** The destination is closed: it is looked at from the front when it is opened. */
   forget(destination: string): void {
     this.#marks.delete(destination)
+  }
+
+  #comesBy(dueMs: number): void {
+    this.#quietUntilMs = Math.min(this.#quietUntilMs, dueMs)
   }
 
   #isAhead(head: Head): boolean {

@@ -8,7 +8,10 @@ export interface RankedDue extends Due {
 }
 
 export class Ranks {
+  /** Of all priorities that anything has. */
   readonly #ranks = new Map<number, Leases>()
+  /** The same, the highest first; `null`: it must be found out. */
+  #inOrder: readonly (readonly [priority: number, leases: Leases])[] | null = null
   readonly #parked = new Set<string>()
   readonly #isHeld: (destination: string) => boolean
 
@@ -22,10 +25,13 @@ export class Ranks {
     const isClosed = (destination: string) => this.#parked.has(destination) || this.#isHeld(destination)
     const leases = new Leases(priority, isClosed)
     this.#ranks.set(priority, leases)
+    this.#inOrder = null
     return leases
   }
 
+  /** The lines were changed in a way we have not followed. */
   reset(): void {
+    this.#inOrder = null
     for (const leases of this.#ranks.values()) leases.reset()
   }
 
@@ -44,9 +50,9 @@ export class Ranks {
   /** As of `Leases`: of a destination none after `meet` passed it, whatever the priority. */
   overdue(tables: DueTables, nowMs: number, meet: (due: RankedDue) => Meeting): void {
     const passed = new Set<string>()
-    for (const priority of priorities(tables)) {
+    for (const [priority, leases] of this.#all(tables)) {
       let last = false
-      this.of(priority).overdue(tables, nowMs, due => {
+      leases.overdue(tables, nowMs, due => {
         const meeting = passed.has(due.destination) ? 'pass' : meet({ ...due, priority })
         if (meeting === 'pass') passed.add(due.destination)
         last = meeting === 'last'
@@ -58,10 +64,19 @@ export class Ranks {
 
   firstDue(tables: DueTables): number | null {
     let first: number | null = null
-    for (const priority of priorities(tables)) {
-      const due = this.of(priority).firstDue(tables)
+    for (const [, leases] of this.#all(tables)) {
+      const due = leases.firstDue(tables)
       if (due !== null && (first === null || due < first)) first = due
     }
     return first
+  }
+
+  /** What is put has come by `of`. */
+  #all(tables: DueTables): readonly (readonly [priority: number, leases: Leases])[] {
+    if (this.#inOrder !== null) return this.#inOrder
+    for (const priority of priorities(tables)) this.of(priority)
+    const inOrder = [...this.#ranks].toSorted(([one], [other]) => other - one)
+    this.#inOrder = inOrder
+    return inOrder
   }
 }
