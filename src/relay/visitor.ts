@@ -1,6 +1,7 @@
 /**
  * NAME        a worker of the relay: goes to the hosts of sites with messages that it is given.
- * HOLDS       one message a visit, of a large one a piece at a time; open connections. No spool, no key; passwords of smart hosts where there are some.
+ * HOLDS       one message a visit, of a large one a piece at a time; open connections. No spool, no key; passwords of smart
+ *             hosts where there are some.
  * REACHES     the relay's resolvers, the Internet's MXs, smart hosts.
  */
 
