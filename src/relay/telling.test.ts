@@ -174,13 +174,21 @@ for (const [what, go] of [
 
 test('fault: a job that an error of ours breaks off waits ever longer, is told of, and expires', async t => {
   const { relay } = await world(t, {
-    around: queue =>
-      failing(queue, {
+    around: queue => {
+      const check = (id: string) => {
+        if (!id.endsWith('-notice')) throw new QueueError('io', 'a page of it is damaged')
+      }
+      return failing(queue, {
         async content(id) {
-          if (id.endsWith('-notice')) return queue.content(id)
-          throw new QueueError('io', 'a page of it is damaged')
+          check(id)
+          return queue.content(id)
         },
-      }),
+        async openContent(id) {
+          check(id)
+          return queue.openContent(id)
+        },
+      })
+    },
   })
   const id = await relay.put(['bob@x.test'])
   await relay.run(START)
