@@ -16,6 +16,8 @@ export type ConnectionErrorCode =
   | 'connect'
   | 'timeout'
   | 'closed'
+  /** It broke before the turn of what was said here came: the fault may be of what was said before. */
+  | 'behind'
   /** The TLS handshake failed, or STARTTLS was wanted and not offered. */
   | 'tls'
   /** The peer answered with 4xx or 5xx where the connection cannot go on without a 2xx: `reply` holds it. */
@@ -70,6 +72,8 @@ export class Connection {
   readonly session: ClientSession
   readonly timeouts: Timeouts
   #replies: Reply[] = []
+  /** What came behind them and is no reply to us: thrown when they have been read. */
+  #fault: unknown = null
   /** The 421 that the peer has said. */
   #farewell: Reply | null = null
   #broken = false
@@ -124,7 +128,7 @@ export class Connection {
 
   /** False once anything went wrong: then it is not to be used for another transaction. */
   get usable(): boolean {
-    return !this.#broken && this.#wire.open
+    return !this.#broken && this.#fault === null && this.#wire.open
   }
 
   /** Clears a transaction that did not end with a message, so that the connection can be used again. */
@@ -221,7 +225,7 @@ export class Connection {
   inTurn<T>(phase: string, read: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(() => {
       // They are out of step, or there are no more.
-      if (this.#broken) throw new ConnectionError('closed', phase, 'the connection was lost')
+      if (this.#broken) throw new ConnectionError('behind', phase, 'the connection was lost')
       return read()
     })
     this.#turn = turn.catch(() => {})
@@ -242,6 +246,23 @@ export class Connection {
     }
   }
 
+  /** The same in one go, however much it is: nobody who writes meanwhile comes in between. */
+  async writeWhole(phase: string, octets: readonly Uint8Array[]): Promise<void> {
+    try {
+      await this.#wire.writeWhole(octets, this.timeouts.dataBlockMs)
+    } catch (error) {
+      this.#broken = true
+      throw explain(error, phase)
+    }
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
+    for (const event of this.session.receive(chunk)) {
+      if ('send' in event) await this.#wire.write(event.send, this.timeouts.authMs)
+      else this.#replies.push(event.reply)
+    }
+  }
+
   /** The next reply, in the order of the commands. */
   async reply(phase: string, timeoutMs: number): Promise<Reply> {
     try {
@@ -255,12 +276,12 @@ export class Connection {
           }
           return next
         }
+        if (this.#fault !== null) throw this.#fault
         const chunk = await this.#wire.read(timeoutMs)
         if (chunk === null) throw new WireError('closed', 'closed by the peer')
-        for (const event of this.session.receive(chunk)) {
-          if ('send' in event) await this.#wire.write(event.send, this.timeouts.authMs)
-          else this.#replies.push(event.reply)
-        }
+        await this.#take(chunk).catch(error => {
+          this.#fault = error
+        })
       }
     } catch (error) {
       this.#broken = true

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { silent } from '../observe/event.ts'
+import { SmtpError } from '../smtp/error.ts'
 import { LIMITS, TIMEOUTS } from '../smtp/limits.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import { type Listener, listen } from './listener.ts'
@@ -89,7 +90,7 @@ async function late(t: TestContext): Promise<Late> {
 const MESSAGE = 'MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 3 LAST\r\nx\r\n'
 const OPENED = '250 2.0.0 OK\r\n250 2.0.0 OK\r\n'
 
-// The first: it must not find timers of others that are not mocked.
+// The first two: they must not find timers of others that are not mocked.
 test('who waits for an answer is not idle, and is again when he has it', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { socket, owed, asked, said, saying, closed } = await late(t)
@@ -103,6 +104,19 @@ test('who waits for an answer is not idle, and is again when he has it', async t
   owed[0]?.resolve(TAKEN('it'))
   await saying(/Taken it/)
   t.mock.timers.tick(1)
+  await closed
+  assert.match(said(), /Taken it\r\n421 4\.4\.2 /)
+})
+
+test('who has waited for an answer until it is idle has the answer first', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { socket, owed, asked, said, closed } = await late(t)
+  socket.write(MESSAGE)
+  await asked(1)
+  await new Promise(resolve => setImmediate(resolve))
+  owed[0]?.resolve(TAKEN('it'))
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  t.mock.timers.tick(TIMEOUTS.serverMs)
   await closed
   assert.match(said(), /Taken it\r\n421 4\.4\.2 /)
 })
@@ -195,4 +209,26 @@ test('a client that is gone: what was decided for it goes nowhere', async t => {
   await new Promise(resolve => setImmediate(resolve))
   owed[0]?.resolve(TAKEN('it'))
   await listener.close(0)
+})
+
+test('while an answer is owed, what is read ahead has a bound', async t => {
+  const { socket, owed, asked } = await late(t)
+  socket.write(MESSAGE)
+  await asked(1)
+  let isTaken = false
+  socket.write('NOOP\r\n'.repeat(6_000_000), () => {
+    isTaken = true
+  })
+  for (let turn = 0; turn < 5000 && !isTaken; turn++) await new Promise(resolve => setImmediate(resolve))
+  assert.equal(isTaken, false)
+  owed[0]?.resolve(TAKEN('it'))
+})
+
+test('a message that its handler refuses by an error of the client', async t => {
+  const { socket, owed, asked, saying } = await late(t)
+  socket.write(MESSAGE.repeat(2))
+  await asked(2)
+  owed[0]?.reject(new SmtpError(550, '5.6.0', 'No message'))
+  owed[1]?.resolve(TAKEN('2'))
+  await saying(/550 5\.6\.0 No message\r\n(250 2\.0\.0 OK\r\n){2}250 2\.0\.0 Taken 2\r\n$/)
 })

@@ -81,6 +81,7 @@ export class ListenerSession {
         await this.#replies.settled(0)
         return this.#leave()
       }
+      await this.#replies.room()
       const octets = await this.#read()
       if (octets === null) return
       this.#busy = true
@@ -140,15 +141,26 @@ export class ListenerSession {
   /** Why the session ended, to the log; and to the client where it can hear it. */
   async #explain(error: unknown): Promise<void> {
     if (!(error instanceof WireError)) {
-      await this.#wire.write(this.#fault(error), 1000).catch(() => {})
+      await this.#lastWord(this.#fault(error))
     } else if (error.code === 'timeout' && this.#reading) {
       // RFC 5321 §4.5.3.2.7: a server waits five minutes for the next command.
       this.#log.event('refused', { reason: 'idle: 421 sent' })
-      await this.#wire.write(this.#session.idle(), 1000).catch(() => {})
+      await this.#lastWord(this.#session.idle())
     } else if (error.code === 'tls') {
       this.#log.event('refused', { reason: `TLS handshake: ${error.message}` }, 'warn')
     } else {
       this.#log.event('disconnected', { reason: error.message }, 'debug')
+    }
+  }
+
+  /** Behind whatever is owed: else it would be read for the answer to that. */
+  async #lastWord(octets: Uint8Array): Promise<void> {
+    this.#replies.push(octets)
+    await this.#replies.settled(0)
+    try {
+      this.#replies.flush()
+    } catch {
+      // Nobody is there to hear it.
     }
   }
 

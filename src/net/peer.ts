@@ -12,15 +12,19 @@ import { PiecewiseDelivery } from './chunks.ts'
 import { type Connection, ConnectionError } from './connection.ts'
 import { sizeOf } from './content.ts'
 import { Pool, type PoolOptions } from './pool.ts'
-import { deliverAtOnce, type TransactionReplies } from './transaction.ts'
+import { deliverAtOnce, deliverBeside, type TransactionReplies } from './transaction.ts'
 
 /** `waitMs`: how long a message waits for a peer that cannot be reached, before it is answered 451. */
 export type PeerOptions = PoolOptions
 
 type Content = readonly Uint8Array[]
 
-/** A larger message has a connection to itself. */
+/** A message that is larger, or to more recipients, has a connection to itself: others would wait for it. */
 const SHARED_OCTETS = 64 * 1024
+const SHARED_RECIPIENTS = 100
+
+/** Messages may share a connection so often: one that a peer stumbles over would take those beside it with it each time. */
+const SHARED_ATTEMPTS = 2
 
 /** Between two attempts to reach the peer: doubling from here to there. */
 const FIRST_PAUSE_MS = 50
@@ -45,13 +49,21 @@ export class Peer {
    */
   async deliver(envelope: Envelope, content: Content): Promise<Reply> {
     let isSent = false
-    const isSmall = sizeOf(content) <= SHARED_OCTETS
-    const answer = await this.#withConnection(isSmall, connection =>
-      conclude(() => {
-        isSent = true
-        return deliverAtOnce(connection, envelope, content)
-      }).finally(() => (isSmall ? this.#pool.leave(connection) : this.#pool.give(connection))),
-    )
+    const isSmall = sizeOf(content) <= SHARED_OCTETS && envelope.recipients.length <= SHARED_RECIPIENTS
+    let isBehind = false
+    const attempt = () =>
+      this.#withConnection(isSmall, (connection, isShared) =>
+        conclude(() => {
+          isSent = true
+          const way = isShared ? deliverBeside : deliverAtOnce
+          return way(connection, envelope, content).catch(error => {
+            isBehind = error instanceof ConnectionError && error.code === 'behind'
+            throw error
+          })
+        }).finally(() => (isShared ? this.#pool.leave(connection) : this.#pool.give(connection))),
+      )
+    // It has waited for the answer to another: for its own it may wait as long as any.
+    const answer = (await attempt()) ?? (isBehind ? await attempt() : null)
     return answer ?? (isSent ? this.#unanswered() : this.#unreachable())
   }
 
@@ -74,17 +86,18 @@ export class Peer {
 
   /** Work that is tried again while it comes to nothing but a reason (a string); `null` when the time is up. */
   async #withConnection<T>(
-    isShared: boolean,
-    work: (connection: Connection) => Promise<T | string>,
+    mayShare: boolean,
+    work: (connection: Connection, isShared: boolean) => Promise<T | string>,
   ): Promise<T | null> {
     const deadline = Date.now() + this.#options.waitMs
+    let attempts = 0
     for (let pauseMs = 0; ; pauseMs = nextPause(pauseMs)) {
+      const isShared = mayShare && attempts < SHARED_ATTEMPTS
       const lent = isShared ? this.#pool.share(deadline) : this.#pool.take(deadline)
       const connection = await lent.catch(reasonOf)
-      const outcome =
-        connection === null || typeof connection === 'string'
-          ? (connection ?? 'all connections are busy')
-          : await work(connection)
+      const isLent = connection !== null && typeof connection !== 'string'
+      if (isLent) attempts++
+      const outcome = isLent ? await work(connection, isShared) : (connection ?? 'all connections are busy')
       if (typeof outcome !== 'string') return outcome
       this.#pool.lost(outcome)
       if (this.#pool.closed || Date.now() + pauseMs >= deadline) return null

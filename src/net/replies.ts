@@ -12,6 +12,9 @@ export interface LateReply {
   readonly isLast: boolean
 }
 
+/** More than this behind a late one, and no more is read: 16 messages of a hop have a hundred, and no peer may fill our memory. */
+const MOST_WAITING = 4096
+
 export class Replies {
   readonly #write: (replies: readonly Uint8Array[]) => boolean
   readonly #wroteLate: () => void
@@ -64,6 +67,12 @@ export class Replies {
    */
   flush(): boolean {
     return this.#open > 0 || this.#put()
+  }
+
+  /** Resolves when more may be answered: not while a late one keeps back as many as there may be. */
+  async room(): Promise<void> {
+    while (this.#open > 0 && this.#ready.length + this.#waiting.length > MOST_WAITING)
+      await new Promise<void>(resolve => this.#wakers.push(resolve))
   }
 
   /** Resolves when at most `most` late ones are open. */

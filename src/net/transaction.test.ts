@@ -6,7 +6,7 @@ import type { Envelope } from '../smtp/envelope.ts'
 import { TIMEOUTS } from '../smtp/limits.ts'
 import { PiecewiseDelivery } from './chunks.ts'
 import { Connection } from './connection.ts'
-import { deliver } from './transaction.ts'
+import { deliver, deliverBeside } from './transaction.ts'
 
 const ENVELOPE: Envelope = {
   reversePath: { localPart: 'alice', domain: 'example.com' },
@@ -47,6 +47,27 @@ async function connected(t: TestContext): Promise<{ connection: Connection; sock
   })
   return { connection, socket }
 }
+
+// The first: it must not find timers of others that are not mocked.
+test('an answer that came too late is not taken for that to the next message', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { connection, socket } = await connected(t)
+  let heard = ''
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    heard += text
+  })
+  const answers = Promise.allSettled([0, 1].map(() => deliverBeside(connection, ENVELOPE, [CHUNK])))
+  while (heard.split('LAST').length < 3) await once(socket, 'data')
+  t.mock.timers.tick(TIMEOUTS.dataTerminationMs)
+  for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+  socket.write('250 mail\r\n250 bob\r\n250 carol\r\n250 first\r\n')
+  for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+  socket.destroy()
+  assert.deepEqual(
+    (await answers).map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+})
 
 test('replies are read while content goes out, and no more is sent ahead of them than a window', async t => {
   const { connection, socket } = await connected(t)
@@ -159,4 +180,21 @@ test('a connection that breaks when all was sent may have delivered it', async t
   await told(socket, CHUNK.toString(), '250 mail\r\n')
   socket.destroy()
   await assert.rejects(second, { phase: 'message' })
+})
+
+test('answers that a 421 comes behind are answers', async t => {
+  const { connection, socket } = await connected(t)
+  let heard = ''
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    heard += text
+  })
+  const answers = Promise.all([0, 1].map(() => deliverBeside(connection, ENVELOPE, [CHUNK])))
+  while (heard.split('LAST').length < 3) await once(socket, 'data')
+  const opened = '250 mail\r\n250 bob\r\n250 carol\r\n'
+  socket.write(`${opened}250 first\r\n${opened}250 second\r\n421 closing\r\n`)
+  assert.deepEqual(
+    (await answers).map(({ message }) => message?.lines[0]),
+    ['first', 'second'],
+  )
+  assert.equal(connection.usable, false)
 })

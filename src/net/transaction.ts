@@ -82,8 +82,8 @@ async function speculative(
 }
 
 /**
- * Over a hop: MAIL, RCPT and the whole content in one write, one round trip; others may do so over the same connection meanwhile.
- * The peer must offer PIPELINING and CHUNKING, and take a message for all recipients or for none.
+ * Over a hop: MAIL, RCPT and the whole content without waiting, one round trip. The peer must offer PIPELINING and CHUNKING,
+ * and take a message for all recipients or for none.
  * @throws ConnectionError
  */
 export function deliverAtOnce(
@@ -91,20 +91,37 @@ export function deliverAtOnce(
   envelope: Envelope,
   content: readonly Uint8Array[],
 ): Promise<TransactionReplies> {
-  connection.gather()
   return inStep(connection, () => atOnce(connection, envelope, content))
+}
+
+/**
+ * The same for what is small, beside others who do so over the same connection: all of it in one go, so that nothing of theirs
+ * comes in between.
+ * @throws ConnectionError, `behind` when it broke before the replies to this were due
+ */
+export function deliverBeside(
+  connection: Connection,
+  envelope: Envelope,
+  content: readonly Uint8Array[],
+): Promise<TransactionReplies> {
+  connection.gather()
+  const whole = (octets: readonly Uint8Array[]) => connection.writeWhole('message', octets)
+  return inStep(connection, () => atOnce(connection, envelope, content, whole))
 }
 
 async function atOnce(
   connection: Connection,
   envelope: Envelope,
   content: readonly Uint8Array[],
+  write = (octets: readonly Uint8Array[]) => connection.write('message', octets),
 ): Promise<TransactionReplies> {
   const { session, timeouts } = connection
   const group = opening(connection, envelope)
   group.push(session.bdat(sizeOf(content), true), ...content)
-  const written = connection.write('message', group)
+  const written = write(group)
   const answered = connection.inTurn('message', async () => {
+    // The peer's time begins when it has all of it.
+    await written
     const replies = await openingReplies(connection, envelope)
     return { ...replies, message: await connection.reply('message', timeouts.dataTerminationMs) }
   })

@@ -45,6 +45,8 @@ export class Wire {
   #tls: TlsFacts | null = null
   #ended = false
   #gathering = false
+  /** Of all who wait for room: messages that share a connection are several. */
+  #draining: Promise<void> | null = null
   #error: WireError | null = null
   #reader: Reader | null = null
   #timer: NodeJS.Timeout | null = null
@@ -100,9 +102,17 @@ export class Wire {
     })
   }
 
-  /** Writes, what is not large in one go; waits while the peer is not taking it. @throws WireError `timeout`, `closed`. */
+  /**
+   * Writes, what is large in batches; waits while the peer is not taking it. Nobody else may write before it has resolved.
+   * @throws WireError `timeout`, `closed`.
+   */
   async write(octets: Uint8Array | readonly Uint8Array[], timeoutMs: number): Promise<void> {
     for (const batch of batches(octets)) if (!this.put(batch)) await this.drained(timeoutMs)
+  }
+
+  /** The same in one go, however much it is. @throws WireError `timeout`, `closed`. */
+  async writeWhole(octets: readonly Uint8Array[], timeoutMs: number): Promise<void> {
+    if (!this.put(octets)) await this.drained(timeoutMs)
   }
 
   /** The same without waiting: whether there is room for more. @throws WireError `closed`. */
@@ -134,7 +144,10 @@ export class Wire {
 
   /** There is room again. @throws WireError `timeout`, `closed`. */
   drained(timeoutMs: number): Promise<void> {
-    return settled(this.#socket, 'drain', timeoutMs, 'write')
+    this.#draining ??= settled(this.#socket, 'drain', timeoutMs, 'write').finally(() => {
+      this.#draining = null
+    })
+    return this.#draining
   }
 
   /** STARTTLS, this side being the server (RFC 3207). @throws WireError `tls`, `timeout`. */

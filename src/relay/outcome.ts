@@ -85,6 +85,7 @@ const STATUS = {
   connect: '4.4.1',
   timeout: '4.4.2',
   closed: '4.4.2',
+  behind: '4.4.2',
   tls: '4.7.5',
   refused: '4.3.2',
   protocol: '4.5.0',
