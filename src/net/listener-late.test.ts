@@ -87,7 +87,9 @@ async function late(t: TestContext): Promise<Late> {
   }
 }
 
-const MESSAGE = 'MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 3 LAST\r\nx\r\n'
+const MAIL = 'MAIL FROM:<a@b.test>\r\n'
+const REST = 'RCPT TO:<c@d.test>\r\nBDAT 3 LAST\r\nx\r\n'
+const MESSAGE = `${MAIL}${REST}`
 const OPENED = '250 2.0.0 OK\r\n250 2.0.0 OK\r\n'
 
 // The first two: they must not find timers of others that are not mocked.
@@ -165,7 +167,7 @@ test('closing: messages under way are answered, whether or not the client goes o
     const { socket, listener, owed, asked, said, closed } = await late(t)
     socket.write(MESSAGE.repeat(2))
     await asked(2)
-    const gone = listener.close(60_000)
+    const gone = listener.close(10_000)
     socket.write(more)
     await new Promise(resolve => setImmediate(resolve))
     for (const answer of owed) answer.resolve(TAKEN('it'))
@@ -177,6 +179,57 @@ test('closing: messages under way are answered, whether or not the client goes o
     await Promise.all([closed, gone])
     assert.match(said(), /Taken it\r\n(.*\r\n)*.*Taken it\r\n421 4\.3\.2 [^\n]*\r\n$/)
   }
+})
+
+test('closing: who pipelines on and on is told 421 at the next MAIL, behind what is owed to it', async t => {
+  const pipelined = [
+    {
+      more: `${REST}${MAIL}`.repeat(3),
+      lines: 4,
+      answers: /^(.*OK\r\n){2}.*Taken it\r\n421 4\.3\.2 .*\r\n$/,
+    },
+    { more: `RSET\r\nNOOP\r\n${MAIL}`, lines: 4, answers: /^(.*OK\r\n){3}421 4\.3\.2 .*\r\n$/ },
+  ]
+  for (const { more, lines, answers } of pipelined) {
+    const { socket, listener, owed, asked, said, saying, closed } = await late(t)
+    socket.write(MAIL)
+    await saying(/OK/)
+    const gone = listener.close(10_000)
+    socket.write(more)
+    if (more.includes('BDAT')) await asked(1)
+    for (const answer of owed) answer.resolve(TAKEN('it'))
+    await saying(new RegExp(`(.*\r\n){${lines}}`))
+    assert.match(said(), answers)
+    await Promise.all([closed, gone])
+  }
+})
+
+test('closing while so many answers wait that nothing more is read: 421 when they are out', async t => {
+  const { socket, listener, owed, asked, said, closed } = await late(t)
+  socket.write(`${MESSAGE}${'NOOP\r\n'.repeat(5000)}`)
+  await asked(1)
+  for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
+  const gone = listener.close(10_000)
+  owed[0]?.resolve(TAKEN('it'))
+  await Promise.all([closed, gone])
+  assert.match(said().slice(-100), /OK\r\n421 4\.3\.2 [^\n]*\r\n$/)
+})
+
+test('closing: behind a 421 to a message there is no other, and a slow client hears all of it', async t => {
+  const { socket, listener, owed, asked, said, closed } = await late(t)
+  socket.pause()
+  // More than the buffers of a socket take.
+  socket.write(`${MESSAGE}${'HELP\r\n'.repeat(9000)}${MESSAGE}`)
+  await asked(2)
+  const gone = listener.close(10_000)
+  socket.write(MAIL)
+  for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
+  owed[0]?.resolve(TAKEN('it'))
+  owed[1]?.resolve(reply(421, '4.3.0', 'Not now'))
+  for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
+  socket.resume()
+  await Promise.all([closed, gone])
+  assert.match(said().slice(-100), /421 4\.3\.0 Not now\r\n$/)
 })
 
 test('a fault of ours: those before it have their answers, it has 421, and the connection goes', async t => {

@@ -67,8 +67,16 @@ export class ListenerSession {
     this.#wire.destroy()
   }
 
+  async #leaveAnswered(): Promise<void> {
+    await this.#replies.settled(0)
+    this.#replies.flush()
+    this.#leave()
+  }
+
+  /** With 421, unless that was said already: to write behind the end would throw away what a slow client has not taken. */
   #leave(): void {
-    this.#wire.write(this.#session.shutdown(), 1000).catch(() => {})
+    const isTold = this.#replies.ended || this.#session.state === 'closed'
+    if (!isTold) this.#wire.write(this.#session.shutdown(), 1000).catch(() => {})
     this.#wire.end()
   }
 
@@ -76,16 +84,15 @@ export class ListenerSession {
     while (true) {
       if (!this.#replies.flush()) await this.#wire.drained(this.#options.idleMs)
       if (this.#answers.closing) return this.#replies.settled(0)
-      this.#busy = this.#session.envelope !== null || this.#replies.open > 0
-      if (this.#leaving && this.#session.envelope === null) {
-        await this.#replies.settled(0)
-        return this.#leave()
-      }
       await this.#replies.room()
+      this.#busy = this.#session.envelope !== null || this.#replies.open > 0
+      if (this.#leaving && this.#session.envelope === null) return this.#leaveAnswered()
       const octets = await this.#read()
       if (octets === null) return
       this.#busy = true
       for (const event of this.#session.receive(octets)) {
+        // A client that never pauses is never idle.
+        if (this.#leaving && event.type === 'mail') return this.#leaveAnswered()
         const answer = this.#answers.to(event)
         if (answer !== null && 'late' in answer) await this.#answerLate(answer)
         else {
