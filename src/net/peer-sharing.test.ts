@@ -55,6 +55,42 @@ test('small messages share a connection, each with the answer that is its own, i
   assert.equal(sessions(), 2)
 })
 
+test('messages go over as few connections as they need, and over these evenly', async t => {
+  const underWay: { session: number; decide: () => void; delivered: Promise<Reply> }[] = []
+  let come = Promise.withResolvers<{ session: number; decide: () => void }>()
+  const { peer } = await hop(t, (_message, _breakOff, session) => {
+    const answer = Promise.withResolvers<Reply>()
+    come.resolve({ session, decide: () => answer.resolve(reply(250, '2.0.0', 'Taken')) })
+    return answer.promise
+  })
+  const send = async () => {
+    come = Promise.withResolvers()
+    const delivered = peer.deliver(ENVELOPE, CONTENT)
+    underWay.push({ ...(await come.promise), delivered })
+  }
+  const answerOldest = async () => {
+    const oldest = underWay.shift()
+    oldest?.decide()
+    await oldest?.delivered
+  }
+  /** What each connection has under way when so many messages have been answered, and another has come for each. */
+  const loads = async (count: number) => {
+    while (underWay.length > count) await answerOldest()
+    while (underWay.length < count) await send()
+    for (let round = 0; round < count; round++) {
+      await answerOldest()
+      await send()
+    }
+    return [1, 2].map(each => underWay.filter(({ session }) => session === each).length)
+  }
+  assert.deepEqual(await loads(16), [16, 0])
+  assert.deepEqual(await loads(20), [10, 10])
+  assert.deepEqual(await loads(32), [16, 16])
+  assert.deepEqual(await loads(17), [9, 8])
+  assert.deepEqual(await loads(16), [16, 0])
+  await loads(0)
+})
+
 test('a refusal is the answer to one message, and those around it have theirs', async t => {
   const refusals: Reply[] = [
     reply(550, '5.7.1', 'Refused'),

@@ -109,19 +109,32 @@ export class Pool {
     return line?.connection ?? null
   }
 
-  /** The fullest that has room: so the fewest are used, and the most goes together. */
+  /**
+   * As few as are needed, so that the most goes together, and of these the one with the fewest messages: they may lead to several
+   * workers.
+   */
   #find(load: number): Line | null {
-    const nowMs = performance.now()
-    let found: Line | null = null
-    for (const line of [...this.#lines]) {
-      const fit = line.made === null || (line.made.usable && nowMs < line.spentMs)
-      // The peer closed it while it was idle, or its time is over.
-      if (!fit && line.load === 0) this.#end(line)
-      else if (fit && line.load + load <= SHARED_BY && line.load >= (found?.load ?? 0)) found = line
-    }
-    if (found === null && this.#lines.length < this.#options.maxConnections) found = this.#open()
+    const fit = this.#fit()
+    const underWay = fit.reduce((sum, line) => sum + line.load, load)
+    const hasRoom = (line: Line) => line.load + load <= SHARED_BY
+    const needed = fit.slice(0, Math.ceil(underWay / SHARED_BY)).filter(hasRoom)
+    const mayOpen = this.#lines.length < this.#options.maxConnections
+    const found =
+      needed.toSorted((one, other) => one.load - other.load)[0] ??
+      fit.find(hasRoom) ??
+      (mayOpen ? this.#open() : null)
     if (found !== null) found.load += load
     return found
+  }
+
+  /** Without those that the peer has closed while they were idle, or whose time is over. */
+  #fit(): Line[] {
+    const nowMs = performance.now()
+    return [...this.#lines].filter(line => {
+      const isFit = line.made === null || (line.made.usable && nowMs < line.spentMs)
+      if (!isFit && line.load === 0) this.#end(line)
+      return isFit
+    })
   }
 
   #wait(load: number, deadline: number): Promise<Line | null> {

@@ -66,10 +66,13 @@ async function wireTo(port: number) {
   }
 }
 
-/** A relay that decides by `answer`, and a signer's way to it. `breakOff` breaks the connections there are. */
+/**
+ * A relay that decides by `answer`, and a signer's way to it. `breakOff` breaks the connections there are, `session` counts them from 1:
+ * the one that the message came over.
+ */
 export async function hop(
   t: TestContext,
-  answer: (message: HopMessage, breakOff: () => void) => Promise<Reply>,
+  answer: (message: HopMessage, breakOff: () => void, session: number) => Promise<Reply>,
   { budget = new Budget(1e7), ...more }: Partial<PeerOptions> & { readonly budget?: Budget } = {},
 ) {
   let sessions = 0
@@ -84,8 +87,8 @@ export async function hop(
     maxConnections: 10,
     log: silent,
     handler: () => {
-      sessions++
-      return new Relay(message => answer(message, breakOff), budget)
+      const session = ++sessions
+      return new Relay(message => answer(message, breakOff, session), budget)
     },
   })
   const between = await wireTo(listener.port)
