@@ -11,7 +11,7 @@ import type { Peer } from './peer.ts'
 
 const LARGE = [Buffer.alloc(66_000, 'x\r\n')]
 const never = (): Promise<Reply> => new Promise(() => {})
-const turn = () => new Promise(resolve => setImmediate(resolve))
+const turn = () => new Promise<void>(resolve => setImmediate(resolve))
 const idOf = (end: string) => `01KAXE000000000000000000${end}`
 const small = (peer: Peer, end: string) => peer.deliver({ ...ENVELOPE, xptt: { id: idOf(end) } }, CONTENT)
 
@@ -27,6 +27,30 @@ function owing() {
     },
   }
 }
+
+// The first: it must not find timers of others that are not mocked.
+test('who is sent again for what another did waits as long for its answer once more, and then no longer', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.now() })
+  t.after(() => t.mock.timers.reset())
+  const { owed, answer, asked } = owing()
+  const { peer } = await hop(t, answer, { waitMs: 1000, replyMs: 2000 })
+  const first = small(peer, '0A')
+  const behind = small(peer, '0B')
+  await asked(2)
+  owed.clear()
+  t.mock.timers.tick(2000)
+  assert.equal((await first).status, '4.4.2')
+  // Its own time was over as well.
+  assert.equal(await Promise.race([behind, turn()]), undefined)
+  const next = small(peer, '0C')
+  await asked(1)
+  t.mock.timers.tick(1)
+  await asked(2)
+  assert.deepEqual([...owed.keys()], ['0C', '0B'])
+  t.mock.timers.tick(2000)
+  assert.equal((await next).status, '4.4.2')
+  assert.equal((await Promise.race([behind, turn()]))?.status, '4.4.2')
+})
 
 test('small messages share a connection, each with the answer that is its own, in whatever order they are decided', async t => {
   const orders = randoms(7)

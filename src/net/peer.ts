@@ -9,7 +9,7 @@
 import type { Envelope } from '../smtp/envelope.ts'
 import { formatReply, type Reply, reply } from '../smtp/reply.ts'
 import { PiecewiseDelivery } from './chunks.ts'
-import { type Connection, ConnectionError } from './connection.ts'
+import { Connection, ConnectionError } from './connection.ts'
 import { sizeOf } from './content.ts'
 import { Pool, type PoolOptions } from './pool.ts'
 import { deliverAtOnce, deliverBeside, type TransactionReplies } from './transaction.ts'
@@ -50,20 +50,12 @@ export class Peer {
   async deliver(envelope: Envelope, content: Content): Promise<Reply> {
     let isSent = false
     const isSmall = sizeOf(content) <= SHARED_OCTETS && envelope.recipients.length <= SHARED_RECIPIENTS
-    let isBehind = false
-    const attempt = () =>
-      this.#withConnection(isSmall, (connection, isShared) =>
-        conclude(() => {
-          isSent = true
-          const way = isShared ? deliverBeside : deliverAtOnce
-          return way(connection, envelope, content).catch(error => {
-            isBehind = error instanceof ConnectionError && error.code === 'behind'
-            throw error
-          })
-        }).finally(() => (isShared ? this.#pool.leave(connection) : this.#pool.give(connection))),
-      )
-    // It has waited for the answer to another: for its own it may wait as long as any.
-    const answer = (await attempt()) ?? (isBehind ? await attempt() : null)
+    const answer = await this.#withConnection(isSmall, (connection, isShared) =>
+      conclude(() => {
+        isSent = true
+        return (isShared ? deliverBeside : deliverAtOnce)(connection, envelope, content)
+      }).finally(() => (isShared ? this.#pool.leave(connection) : this.#pool.give(connection))),
+    )
     return answer ?? (isSent ? this.#unanswered() : this.#unreachable())
   }
 
@@ -74,7 +66,7 @@ export class Peer {
         return new Outgoing(this.#pool, connection, await PiecewiseDelivery.begin(connection, envelope))
       } catch (error) {
         this.#pool.give(connection)
-        return reasonOf(error)
+        return failureOf(error)
       }
     })
     return outgoing ?? this.#unreachable()
@@ -84,22 +76,29 @@ export class Peer {
     this.#pool.close()
   }
 
-  /** Work that is tried again while it comes to nothing but a reason (a string); `null` when the time is up. */
+  /** Work that is tried again while a connection fails it; `null` when the time is up. */
   async #withConnection<T>(
     mayShare: boolean,
-    work: (connection: Connection, isShared: boolean) => Promise<T | string>,
+    work: (connection: Connection, isShared: boolean) => Promise<T | ConnectionError>,
   ): Promise<T | null> {
-    const deadline = Date.now() + this.#options.waitMs
+    const { waitMs } = this.#options
+    let deadline = Date.now() + waitMs
     let attempts = 0
+    let wasBehind = false
     for (let pauseMs = 0; ; pauseMs = nextPause(pauseMs)) {
       const isShared = mayShare && attempts < SHARED_ATTEMPTS
       const lent = isShared ? this.#pool.share(deadline) : this.#pool.take(deadline)
-      const connection = await lent.catch(reasonOf)
-      const isLent = connection !== null && typeof connection !== 'string'
+      const connection = await lent.catch(failureOf)
+      const isLent = connection instanceof Connection
       if (isLent) attempts++
-      const outcome = isLent ? await work(connection, isShared) : (connection ?? 'all connections are busy')
-      if (typeof outcome !== 'string') return outcome
-      this.#pool.lost(outcome)
+      const outcome = isLent ? await work(connection, isShared) : (connection ?? ALL_BUSY)
+      if (!(outcome instanceof ConnectionError)) return outcome
+      this.#pool.lost(outcome.message)
+      if (outcome.code === 'behind' && !wasBehind) {
+        // It has waited for the answer to another, and may wait as long as any for its own.
+        wasBehind = true
+        deadline = Date.now() + waitMs
+      }
       if (this.#pool.closed || Date.now() + pauseMs >= deadline) return null
       await new Promise(resolve => setTimeout(resolve, pauseMs))
     }
@@ -139,7 +138,7 @@ export class Outgoing {
     try {
       await this.#delivery.send(content)
     } catch (error) {
-      this.#pool.lost(reasonOf(error))
+      this.#pool.lost(failureOf(error).message)
       this.#broken = true
     }
   }
@@ -150,7 +149,7 @@ export class Outgoing {
       this.#isSent = true
       return this.#delivery.finish(content)
     }).finally(() => this.#pool.give(this.#connection))
-    if (typeof outcome !== 'string') return outcome
+    if (!(outcome instanceof ConnectionError)) return outcome
     const kept = this.#isSent ? MAYBE_KEPT : 'nothing was kept: try again later'
     return reply(451, '4.4.2', `The connection to the next hop was lost, ${kept}`)
   }
@@ -166,12 +165,13 @@ export class Outgoing {
  * The peer's reply to a transaction, or why there is none. Whatever it is, the next may begin: at a hop the last of the content
  * ends the transaction (`smtp/server-content.ts`).
  */
-async function conclude(work: () => Promise<TransactionReplies>): Promise<Reply | string> {
+async function conclude(work: () => Promise<TransactionReplies>): Promise<Reply | ConnectionError> {
   try {
     const verdict = verdictOf(await work())
-    return verdict.code === 421 ? formatReply(verdict) : verdict
+    if (verdict.code !== 421) return verdict
+    return new ConnectionError('refused', 'message', formatReply(verdict), verdict)
   } catch (error) {
-    return reasonOf(error)
+    return failureOf(error)
   }
 }
 
@@ -190,8 +190,10 @@ function nextPause(pauseMs: number): number {
   return pauseMs === 0 ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
 }
 
-/** What a network did, in words; anything else is a fault of ours. */
-function reasonOf(error: unknown): string {
-  if (error instanceof ConnectionError) return error.message
+/** What a network did; anything else is a fault of ours. */
+function failureOf(error: unknown): ConnectionError {
+  if (error instanceof ConnectionError) return error
   throw error
 }
+
+const ALL_BUSY = new ConnectionError('timeout', 'connect', 'all connections are busy')
