@@ -1,7 +1,7 @@
 /** Small messages over one connection: each has its own answer, and none pays for another. */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { randoms } from '../../test/crash/queue-model.ts'
 import { CONTENT, ENVELOPE, hop } from '../../test/peers/hop.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
@@ -164,13 +164,18 @@ test('when a connection breaks, all that were under way over it are sent again: 
   assert.equal(sessions(), 2)
 })
 
-test('a message that is large has a connection to itself, and one that comes later does not go before it', async t => {
+/** One connection: a small message is under way over it, a large one waits to have it to itself, and a small one behind that. */
+async function largeBetween(t: TestContext) {
   const { owed, answer, asked } = owing()
   const { peer } = await hop(t, answer, { maxConnections: 1 })
   const before = small(peer, '0A')
   await asked(1)
   const large = peer.deliver({ ...ENVELOPE, xptt: { id: idOf('0L') } }, LARGE)
-  const after = small(peer, '0B')
+  return { owed, asked, before, large, after: small(peer, '0B') }
+}
+
+test('a message that is large has a connection to itself, and one that comes later does not go before it', async t => {
+  const { owed, asked, before, large, after } = await largeBetween(t)
   owed.get('0A')?.()
   await before
   await asked(2)
@@ -183,12 +188,7 @@ test('a message that is large has a connection to itself, and one that comes lat
 })
 
 test('who gives up waiting for a connection to himself holds up nobody', async t => {
-  const { owed, answer, asked } = owing()
-  const { peer } = await hop(t, answer, { maxConnections: 1 })
-  const before = small(peer, '0A')
-  await asked(1)
-  const large = peer.deliver({ ...ENVELOPE, xptt: { id: idOf('0L') } }, LARGE)
-  const after = small(peer, '0B')
+  const { owed, asked, before, large, after } = await largeBetween(t)
   assert.equal((await large).status, '4.4.1')
   await asked(2)
   assert.deepEqual([...owed.keys()], ['0A', '0B'])

@@ -48,16 +48,24 @@ async function connected(t: TestContext): Promise<{ connection: Connection; sock
   return { connection, socket }
 }
 
-// The first: it must not find timers of others that are not mocked.
-test('an answer that came too late is not taken for that to the next message', async t => {
-  t.mock.timers.enable({ apis: ['setTimeout'] })
+/** Two messages that share a connection: the peer has heard both, and has answered neither. */
+async function sentBeside(t: TestContext) {
   const { connection, socket } = await connected(t)
   let heard = ''
   socket.setEncoding('latin1').on('data', (text: string) => {
     heard += text
   })
-  const answers = Promise.allSettled([0, 1].map(() => deliverBeside(connection, ENVELOPE, [CHUNK])))
+  const first = deliverBeside(connection, ENVELOPE, [CHUNK])
+  const second = deliverBeside(connection, ENVELOPE, [CHUNK])
   while (heard.split('LAST').length < 3) await once(socket, 'data')
+  return { connection, socket, first, second }
+}
+
+// The first: it must not find timers of others that are not mocked.
+test('an answer that came too late is not taken for that to the next message', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { socket, first, second } = await sentBeside(t)
+  const answers = Promise.allSettled([first, second])
   t.mock.timers.tick(TIMEOUTS.dataTerminationMs)
   for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
   socket.write('250 mail\r\n250 bob\r\n250 carol\r\n250 first\r\n')
@@ -183,17 +191,11 @@ test('a connection that breaks when all was sent may have delivered it', async t
 })
 
 test('answers that a 421 comes behind are answers', async t => {
-  const { connection, socket } = await connected(t)
-  let heard = ''
-  socket.setEncoding('latin1').on('data', (text: string) => {
-    heard += text
-  })
-  const answers = Promise.all([0, 1].map(() => deliverBeside(connection, ENVELOPE, [CHUNK])))
-  while (heard.split('LAST').length < 3) await once(socket, 'data')
+  const { connection, socket, first, second } = await sentBeside(t)
   const opened = '250 mail\r\n250 bob\r\n250 carol\r\n'
   socket.write(`${opened}250 first\r\n${opened}250 second\r\n421 closing\r\n`)
   assert.deepEqual(
-    (await answers).map(({ message }) => message?.lines[0]),
+    (await Promise.all([first, second])).map(({ message }) => message?.lines[0]),
     ['first', 'second'],
   )
   assert.equal(connection.usable, false)
