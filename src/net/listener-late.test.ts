@@ -218,8 +218,8 @@ test('closing while so many answers wait that nothing more is read: 421 when the
 test('closing: behind a 421 to a message there is no other, and a slow client hears all of it', async t => {
   const { socket, listener, owed, asked, said, closed } = await late(t)
   socket.pause()
-  // More than the buffers of a socket take.
-  socket.write(`${MESSAGE}${'HELP\r\n'.repeat(9000)}${MESSAGE}`)
+  // The answers are more than the buffers of a socket take.
+  socket.write(`${MESSAGE}${'EHLO x.test\r\n'.repeat(4000)}${MESSAGE}`)
   await asked(2)
   const gone = listener.close(10_000)
   socket.write(MAIL)
