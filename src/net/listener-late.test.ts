@@ -253,6 +253,16 @@ test('421 to a message ends the connection', async t => {
   assert.match(said(), /421 4\.3\.2 Not now\r\n$/)
 })
 
+test('421 to a message: none is taken behind it, for it would have no answer', async t => {
+  const { socket, owed, asked, said, closed } = await late(t)
+  socket.write(MESSAGE.repeat(5))
+  await asked(MESSAGES_UNDER_WAY)
+  owed[0]?.resolve(reply(421, '4.3.2', 'Not now'))
+  await closed
+  assert.match(said(), /^(.*OK\r\n){2}421 4\.3\.2 Not now\r\n$/)
+  assert.equal(owed.length, MESSAGES_UNDER_WAY)
+})
+
 test('a client that is gone: what was decided for it goes nowhere', async t => {
   const { socket, listener, owed, asked } = await late(t)
   socket.write(MESSAGE)

@@ -91,6 +91,7 @@ export class ListenerSession {
       if (octets === null) return
       this.#busy = true
       for (const event of this.#session.receive(octets)) {
+        if (this.#replies.ended) return
         // A client that never pauses is never idle.
         if (this.#leaving && event.type === 'mail') return this.#leaveAnswered()
         const answer = this.#answers.to(event)
