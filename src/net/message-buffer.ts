@@ -61,11 +61,19 @@ export class MessageBuffer {
     if (this.#budget.take(octets.length)) {
       this.#sizeOctets += octets.length
       if (this.#slabs === null || this.#sizeOctets <= SMALL_OCTETS) this.#pieces.push(octets)
-      else this.#copy(octets, this.#slabs)
+      else this.#move(octets, this.#slabs)
     } else {
       this.clear()
       this.#overflowed = true
     }
+  }
+
+  /** With what was held as it came until now: of a message of 1 MiB it would be a quarter, for as long as the message lives. */
+  #move(octets: Uint8Array, slabs: Slabs): void {
+    const held = this.#used.length === 0 ? this.#pieces : []
+    if (held.length > 0) this.#pieces = []
+    for (const piece of held) this.#copy(piece, slabs)
+    this.#copy(octets, slabs)
   }
 
   #copy(octets: Uint8Array, slabs: Slabs): void {
