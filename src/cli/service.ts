@@ -48,11 +48,7 @@ const STARTERS: Record<ProcessName, () => Promise<Start>> = {
     signOnEachCore()
     return startSigner
   },
-  relay: async () => {
-    const { startRelay } = await import('../relay/service.ts')
-    keepYoungSmall()
-    return startRelay
-  },
+  relay: async () => (await import('../relay/service.ts')).startRelay,
   certificate: async () => (await import('../certificate/service.ts')).startCertificate,
 }
 
@@ -154,6 +150,7 @@ export async function runService(
   process.on('SIGTERM', () => void close()).on('SIGINT', () => void close())
 
   for (const reason of complaints) log.event('alarm', { reason }, 'warn')
+  keepYoungSmall()
   const start: Start =
     workersOf(name, config) > 1
       ? () => startForeman(name, process.argv.slice(2), config, log, overrides)

@@ -63,12 +63,10 @@ const PARTS = {
     supervise: (await import('../signer/shared.ts')).superviseSigner,
     work: (await import('../signer/service.ts')).startSignerWorker,
   }),
-  relay: async (): Promise<Parts> => {
-    const supervise = (await import('../relay/service.ts')).superviseRelay
-    const work = (await import('../relay/visitor.ts')).startVisitor
-    keepYoungSmall()
-    return { supervise, work }
-  },
+  relay: async (): Promise<Parts> => ({
+    supervise: (await import('../relay/service.ts')).superviseRelay,
+    work: (await import('../relay/visitor.ts')).startVisitor,
+  }),
 }
 type Divisible = keyof typeof PARTS
 
@@ -167,6 +165,7 @@ export async function runWorker(name: string, log: Log): Promise<void> {
   process.on('SIGHUP', () => {}).on('SIGINT', () => {})
   process.on('SIGTERM', () => void orders.close())
   const { config, overrides, workers } = await channel.ask('setup', null)
+  keepYoungSmall()
   if (name === 'signer') signOnEachCore(workers)
   const { work } = await PARTS[name as Divisible]()
   const service = await work(config, log, channel as Channel<Calls, Calls>, workers, overrides)
