@@ -133,6 +133,8 @@ function settingsOf(
       resolver: [at(ports.dns)],
       smtp_port: sinkPort,
       private_networks: ['127.0.0.0/8'],
+      // docs/shaping.md, "Concurrency adapts": for one destination, as many at a time as Postfix is given here.
+      concurrency: 50,
     },
   }
 }
