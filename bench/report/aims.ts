@@ -1,5 +1,6 @@
 /** What ptt is to reach on a machine of two cores that generator and sink share with it, beside what it did. */
 
+import { isDurable } from '../plan.ts'
 import type { Figure } from '../smtp/report.ts'
 import { fastestOf } from './markdown.ts'
 import type { Figures, Results } from './results.ts'
@@ -8,9 +9,9 @@ import type { Figures, Results } from './results.ts'
 export function aimsOf({ rows, idle, handshakes }: Pick<Results, 'rows' | 'idle' | 'handshakes'>): Figure[] {
   const rowOf = (name: string) => rows.find(({ row }) => row === name)
   const ours = (name: string) => rowOf(name)?.figures.find(({ contender }) => contender.startsWith('ptt'))
-  const fastest = (name: string) => {
+  const fastest = (name: string, counts?: (contender: string) => boolean) => {
     const row = rowOf(name)
-    return row && fastestOf(row)
+    return row && fastestOf(row, counts)
   }
   const aims: Figure[] = []
   const usual = ours('4k')
@@ -22,6 +23,8 @@ export function aimsOf({ rows, idle, handshakes }: Pick<Results, 'rows' | 'idle'
       aim: { least: 1900 },
     })
     addRatio(aims, 'times the fastest peer, signed', usual, fastest('4k'), 4)
+    if (fastest('4k') !== fastest('4k', isDurable))
+      addRatio(aims, 'times the fastest whose 250 is durable', usual, fastest('4k', isDurable), 4)
   }
   const alone = ours('unsigned')
   if (alone !== undefined)

@@ -85,6 +85,23 @@ test('the aims are held against what was measured, and no others', () => {
   ])
 })
 
+test('the ratio is told twice where the fastest syncs nothing', () => {
+  const opensmtpd = figuresOf('opensmtpd', true, [measurement(400, 50)])
+  const rows = [{ ...first, figures: [ptt, exim, opensmtpd] }]
+  assert.deepEqual(
+    aimsOf({ ...results, rows })
+      .filter(({ name }) => name.startsWith('times'))
+      .map(({ name, value, note }) => [name, value, note]),
+    [
+      ['times the fastest peer, signed', 5, 'opensmtpd'],
+      ['times the fastest whose 250 is durable', 20, 'exim'],
+    ],
+  )
+  const told =
+    'ptt delivers 5 times what the fastest peer does (opensmtpd); of those whose 250 comes after an fsync, 20 times (exim).'
+  assert.ok(markdownOf({ ...results, rows }, 'bench/results/2026-01-05.json').includes(told))
+})
+
 test('README gets the ratio, the memory, the sessions, and what went wrong', () => {
   const text = markdownOf(results, 'bench/results/2026-01-05.json')
   for (const part of [
