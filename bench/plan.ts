@@ -10,25 +10,24 @@ export interface Contender {
   readonly system: SystemName
   readonly door: DoorName
   readonly signed: boolean
-  /** Its 250 says that the message is on the disk; `bench/peers/` tell how that was seen. */
-  readonly durable: boolean
+  /** Its 250 comes after an fsync; of what, and how that was seen, `bench/peers/` tell. */
+  readonly syncs: boolean
 }
 
 export const CONTENDERS: readonly Contender[] = [
-  { name: 'ptt', system: 'ptt', door: 'tls', signed: true, durable: true },
-  { name: 'postfix+opendkim', system: 'postfix', door: 'plain', signed: true, durable: true },
-  { name: 'postfix+opendkim/tls', system: 'postfix', door: 'tls', signed: true, durable: true },
-  { name: 'exim', system: 'exim', door: 'plain', signed: true, durable: true },
-  { name: 'exim/tls', system: 'exim', door: 'tls', signed: true, durable: true },
-  { name: 'haraka', system: 'haraka', door: 'plain', signed: true, durable: true },
-  { name: 'haraka/tls', system: 'haraka', door: 'tls', signed: true, durable: true },
-  { name: 'opensmtpd', system: 'opensmtpd', door: 'plain', signed: true, durable: false },
-  { name: 'ptt/relay', system: 'ptt', door: 'relay', signed: false, durable: true },
-  { name: 'postfix/unsigned', system: 'postfix', door: 'unsigned', signed: false, durable: true },
+  { name: 'ptt', system: 'ptt', door: 'tls', signed: true, syncs: true },
+  { name: 'postfix+opendkim', system: 'postfix', door: 'plain', signed: true, syncs: true },
+  { name: 'postfix+opendkim/tls', system: 'postfix', door: 'tls', signed: true, syncs: true },
+  { name: 'exim', system: 'exim', door: 'plain', signed: true, syncs: true },
+  { name: 'exim/tls', system: 'exim', door: 'tls', signed: true, syncs: true },
+  { name: 'haraka', system: 'haraka', door: 'plain', signed: true, syncs: true },
+  { name: 'haraka/tls', system: 'haraka', door: 'tls', signed: true, syncs: true },
+  { name: 'opensmtpd', system: 'opensmtpd', door: 'plain', signed: true, syncs: false },
+  { name: 'ptt/relay', system: 'ptt', door: 'relay', signed: false, syncs: true },
+  { name: 'postfix/unsigned', system: 'postfix', door: 'unsigned', signed: false, syncs: true },
 ]
 
-export const isDurable = (name: string): boolean =>
-  CONTENDERS.some(each => each.name === name && each.durable)
+export const syncs = (name: string): boolean => CONTENDERS.some(each => each.name === name && each.syncs)
 
 const KIB = 1024
 const MIB = 1024 * KIB

@@ -1,17 +1,16 @@
 /** What ptt is to reach on a machine of two cores that generator and sink share with it, beside what it did. */
 
-import { isDurable } from '../plan.ts'
 import type { Figure } from '../smtp/report.ts'
-import { fastestOf } from './markdown.ts'
+import { fastestOf, fastestThatSyncs } from './markdown.ts'
 import type { Figures, Results } from './results.ts'
 
 /** Those of which something was measured. */
 export function aimsOf({ rows, idle, handshakes }: Pick<Results, 'rows' | 'idle' | 'handshakes'>): Figure[] {
   const rowOf = (name: string) => rows.find(({ row }) => row === name)
   const ours = (name: string) => rowOf(name)?.figures.find(({ contender }) => contender.startsWith('ptt'))
-  const fastest = (name: string, counts?: (contender: string) => boolean) => {
+  const fastest = (name: string, of = fastestOf) => {
     const row = rowOf(name)
-    return row && fastestOf(row, counts)
+    return row && of(row)
   }
   const aims: Figure[] = []
   const usual = ours('4k')
@@ -23,8 +22,7 @@ export function aimsOf({ rows, idle, handshakes }: Pick<Results, 'rows' | 'idle'
       aim: { least: 1900 },
     })
     addRatio(aims, 'times the fastest peer, signed', usual, fastest('4k'), 4)
-    if (fastest('4k') !== fastest('4k', isDurable))
-      addRatio(aims, 'times the fastest whose 250 is durable', usual, fastest('4k', isDurable), 4)
+    addRatio(aims, 'times the fastest that syncs before its 250', usual, fastest('4k', fastestThatSyncs), 4)
   }
   const alone = ours('unsigned')
   if (alone !== undefined)

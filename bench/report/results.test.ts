@@ -94,7 +94,7 @@ test('the ratio is told twice where the fastest syncs nothing', () => {
       .map(({ name, value, note }) => [name, value, note]),
     [
       ['times the fastest peer, signed', 5, 'opensmtpd'],
-      ['times the fastest whose 250 is durable', 20, 'exim'],
+      ['times the fastest that syncs before its 250', 20, 'exim'],
     ],
   )
   const told =

@@ -3,7 +3,7 @@
 import { PerformanceObserver } from 'node:perf_hooks'
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 
-/** From here on it does not grow. V8 would let it have some 100 MiB: of them 40 each were in use at submission and signer (measured). */
+/** From here on it does not grow. V8 would let it have some 100 MiB: of them submission and signer had 20 to 40 each under load (measured). */
 const ENOUGH_OCTETS = 16 * 1024 * 1024
 
 /**

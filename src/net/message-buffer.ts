@@ -70,8 +70,7 @@ export class MessageBuffer {
 
   /** With what was held as it came until now: of a message of 1 MiB it would be a quarter, for as long as the message lives. */
   #move(octets: Uint8Array, slabs: Slabs): void {
-    const held = this.#used.length === 0 ? this.#pieces : []
-    if (held.length > 0) this.#pieces = []
+    const held = this.#used.length === 0 ? this.#pieces.splice(0) : []
     for (const piece of held) this.#copy(piece, slabs)
     this.#copy(octets, slabs)
   }
