@@ -27,7 +27,7 @@ const LAYERS: Record<string, [imports: string[], builtins: string[]]> = {
   ],
   queue: [
     ['smtp', 'observe'],
-    ['fs', 'path', 'crypto'],
+    ['fs', 'path', 'crypto', 'zlib'],
   ],
   net: [
     ['smtp', 'dns', 'observe'],

@@ -125,24 +125,46 @@ test('a spool of format 2 is read, and delivered whole with what comes to it', a
   assert.equal((await queue.story('A'))?.attempts.length, 3)
 })
 
-/** Format 3: A has one recipient delivered and one deferred to 5000; B has two at one destination; C is a file; Z was delivered, Y removed. */
-test('a spool of format 3 is read, and knows what was in it', async t => {
-  const folder = restored(t, 'format-3')
-  const queue = await openEmbedded({ folder, retainIdsMs: 10_000, mostStories: 3 })
+/** Formats 3 and 4: A has one recipient delivered and one deferred to 5000; B has two at one destination; C is a file; Z was delivered, Y removed. */
+for (const format of ['format-3', 'format-4'])
+  test(`a spool of ${format} is read, and knows what was in it`, async t => {
+    const folder = restored(t, format)
+    const queue = await openEmbedded({ folder, retainIdsMs: 10_000, mostStories: 3 })
+    t.after(() => queue.close())
+    assert.equal(await queue.count(), 3)
+    assert.deepEqual(Buffer.from(await queue.content('C')), Buffer.alloc(70_000, 'x'))
+    const isKnown = async (id: string) =>
+      (await queue.put(newMessage(id, ['a@five.example']), [])) === 'duplicate'
+    for (const id of ['A', 'B', 'C', 'Y', 'Z']) assert.ok(await isKnown(id), id)
+    assert.ok((await queue.story('Z'))?.ended)
+    while ((await queue.count()) > 0)
+      for (const job of await queue.lease(5000, 10)) await queue.settle(job, all(job, 'delivered'))
+    const stories = await Promise.all(['A', 'B', 'C', 'Y', 'Z'].map(id => queue.story(id)))
+    assert.equal(stories.filter(story => story !== null).length, 3)
+    for (const id of ['A', 'B', 'C', 'Y', 'Z']) assert.ok(await isKnown(id), id)
+    await queue.sweep(11_001)
+    for (const id of ['A', 'Z']) assert.ok(!(await isKnown(id)), id)
+  })
+
+/** As format 4; and a machine that stopped left D, deferred to 6000, J, which the journal has only, and K, which was delivered since. */
+test('a spool of format 5 is read, with its journal', async t => {
+  const folder = restored(t, 'format-5')
+  const queue = await openEmbedded({ folder })
   t.after(() => queue.close())
-  assert.equal(await queue.count(), 3)
-  assert.deepEqual(Buffer.from(await queue.content('C')), Buffer.alloc(70_000, 'x'))
-  const isKnown = async (id: string) =>
-    (await queue.put(newMessage(id, ['a@five.example']), [])) === 'duplicate'
-  for (const id of ['A', 'B', 'C', 'Y', 'Z']) assert.ok(await isKnown(id), id)
-  assert.ok((await queue.story('Z'))?.ended)
-  while ((await queue.count()) > 0)
-    for (const job of await queue.lease(5000, 10)) await queue.settle(job, all(job, 'delivered'))
-  const stories = await Promise.all(['A', 'B', 'C', 'Y', 'Z'].map(id => queue.story(id)))
-  assert.equal(stories.filter(story => story !== null).length, 3)
-  for (const id of ['A', 'B', 'C', 'Y', 'Z']) assert.ok(await isKnown(id), id)
-  await queue.sweep(11_001)
-  for (const id of ['A', 'Z']) assert.ok(!(await isKnown(id)), id)
+  const ids = async () => (await queue.list({ limit: 10 })).map(({ id }) => id).join('')
+  assert.equal(await ids(), 'ABCDJ')
+  assert.equal((await queue.story('K'))?.ended?.how, 'settled')
+  assert.equal(Buffer.compare(await queue.content('J'), octets(20, 3)), 0)
+  for (const id of ['D', 'J', 'K', 'Y', 'Z'])
+    assert.equal(await queue.put(newMessage(id, ['a@four.example']), []), 'duplicate')
+  assert.deepEqual(
+    (await queue.lease(1002, 10)).map(({ message, destination }) => `${message.id} ${destination}`),
+    ['B one.example', 'C three.example', 'J four.example'],
+  )
+  assert.equal(await queue.nextDue(), 5000)
+  assert.equal((await queue.lease(6000, 10)).length, 2)
+  // It was taken over, and there is one of our own.
+  assert.deepEqual(readdirSync(folder).filter(name => name.startsWith('journal-')).length, 1)
 })
 
 test('what is put into a spool of format 1 is there beside what was', async t => {
@@ -167,11 +189,11 @@ test('a spool of a later format is left alone', async t => {
   await (await openEmbedded({ folder })).close()
   const database = openLmdb({ path: join(folder, 'queue.mdb'), noSubdir: true, encoding: 'binary' })
   const counters = database.openDB<Buffer>('counters', { encoding: 'binary' })
-  assert.equal(counters.get('format')?.toString(), '4')
-  await counters.put('format', Buffer.from('5'))
+  assert.equal(counters.get('format')?.toString(), '5')
+  await counters.put('format', Buffer.from('6'))
   await database.close()
   await assert.rejects(openEmbedded({ folder }), {
     code: 'io',
-    message: `${folder}: a spool of format 5: this ptt reads formats 1, 2, 3, 4; start the one that wrote it`,
+    message: `${folder}: a spool of format 6: this ptt reads formats 1, 2, 3, 4, 5; start the one that wrote it`,
   })
 })

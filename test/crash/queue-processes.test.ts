@@ -110,6 +110,8 @@ test('another process changes what it means to, though the database was written 
     const there = ids.map(id => `${id}-${turn}`)
     await Promise.all(there.map(id => relay.put(newMessage(id, ['a@one.example']), [octets(50_000)])))
     const [kept = '', removed = ''] = there
+    // None of them is in the journal any more.
+    assert.equal(await relay.count(), 100)
     const jobs = await relay.lease(1000, 1000)
     for (const job of jobs) {
       const { id } = job.message

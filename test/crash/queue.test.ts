@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { newMessage, octets } from '../../src/queue/contract.ts'
 import { openEmbedded } from '../../src/queue/embedded/embedded.ts'
-import { SPACE_STEPS, STEPS } from '../../src/queue/embedded/step.ts'
+import { JOURNAL_STEPS, SPACE_STEPS, STEPS } from '../../src/queue/embedded/step.ts'
 import type { Message, Queue } from '../../src/queue/queue.ts'
 import { killedAt } from './kill-at-step.ts'
 import { contentSeed, DEFERRED_MS, NOW_MS, randoms, sizeOf } from './queue-model.ts'
@@ -179,7 +179,7 @@ for (const watched of [false, true]) {
   )
 }
 
-for (const step of STEPS) {
+for (const step of [...STEPS, ...JOURNAL_STEPS]) {
   test(`killed at "${step}" under load`, { timeout: 120_000 }, async t => {
     const folder = mkdtempSync(join(tmpdir(), 'ptt-crash-step-'))
     t.after(() => rmSync(folder, { recursive: true }))

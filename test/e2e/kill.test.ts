@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { STEPS } from '../../src/queue/embedded/step.ts'
+import { JOURNAL_STEPS, STEPS } from '../../src/queue/embedded/step.ts'
 import { killedAt } from '../crash/kill-at-step.ts'
 import { verifyWithMailauth } from '../peers/mailauth.ts'
 import { need } from '../peers/need.ts'
@@ -129,7 +129,7 @@ test('the relay is killed again and again while mail comes in', async t => {
 test('the relay is killed at each step of its spool while mail comes in', async t => {
   const random = seeded(5531)
   await siegeOfRelay(t, async lives => {
-    for (const step of STEPS) {
+    for (const step of [...STEPS, ...JOURNAL_STEPS]) {
       const life = lives.begin(killedAt(step, random(4)))
       await assert.rejects(life.heard(Number.POSITIVE_INFINITY), /ended by itself/)
     }

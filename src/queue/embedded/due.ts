@@ -22,6 +22,14 @@ export interface DueTables {
   readonly heads: Table
   readonly fresh: Table
   readonly freshHeads: Table
+  readonly young: YoungLines
+}
+
+/** What is of the pair `fresh` and not in the database: read, it is as if it were. */
+export interface YoungLines {
+  heads(priority: number, after: Head | null): Generator<Head, void>
+  line(priority: number, destination: string, from: Place): Generator<Place, void>
+  firstDueAt(name: string): number | null
 }
 
 /** `fresh`: of what was due as it arrived. `due`: of all else. */
@@ -131,13 +139,17 @@ export function* priorities(tables: DueTables): Generator<number, void> {
 }
 
 /** Destinations by their first place of that priority in a pair, after `after`. */
-export function* headsAfter(
+export function headsAfter(
   tables: DueTables,
   pair: PairName,
   priority: number,
   after: Head | null,
 ): Generator<Head, void> {
-  const { heads } = pairOf(tables, pair)
+  const stored = storedHeads(pairOf(tables, pair).heads, priority, after)
+  return pair === 'due' ? stored : union(tables.young.heads(priority, after), stored, isBefore)
+}
+
+function* storedHeads(heads: Table, priority: number, after: Head | null): Generator<Head, void> {
   const offset = offsetOf(priority)
   const start = after ? headKey(priority, after.dueMs, after.destination) : [offset]
   const range = { start, exclusiveStart: after !== null, end: [offset + TIME_LIMIT_MS] }
@@ -147,15 +159,18 @@ export function* headsAfter(
 }
 
 /** The line of one destination in a pair from `from` on. No cursor stays open between two places. */
-export function* lineOf(
+export function lineOf(
   tables: DueTables,
   pair: PairName,
   priority: number,
   destination: string,
   from: Place,
 ): Generator<Place, void> {
-  const { due } = pairOf(tables, pair)
-  const line = lineKey(priority, destination)
+  const stored = storedLine(pairOf(tables, pair).due, lineKey(priority, destination), from)
+  return pair === 'due' ? stored : union(tables.young.line(priority, destination, from), stored, isEarlier)
+}
+
+function* storedLine(due: Table, line: DueKey, from: Place): Generator<Place, void> {
   const end = [...line, Number.POSITIVE_INFINITY]
   let start: Key = [...line, from.dueMs, from.unit]
   for (let limit = FIRST_CHUNK, exclusiveStart = false; ; exclusiveStart = true) {
@@ -165,6 +180,19 @@ export function* lineOf(
     if (!last || keys.length < limit) return
     start = last
     limit = Math.min(limit * 2, LARGEST_CHUNK)
+  }
+}
+
+/** What two give, each in order, in one order; what both give, once. */
+function* union<T>(
+  one: Generator<T, void>,
+  other: Generator<T, void>,
+  goesBefore: (one: T, other: T) => boolean,
+): Generator<T, void> {
+  let latest: T | null = null
+  for (const each of inOrder(one, other, goesBefore)) {
+    if (latest === null || goesBefore(latest, each)) yield each
+    latest = each
   }
 }
 
@@ -218,7 +246,7 @@ function headKey(priority: number, dueMs: number, destination: string): [number,
 
 /** When the first that is in line at a destination, or at one of that domain, is due, leased or not. */
 export function firstDueAt(tables: DueTables, destination: string): number | null {
-  let first: number | null = null
+  let first = tables.young.firstDueAt(destination)
   for (const priority of priorities(tables)) {
     const line = lineKey(priority, destination)
     for (const table of [tables.due, tables.fresh]) {

@@ -4,18 +4,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { newMessage, octets, runQueueContract } from '../contract.ts'
+import type { Queue } from '../queue.ts'
 import { type EmbeddedOptions, hasSpool, openEmbedded } from './embedded.ts'
 import { disk } from './files.ts'
 
+/** What is opened of a test is closed before its folders are removed. */
+const opened = new WeakMap<TestContext, Queue[]>()
+
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'ptt-queue-'))
-  t.after(() => rmSync(folder, { recursive: true }))
+  t.after(async () => {
+    for (const queue of opened.get(t) ?? []) await queue.close()
+    rmSync(folder, { recursive: true })
+  })
   return folder
 }
 
 async function openSpool(t: TestContext, options: EmbeddedOptions) {
   const queue = await openEmbedded(options)
-  t.after(() => queue.close())
+  opened.set(t, [...(opened.get(t) ?? []), queue])
   return queue
 }
 

@@ -11,7 +11,6 @@
 import { dirname, join, resolve } from 'node:path'
 import { type Log, silent } from '../../observe/event.ts'
 import { checkHold, checkNewMessage, checkTime } from '../check.ts'
-import { noted } from '../history.ts'
 import {
   type Content,
   type DueJob,
@@ -29,8 +28,9 @@ import {
   type StoredContent,
   type Story,
 } from '../queue.ts'
-import { dueOf, hastened, newParts, settled } from '../slot.ts'
+import { dueOf, hastened, newParts } from '../slot.ts'
 import { inMemory, wholeOf } from '../stored.ts'
+import { Arrivals, INLINE_OCTETS, JOURNAL_OCTETS } from './arrivals.ts'
 import { ContentFolder, idOfName } from './content.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
@@ -42,11 +42,11 @@ import { Lines } from './lines.ts'
 import { listMessages, searchMessages } from './list.ts'
 import type { MappedLimit } from './mapped.ts'
 import * as stored from './message.ts'
+import { writeResults } from './outcome.ts'
 import { Store, type Tables } from './store.ts'
-import { forgetStories, keepStory, loadStory } from './story.ts'
+import { encodedStory, forgetStories, keepStory, loadStory } from './story.ts'
 
 const DAY_MS = 24 * 3600_000
-const INLINE_OCTETS = 64 * 1024
 /** Ids forgotten in one transaction: others wait for it some milliseconds only. */
 const FORGET_AT_ONCE = 1000
 /** Of each message that is gone some 1,200 octets: 120 MB of the spool. */
@@ -63,6 +63,8 @@ export interface EmbeddedOptions {
   readonly compactAboveOctets?: number
   /** How much of the database may be mapped into memory before it is unmapped. */
   readonly mapped?: MappedLimit
+  /** How large the journal is. */
+  readonly journalOctets?: number
   readonly log?: Log
   readonly files?: Files
 }
@@ -116,6 +118,7 @@ class EmbeddedQueue implements Queue {
   readonly #mostStories: number
   readonly #compactAboveOctets: number
   readonly #log: Log
+  readonly #arrivals: Arrivals
   readonly #lines: Lines
 
   constructor(store: Store, contents: ContentFolder, options: EmbeddedOptions & { files: Files }) {
@@ -130,7 +133,9 @@ class EmbeddedQueue implements Queue {
     this.#mostStories = mostStories
     this.#compactAboveOctets = options.compactAboveOctets ?? COMPACT_ABOVE_OCTETS
     this.#log = log
-    this.#lines = new Lines(store, log)
+    const { journalOctets = JOURNAL_OCTETS } = options
+    this.#arrivals = new Arrivals({ store, folder, files, mostStories, journalOctets, log })
+    this.#lines = new Lines(store, this.#arrivals, log)
   }
 
   async put(message: NewMessage, content: Content): Promise<'queued' | 'duplicate'> {
@@ -138,6 +143,9 @@ class EmbeddedQueue implements Queue {
     const { id } = message
     const sizeOctets = content.reduce((sum, { length }) => sum + length, 0)
     const parts = newParts(message)
+    const arrived = await this.#arrivals.put(message, parts, content, sizeOctets)
+    if (arrived === 'queued') this.#lines.appeared(message, parts)
+    if (arrived !== null) return arrived
     const insert = async (octetsOrName: Uint8Array | string) => {
       const inserted = await this.#store.commit(tables => {
         if (isKnown(tables, id)) return false
@@ -165,7 +173,8 @@ class EmbeddedQueue implements Queue {
     }
   }
 
-  lease(nowMs: number, limit: number, skip?: (destination: string) => Skip): Promise<Job[]> {
+  async lease(nowMs: number, limit: number, skip?: (destination: string) => Skip): Promise<Job[]> {
+    if (!this.#arrivals.leases) await this.#arrivals.begin()
     return this.#lines.lease(nowMs, limit, skip)
   }
 
@@ -177,24 +186,13 @@ class EmbeddedQueue implements Queue {
     const { message, destination, part } = job
     const { id } = message
     for (const result of results) if (result.action === 'deferred') checkTime(result.dueMs)
-    const nothing = { inLine: false, moved: false, file: null }
+    if (lease !== 'keep' && (await this.#arrivals.settle(id, { destination, part }, results))) {
+      this.#lines.give(job, false)
+      return
+    }
     const { inLine, moved, file } = await this.#commitEnd((tables, mostStories) => {
-      const record = stored.loadRecord(tables, id)
-      const was = record && stored.loadPart(tables, id, record, { destination, part })
-      if (!record || !was) return nothing
-      const slots = settled(was.slots, results)
-      const attempts = noted(was.attempts, news(results, was.slots))
-      if (stored.updatePart(tables, id, record, was, slots, attempts)) {
-        const inLine = record.held === undefined && dueOf(slots) !== null
-        return { inLine, moved: inLine && dueOf(slots) !== dueOf(was.slots), file: null }
-      }
-      const parts = stored.loadParts(tables, id, record)
-      const now = parts.map(each => (isSame(each, was) ? { ...was, slots, attempts } : each))
-      const atMs = results.reduce((latest, { evidence }) => Math.max(latest, evidence.atMs), record.arrivedMs)
-      keepStory(tables, id, record, now, { atMs, how: 'settled' }, mostStories)
-      stored.eraseMessage(tables, id, record, parts)
-      held.forgetHeld(tables, id, record.held)
-      return { ...nothing, file: record.file }
+      this.#arrivals.moveIn(tables, id)
+      return writeResults(tables, id, { destination, part }, results, mostStories)
     })
     if (lease !== 'keep') this.#lines.give(job, inLine)
     else if (moved) this.#lines.moved(job)
@@ -206,6 +204,7 @@ class EmbeddedQueue implements Queue {
   }
 
   async nextDue(): Promise<number | null> {
+    if (!this.#arrivals.leases) await this.#arrivals.allIn()
     return this.#lines.nextDue()
   }
 
@@ -219,6 +218,9 @@ class EmbeddedQueue implements Queue {
   }
 
   async openContent(id: string): Promise<StoredContent> {
+    const young = this.#store.young.get(id)
+    if (young) return inMemory(young.content)
+    if (!this.#arrivals.leases) await this.#arrivals.allIn()
     const record = stored.loadRecord(this.#store.read(), id)
     if (!record) throw gone(id)
     if (record.file === null) {
@@ -236,10 +238,12 @@ class EmbeddedQueue implements Queue {
   }
 
   async get(id: string): Promise<Message | null> {
+    await this.#arrivals.allIn()
     return stored.loadMessage(this.#store.read(), id)
   }
 
   async dueJobs(id: string, nowMs: number): Promise<DueJob[]> {
+    await this.#arrivals.allIn()
     const tables = this.#store.read()
     const record = stored.loadRecord(tables, id)
     if (!record || record.held !== undefined) return []
@@ -250,10 +254,12 @@ class EmbeddedQueue implements Queue {
   }
 
   async story(id: string): Promise<Story | null> {
+    await this.#arrivals.allIn()
     return loadStory(this.#store.read(), id)
   }
 
   async list(options: { after?: string; limit: number; filter?: Filter }): Promise<Message[]> {
+    await this.#arrivals.allIn()
     const tables = this.#store.read()
     const messages = [...listMessages(tables, options)]
     // A reader that is slow with them (a pager) keeps no snapshot, for a snapshot keeps space from being used again.
@@ -262,6 +268,7 @@ class EmbeddedQueue implements Queue {
   }
 
   async search(options: { after?: string; limit: number; filter: Filter }): Promise<Found> {
+    await this.#arrivals.allIn()
     const tables = this.#store.read()
     const found = searchMessages(tables, options)
     tables.root.resetReadTxn()
@@ -270,7 +277,9 @@ class EmbeddedQueue implements Queue {
 
   async retry(id: string, nowMs: number): Promise<boolean> {
     checkTime(nowMs)
+    await this.#arrivals.allIn()
     return this.#store.commit(tables => {
+      this.#arrivals.moveIn(tables, id)
       const record = stored.loadRecord(tables, id)
       if (!record) return false
       for (const part of stored.loadParts(tables, id, record)) {
@@ -282,12 +291,14 @@ class EmbeddedQueue implements Queue {
   }
 
   async remove(id: string, nowMs?: number): Promise<boolean> {
+    await this.#arrivals.allIn()
     const removed = await this.#commitEnd((tables, mostStories) => {
+      this.#arrivals.moveIn(tables, id)
       const record = stored.loadRecord(tables, id)
       if (!record) return null
       const parts = stored.loadParts(tables, id, record)
       const ended = { atMs: nowMs ?? record.arrivedMs, how: 'removed' } as const
-      keepStory(tables, id, record, parts, ended, mostStories)
+      keepStory(tables, id, encodedStory(id, record, parts, ended), mostStories)
       stored.eraseMessage(tables, id, record, parts)
       held.forgetHeld(tables, id, record.held)
       return record
@@ -298,10 +309,12 @@ class EmbeddedQueue implements Queue {
 
   async hold(hold: Hold): Promise<void> {
     checkHold(hold)
+    await this.#arrivals.allIn()
     await this.#store.commit(tables => held.putHold(tables, hold))
   }
 
   async lift(scope: Scope): Promise<boolean> {
+    await this.#arrivals.allIn()
     return this.#store.commit(tables => held.removeHold(tables, scope))
   }
 
@@ -310,11 +323,13 @@ class EmbeddedQueue implements Queue {
   }
 
   async count(): Promise<number> {
+    await this.#arrivals.allIn()
     const { messages } = this.#store.read()
     return (messages.getStats() as { entryCount: number }).entryCount
   }
 
   async sweep(nowMs: number): Promise<void> {
+    await this.#arrivals.mend()
     const untilMs = nowMs - this.#retainIdsMs
     while (
       (await this.#store.commit(tables => forgetIds(tables, untilMs, FORGET_AT_ONCE))) === FORGET_AT_ONCE
@@ -340,8 +355,9 @@ class EmbeddedQueue implements Queue {
     }
   }
 
-  close(): Promise<void> {
-    return this.#store.close()
+  async close(): Promise<void> {
+    await this.#arrivals.close().catch(() => {})
+    await this.#store.close()
   }
 
   /** What may end a message; nobody waits for it. On a disk that is full the message goes without a story, so that there is room again. */
@@ -353,16 +369,6 @@ class EmbeddedQueue implements Queue {
       return this.#store.commit(tables => change(tables, 0))
     }
   }
-}
-
-/** What is new to recipients who were pending. */
-function news(results: readonly RecipientResult[], slots: stored.Part['slots']): RecipientResult[] {
-  const pending = new Set(slots.flatMap(({ index, state }) => (state === 'pending' ? index : [])))
-  return results.filter(({ index }) => pending.has(index))
-}
-
-function isSame(one: stored.Part, other: stored.Part): boolean {
-  return one.destination === other.destination && one.part === other.part
 }
 
 function gone(id: string): QueueError {

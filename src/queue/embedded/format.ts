@@ -6,16 +6,17 @@
  *   2  parts of parts, as [id, destination, part] and `ID.PART` in line; `holds held stories storiesAt`
  *   3  what was due as it arrived in lines of its own; `fresh freshHeads`
  *   4  an id is in `seen` only where neither a record nor a story tells of it; `storiesAt` says when the message arrived
+ *   5  a journal beside the database may tell of messages that it does not know (`journals.ts`)
  *
  * A format is read by the ptt that wrote it and by those of the next two formats at least. None needed rewriting so far: what is
- * in a spool of before means the same in 4.
+ * in a spool of before means the same in 5.
  */
 
 import { QueueError } from '../queue.ts'
 import type { Tables } from './store.ts'
 
-const FORMAT = 4
-const READABLE: readonly number[] = [1, 2, 3, FORMAT]
+const FORMAT = 5
+const READABLE: readonly number[] = [1, 2, 3, 4, FORMAT]
 const KEY = 'format'
 
 /** @throws QueueError `io` when it is of a format that this ptt does not read. */

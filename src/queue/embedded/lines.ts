@@ -7,8 +7,10 @@ import type { Log } from '../../observe/event.ts'
 import { type Holds, holdOf, isDestinationHeld, isOver } from '../hold.ts'
 import type { Hold, Job, NewMessage, Scope, Skip } from '../queue.ts'
 import { dueOf, jobOf, type NewPart } from '../slot.ts'
+import type { Arrivals } from './arrivals.ts'
 import { firstDueAt, pairAtFirst } from './due.ts'
 import * as held from './held.ts'
+import { isKnown } from './known.ts'
 import * as stored from './message.ts'
 import { type RankedDue, Ranks } from './ranks.ts'
 import type { MessageRecord } from './record.ts'
@@ -36,8 +38,11 @@ export class Lines {
   /** This process is the one that leases. */
   #hasLeased = false
 
-  constructor(store: Store, log: Log) {
+  readonly #arrivals: Pick<Arrivals, 'moveIn'>
+
+  constructor(store: Store, arrivals: Pick<Arrivals, 'moveIn'>, log: Log) {
     this.#store = store
+    this.#arrivals = arrivals
     this.#log = log
   }
 
@@ -128,7 +133,11 @@ export class Lines {
     let latest: { readonly id: string; readonly record: MessageRecord | null } | null = null
     this.#leases.overdue(tables, nowMs, due => {
       const id = idOf(due.unit)
-      if (latest?.id !== id) latest = { id, record: this.#load(id, due, () => stored.loadRecord(tables, id)) }
+      const young = tables.young.find(id)
+      // It was settled, and somebody else has written into the database that it is pending: soon that is put right.
+      if (young && 'end' in young) return 'pass'
+      if (latest?.id !== id)
+        latest = { id, record: young?.record ?? this.#load(id, due, () => stored.loadRecord(tables, id)) }
       const { record } = latest
       // From here on what is met is leased: nobody else is given it. A crash forgets that: it is due again.
       if (record === null) return 'aside'
@@ -151,7 +160,10 @@ export class Lines {
 
   async #setAside(aside: readonly Aside[]): Promise<void> {
     await this.#store.commit(tables => {
-      for (const { id, scope } of aside) held.setAside(tables, id, scope)
+      for (const { id, scope } of aside) {
+        this.#arrivals.moveIn(tables, id)
+        held.setAside(tables, id, scope)
+      }
     })
     for (const { due } of aside) this.#leases.of(due.priority).give(due.destination, due.unit, false)
   }
@@ -169,6 +181,9 @@ export class Lines {
     if (changes === this.#changes) return tables
     this.#holds = held.loadHolds(tables)
     this.#loose = held.looseKey(tables, this.#holds) !== null
+    // What another process has read in the journal is where it put it.
+    for (const { id } of tables.young.all())
+      if (tables.young.get(id) && isKnown(tables, id)) tables.young.delete(id)
     this.#leases.reset()
     this.#changes = changes
     return tables

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { all, deferred, newMessage, octets, runQueueContract } from '../contract.ts'
+import type { Queue } from '../queue.ts'
 import { openEmbedded } from './embedded.ts'
 import { type MappedLimit, mappedOctets } from './mapped.ts'
 
@@ -13,11 +14,17 @@ const ALWAYS: MappedLimit = { octets: 0, everyMs: 0 }
 
 async function openSpool(t: TestContext, mapped: MappedLimit, retained = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'ptt-queue-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const open = () => openEmbedded({ folder, mapped, ...retained })
-  const queue = await open()
-  t.after(() => queue.close())
-  return { queue, open }
+  const opened: Queue[] = []
+  const open = async () => {
+    const queue = await openEmbedded({ folder, mapped, ...retained })
+    opened.push(queue)
+    return queue
+  }
+  t.after(async () => {
+    for (const queue of opened) await queue.close()
+    rmSync(folder, { recursive: true })
+  })
+  return { queue: await open(), open }
 }
 
 runQueueContract(

@@ -22,13 +22,28 @@ const CHANGES = 'changes'
 export interface Part extends PartName, PartRecord {}
 
 /** How often the lines or the holds were changed in a way that whoever leases has to know of, by whatever process. */
-export function changes({ counters }: Tables): number {
-  const octets = counters.getBinaryFast(CHANGES)
-  return octets ? Number(octets.toString('latin1', 0, octets.length)) : 0
+export function changes(tables: Tables): number {
+  return counter(tables, CHANGES) ?? 0
 }
 
 export function countChange(tables: Tables): void {
-  tables.counters.put(CHANGES, Buffer.from(String(changes(tables) + 1)))
+  setCounter(tables, CHANGES, changes(tables) + 1)
+}
+
+export function counter({ counters }: Tables, name: string): number | null {
+  const octets = counters.getBinaryFast(name)
+  return octets ? Number(octets.toString('latin1', 0, octets.length)) : null
+}
+
+/** `null`: there is none any more. */
+export function setCounter({ counters }: Tables, name: string, value: number | null): void {
+  if (value === null) counters.remove(name)
+  else counters.put(name, Buffer.from(String(value)))
+}
+
+/** The names of those that begin so. */
+export function counters({ counters }: Tables, start: string): string[] {
+  return Array.from(counters.getKeys({ start, end: `${start}\uffff` })) as string[]
 }
 
 /** `content`: the octets themselves, or the name of the file that has them. */
@@ -39,18 +54,38 @@ export function insertMessage(
   sizeOctets: number,
   content: Uint8Array | string,
 ): void {
-  const { id, arrivedMs, expiresMs } = message
+  const record = recordOf(message, parts, sizeOctets, typeof content === 'string' ? content : null)
+  insertRecord(tables, message.id, record, parts, content)
+}
+
+/** `file`: the name of the one that has the content. */
+export function recordOf(
+  message: NewMessage,
+  parts: readonly NewPart[],
+  sizeOctets: number,
+  file: string | null,
+): MessageRecord {
+  const { arrivedMs, expiresMs } = message
   const { recipients: _, reversePath, ...envelope } = message.envelope
-  const file = typeof content === 'string' ? content : null
   const open = parts.length
   const only = open === 1 ? (parts[0]?.slots ?? null) : null
-  const record = { reversePath, envelope, arrivedMs, expiresMs, sizeOctets, file, open, only }
+  return { reversePath, envelope, arrivedMs, expiresMs, sizeOctets, file, open, only }
+}
+
+export function insertRecord(
+  tables: Tables,
+  id: string,
+  record: MessageRecord,
+  parts: readonly NewPart[],
+  content: Uint8Array | string,
+): void {
   tables.messages.put(id, encodeMessage(record))
   for (const { destination, part, slots } of parts) {
-    if (!only) tables.parts.put(partKey(id, { destination, part }), encodePart({ slots, attempts: [] }))
+    if (!record.only)
+      tables.parts.put(partKey(id, { destination, part }), encodePart({ slots, attempts: [] }))
     const dueMs = dueOf(slots)
     if (dueMs === null) continue
-    const pair = pairAtFirst(dueMs, arrivedMs)
+    const pair = pairAtFirst(dueMs, record.arrivedMs)
     enterLine(tables, pair, priorityOf(record), destination, { unit: unitOf(id, part), dueMs })
   }
   if (typeof content !== 'string') tables.contents.put(id, content)

@@ -7,6 +7,7 @@
  *                                delayToldMs?, last? }], attempts? }                 by id, destination, and its number
  *   hold     { v, reason, sinceMs, untilMs }                                                          by kind and name
  *   story    { v, message, attempts, ended }                                                                     by id
+ *   note     { v, id, record } with a content, { v, id, arrivedMs, endedMs } with a story             in the journal
  *
  * JSON: an operator can read it, and for records of some hundred octets it is as fast as binary forms.
  */
@@ -77,8 +78,25 @@ export function decodeStory(octets: Buffer): Story {
   return { message, attempts, ended }
 }
 
+/** With its content, or with its story. */
+export type JournalNote =
+  | { readonly id: string; readonly record: MessageRecord }
+  | { readonly id: string; readonly arrivedMs: number; readonly endedMs: number }
+
+export function encodeNote(note: JournalNote): string {
+  return encodeText(note)
+}
+
+export function decodeNote(text: string): JournalNote {
+  return decode(text) as JournalNote
+}
+
 function encode(record: object): Buffer {
-  return Buffer.from(JSON.stringify({ v: VERSION, ...record }))
+  return Buffer.from(encodeText(record))
+}
+
+function encodeText(record: object): string {
+  return JSON.stringify({ v: VERSION, ...record })
 }
 
 /** `octets` may be part of a larger buffer that is used again: its `length` counts. Or they are text already. */

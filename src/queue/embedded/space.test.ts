@@ -18,11 +18,13 @@ async function emptied(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'ptt-queue-space-'))
   const open = async () => {
     const queue = await openEmbedded({ folder, compactAboveOctets: COMPACT_ABOVE, mostStories: 5 })
-    t.after(() => queue.close())
+    opened.push(queue)
     return queue
   }
-  t.after(() => {
+  const opened: Queue[] = []
+  t.after(async () => {
     onStep(null)
+    for (const queue of opened) await queue.close()
     rmSync(folder, { recursive: true })
   })
   const queue = await open()
@@ -94,6 +96,8 @@ suite('a sweep', () => {
         queue.put(newMessage(`N${n}`, ['a@one.example']), [octets(50_000)]),
       ),
     )
+    // None of them is in the journal any more.
+    assert.equal(await queue.count(), 65)
     const was = size()
     await queue.sweep(1000)
     assert.equal(size(), was)

@@ -27,6 +27,7 @@ import {
 import { Group } from './group.ts'
 import { MAPPED_LIMIT, Mapped, type MappedLimit } from './mapped.ts'
 import { step } from './step.ts'
+import { Young } from './young.ts'
 
 /** A page header of 24 octets, then the magic number of a meta page, in the machine's order. */
 const MAGIC_AT = 24
@@ -41,6 +42,9 @@ const MAX_TABLES = 24
 
 /** To read: whether another process has written the database anew is asked as often as this. */
 const LOOK_MS = 1000
+
+/** So long may what nobody waits for be on its way into the database. */
+const LATER_MS = 100
 
 type Table = Database<Buffer, Key>
 
@@ -72,12 +76,20 @@ export interface Tables {
   readonly storiesAt: Table
   /** 'changes': see `message.ts`. 'format': see `format.ts`. 'forgotten': see `known.ts`. */
   readonly counters: Table
+  /** What is in the journal only. */
+  readonly young: Young
 }
+
+/**
+ * `now`: somebody waits for it. `soon`: nobody does, so that it may share the next transaction. `later`: the same, and it may
+ * wait for one as long as `LATER_MS`.
+ */
+export type When = 'now' | 'soon' | 'later'
 
 /** One `commit`, until the transaction it goes into is on the disk. */
 interface Change {
-  /** Somebody waits for it. */
-  readonly urgent: boolean
+  readonly when: When
+  readonly sinceMs: number
   run(tables: Tables): void
   reject(error: unknown): void
   /** Tells what `run` or `reject` came to. */
@@ -92,8 +104,7 @@ export class Store {
   readonly #files: Files
   readonly #waiting: Change[] = []
   readonly #group = new Group()
-  /** Those that wait need wait no longer for others. */
-  #hurry: (() => void) | null = null
+  readonly #young = new Young()
   #generation: number
   #tables: Tables
   #looked = 0
@@ -107,7 +118,11 @@ export class Store {
     this.#files = files
     this.#mapped = new Mapped(limit)
     this.#generation = generation
-    this.#tables = openTables(databaseFile(folder, generation))
+    this.#tables = openTables(databaseFile(folder, generation), this.#young)
+  }
+
+  get young(): Young {
+    return this.#young
   }
 
   /** The folder is there. */
@@ -135,15 +150,15 @@ export class Store {
 
   /**
    * Runs `work` in a transaction: all it writes is durable when this resolves; when it throws or the commit fails,
-   * nothing of it is there. `work` is synchronous, and may be run twice. `soon`: nobody waits for it, so that it may share
-   * the next transaction.
+   * nothing of it is there. `work` is synchronous, and may be run twice.
    */
-  commit<T>(work: (tables: Tables) => T, when: 'now' | 'soon' = 'now'): Promise<T> {
+  commit<T>(work: (tables: Tables) => T, when: When = 'now'): Promise<T> {
     this.#check()
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     let end = () => {}
     this.#waiting.push({
-      urgent: when === 'now',
+      when,
+      sinceMs: performance.now(),
       run(tables) {
         const value = work(tables)
         end = () => resolve(value)
@@ -154,24 +169,16 @@ export class Store {
       end: () => end(),
     })
     this.#writing ??= this.#write()
-    if (this.#patienceMs() === 0) this.#hurry?.()
+    if (this.#patienceMs() === 0) this.#group.look()
     return promise
   }
 
   #patienceMs(): number {
-    return this.#closed ? 0 : this.#group.patienceMs(urgentOf(this.#waiting), performance.now())
-  }
-
-  /** Others may come that share the transaction. */
-  async #gather(): Promise<void> {
-    for (let ms = this.#patienceMs(); ms > 0; ms = this.#patienceMs()) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const timer = setTimeout(resolve, ms)
-      this.#hurry = resolve
-      await promise
-      clearTimeout(timer)
-      this.#hurry = null
-    }
+    const nowMs = performance.now()
+    if (this.#closed) return 0
+    if (this.#waiting.some(({ when }) => when !== 'later'))
+      return this.#group.patienceMs(urgentOf(this.#waiting), nowMs)
+    return Math.max((this.#waiting[0]?.sinceMs ?? 0) + LATER_MS - nowMs, 0)
   }
 
   /**
@@ -199,7 +206,7 @@ export class Store {
   }
 
   async #copy(aboveOctets: number): Promise<number> {
-    const { root, texts: _, ...tables } = this.#tables
+    const { root, texts: _, young: __, ...tables } = this.#tables
     root.resetReadTxn()
     const sizes = sizesOf(root, Object.values(tables))
     if (!isWorthCopying(sizes, aboveOctets)) return 0
@@ -213,7 +220,7 @@ export class Store {
     const { root } = this.#tables
     this.#generation = Math.max(latestGeneration(this.#folder), 1)
     const file = databaseFile(this.#folder, this.#generation)
-    this.#tables = openTables(file)
+    this.#tables = openTables(file, this.#young)
     chmodSync(`${file}-lock`, 0o600)
     this.#closing.push(root.close())
   }
@@ -222,7 +229,7 @@ export class Store {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#hurry?.()
+    this.#group.look()
     while (this.#writing) await this.#writing
     await Promise.all([...this.#closing, this.#tables.root.close()])
   }
@@ -234,7 +241,7 @@ export class Store {
   /** One transaction after the other, each with all that waits when it begins. */
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
-      await this.#gather()
+      await this.#group.gather(() => this.#patienceMs())
       const tables = this.#tables
       const changes = this.#waiting.splice(0)
       try {
@@ -245,8 +252,10 @@ export class Store {
           this.#group.begin(urgentOf(changes), performance.now())
           runAll(tables, changes)
         })
+        this.#young.moved()
         step('commit done')
       } catch (error) {
+        this.#young.undoMoves(0)
         if (error instanceof Outdated) {
           this.#openLatest()
           this.#waiting.unshift(...changes)
@@ -268,7 +277,7 @@ export class Store {
     // promises that are settled already, one after the other, before the loop's next turn.
     await new Promise(resolve => setImmediate(resolve))
     await this.#tables.root.close()
-    this.#tables = openTables(databaseFile(this.#folder, this.#generation))
+    this.#tables = openTables(databaseFile(this.#folder, this.#generation), this.#young)
     this.#mapped.reset()
   }
 
@@ -285,13 +294,13 @@ export class Store {
       this.#tables.root.transactionSync(() => {})
     } catch {
       await this.#tables.root.close()
-      this.#tables = openTables(databaseFile(this.#folder, this.#generation))
+      this.#tables = openTables(databaseFile(this.#folder, this.#generation), this.#young)
     }
   }
 }
 
 const urgentOf = (changes: readonly Change[]): number =>
-  changes.reduce((urgent, change) => urgent + Number(change.urgent), 0)
+  changes.reduce((urgent, { when }) => urgent + Number(when === 'now'), 0)
 
 /** Runs the changes in the open transaction. One that throws leaves nothing, and is no matter of the others. */
 function runAll(tables: Tables, changes: readonly Change[]): void {
@@ -305,17 +314,20 @@ function runAll(tables: Tables, changes: readonly Change[]): void {
     })
   } catch (error) {
     if (ran) throw error
+    tables.young.undoMoves(0)
     for (const change of changes) {
+      const { moving } = tables.young
       try {
         tables.root.childTransaction(() => change.run(tables))
       } catch (error) {
+        tables.young.undoMoves(moving)
         change.reject(error)
       }
     }
   }
 }
 
-function openTables(path: string): Tables {
+function openTables(path: string, young: Young): Tables {
   const root = open({
     path,
     noSubdir: true,
@@ -344,6 +356,7 @@ function openTables(path: string): Tables {
     stories: table('stories'),
     storiesAt: table('storiesAt'),
     counters: table('counters'),
+    young,
   }
 }
 

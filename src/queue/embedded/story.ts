@@ -23,27 +23,38 @@ export function loadStory(tables: Tables, id: string): Story | null {
   return octets ? decodeStory(octets) : null
 }
 
-/** In the transaction that erases the message. The oldest make room, so that there are never more than `most`; 0: it is not kept. */
-export function keepStory(
-  tables: Tables,
+/** As it is kept, with what is needed to forget it again. */
+export interface EncodedStory {
+  readonly arrivedMs: number
+  readonly endedMs: number
+  readonly octets: Buffer
+}
+
+export function encodedStory(
   id: string,
   record: MessageRecord,
   parts: readonly Part[],
   { atMs, how }: { readonly atMs: number; readonly how: 'settled' | 'removed' },
-  most: number,
-): void {
-  const { stories, storiesAt } = tables
-  if (most <= 0) {
-    remember(tables, id, record.arrivedMs)
-    return
-  }
-  makeRoom(tables, most)
+): EncodedStory {
   const slots = parts.flatMap(({ slots }) => slots)
   const recipients = slots.length
   const first = slots.toSorted((one, other) => one.index - other.index).slice(0, STORY_RECIPIENTS)
   const message: Message = { ...fixedOf(id, record), recipients: recipientsOf(first) }
-  stories.put(id, encodeStory({ message, attempts: attemptsOf(parts), ended: { atMs, how, recipients } }))
-  storiesAt.put([atMs, id], Buffer.from(String(record.arrivedMs)))
+  const octets = encodeStory({ message, attempts: attemptsOf(parts), ended: { atMs, how, recipients } })
+  return { arrivedMs: record.arrivedMs, endedMs: atMs, octets }
+}
+
+/** In the transaction that erases the message. The oldest make room, so that there are never more than `most`; 0: it is not kept. */
+export function keepStory(tables: Tables, id: string, story: EncodedStory, most: number): void {
+  const { stories, storiesAt } = tables
+  const { arrivedMs, endedMs, octets } = story
+  if (most <= 0) {
+    remember(tables, id, arrivedMs)
+    return
+  }
+  makeRoom(tables, most)
+  stories.put(id, octets)
+  storiesAt.put([endedMs, id], Buffer.from(String(arrivedMs)))
 }
 
 /** Those that ended before `untilMs`, at most `limit`. @returns how many */

@@ -1,0 +1,286 @@
+/**
+ * The journal before the database: small mail that is due at once is kept in the journal and in memory (`young.ts`), is leased from
+ * there, and where it is delivered soon the database has to know no more of it than its story. All else goes by the database. `move`
+ * writes into it what has ended, and what has been here for a while; then the journal has room again.
+ *
+ * Only who leases keeps a journal (`journals.ts`). Without one, or while the database cannot be written, all goes by the database.
+ */
+
+import type { Log } from '../../observe/event.ts'
+import { type Content, type NewMessage, QueueError, type RecipientResult } from '../queue.ts'
+import { dueOf, type NewPart, type PartName } from '../slot.ts'
+import { absorb } from './absorb.ts'
+import { pairAtFirst } from './due.ts'
+import { contentOf, noteOf } from './journal.ts'
+import { Journals, type JournalsOptions, type OwnJournal } from './journals.ts'
+import { isKnown } from './known.ts'
+import { countChange, recordOf, setCounter } from './message.ts'
+import { after, storyOf } from './outcome.ts'
+import { encodeNote } from './record.ts'
+import type { Store, Tables, When } from './store.ts'
+import type { Young } from './young.ts'
+
+/** Larger contents have a file each (`content.ts`). */
+export const INLINE_OCTETS = 64 * 1024
+/** At 1,700 messages of 4 KiB a second a second and a half. */
+export const JOURNAL_OCTETS = 16 * 1024 * 1024
+/** From that on what is in it is not left there any longer. */
+const RATHER_FULL = 0.5
+/** So often others are moved before what is still on its way: that is a second at most. */
+const TIMES_LEFT = 8
+const RETRY_MS = 1000
+
+export interface ArrivalsOptions extends JournalsOptions {
+  readonly journalOctets: number
+  readonly log: Log
+}
+
+export class Arrivals {
+  readonly #options: ArrivalsOptions
+  readonly #store: Store
+  readonly #young: Young
+  readonly #journals: Journals
+  #leases = false
+  #closed = false
+  #own: OwnJournal | null = null
+  /** It cannot be written any more, and there is something in it that the database does not know yet. */
+  #given: OwnJournal | null = null
+  /** Another process leases since: we keep no journal any more. */
+  #deposed = false
+  /** What others have left is not in the database yet. */
+  #behind = false
+  #mending: Promise<void> | null = null
+  /** Being written into the journal, by id. */
+  readonly #coming = new Map<string, Promise<void>>()
+  #moving: Promise<void> | null = null
+  /** Where the journal ended as something was moved, the last `TIMES_LEFT` times. */
+  #tails: number[] = []
+  /** The database could not be written lately. */
+  #failing = false
+
+  constructor(options: ArrivalsOptions) {
+    this.#options = options
+    this.#store = options.store
+    this.#young = options.store.young
+    this.#journals = new Journals(options)
+  }
+
+  get leases(): boolean {
+    return this.#leases
+  }
+
+  /** This process leases from now on. */
+  async begin(): Promise<void> {
+    if (this.#leases || this.#closed) return
+    this.#leases = true
+    this.#behind = true
+    await this.mend()
+  }
+
+  /** What others have left is in the database, and there is a journal; what cannot be done now is when this is called next. */
+  mend(): Promise<void> {
+    if (!this.#leases) return Promise.resolve()
+    this.#mending ??= this.#mend().finally(() => {
+      this.#mending = null
+    })
+    return this.#mending
+  }
+
+  /** @returns `null`: it is not for the journal */
+  async put(
+    message: NewMessage,
+    parts: readonly NewPart[],
+    content: Content,
+    sizeOctets: number,
+  ): Promise<'queued' | 'duplicate' | null> {
+    const { id } = message
+    for (let same = this.#coming.get(id); same; same = this.#coming.get(id)) await same.catch(() => {})
+    if (this.#young.find(id)) return 'duplicate'
+    const own = this.#own
+    if (own === null || this.#failing || !isForJournal(message, parts, sizeOctets)) return null
+    const record = recordOf(message, parts, sizeOctets, null)
+    const note = noteOf(encodeNote({ id, record }), content)
+    if (!own.journal.hasRoom(note.length)) return null
+    if (isKnown(this.#store.read(), id)) return 'duplicate'
+    const coming = own.journal.append(note).then(at => {
+      this.#young.add({ id, at, record, content: contentOf(note) })
+    })
+    this.#coming.set(id, coming)
+    try {
+      await coming
+      this.#moveLater()
+      return 'queued'
+    } catch (error) {
+      this.#giveUp(own, error)
+      return null
+    } finally {
+      this.#coming.delete(id)
+    }
+  }
+
+  /** The outcome of all that was leased of a message. False: it is not for the journal, where some recipient is pending still. */
+  async settle(id: string, { destination }: PartName, results: readonly RecipientResult[]): Promise<boolean> {
+    const message = this.#young.get(id)
+    const own = this.#own
+    if (own === null || message === null || this.#young.isMoving(id)) return false
+    const was = { destination, slots: message.record.only ?? [], attempts: [] }
+    if (was.slots[0]?.destination !== destination) return false
+    const now = after(was, results)
+    if (dueOf(now.slots) !== null) return false
+    const { arrivedMs, endedMs, octets } = storyOf(id, message.record, [now], results)
+    const note = noteOf(encodeNote({ id, arrivedMs, endedMs }), [octets])
+    if (!own.journal.hasRoom(note.length)) return false
+    // From here on the database may come to know it before the journal does.
+    this.#young.end(message, { arrivedMs, endedMs, octets: contentOf(note) })
+    try {
+      await own.journal.append(note, 'soon')
+      this.#moveLater()
+    } catch (error) {
+      this.#giveUp(own, error)
+      await this.#moveEnd(message.id).catch(reason => {
+        this.#young.unend(message)
+        throw reason
+      })
+    }
+    return true
+  }
+
+  /** Resolves when the database knows all that was acknowledged until now. */
+  async allIn(): Promise<void> {
+    if (!this.#leases) await this.#journals.catchUp()
+    else if (this.#young.size > 0) await this.#move('now', 'all')
+  }
+
+  /** Within a transaction: what is young of that id is in the database. */
+  moveIn(tables: Tables, id: string, mostStories = this.#options.mostStories): void {
+    const message = tables.young.find(id)
+    if (message === undefined || tables.young.isMoving(id)) return
+    tables.young.moves(id)
+    absorb(tables, message, mostStories)
+  }
+
+  /** All is in the database then, and there is no journal; where that cannot be, it is read when the spool is opened next. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#mending
+    await Promise.allSettled(this.#coming.values())
+    this.#leases = false
+    if (this.#own) this.#leave(this.#own)
+    await this.#finish()
+  }
+
+  #alarm(what: string, error: unknown): void {
+    this.#options.log.event('alarm', { about: 'spool', error: `${what}: ${error}` }, 'error')
+  }
+
+  async #mend(): Promise<void> {
+    if (this.#own) return
+    try {
+      if (this.#behind) await this.#journals.takeOver()
+      this.#behind = false
+      await this.#finish()
+      if (this.#deposed) return
+      const own = await this.#journals.create(this.#options.journalOctets, () => {
+        this.#deposed = true
+      })
+      this.#tails = []
+      this.#own = own
+    } catch (error) {
+      this.#alarm('no journal', error)
+    }
+  }
+
+  #leave(own: OwnJournal): void {
+    if (this.#own !== own) return
+    this.#own = null
+    this.#given = own
+  }
+
+  /** It could not be written. What is young is in the database soon; until then it is in the journal still. */
+  #giveUp(own: OwnJournal, error: unknown): void {
+    if (this.#own !== own) return
+    this.#alarm('the journal', error)
+    this.#leave(own)
+    this.#finish().catch(reason => this.#alarm('the journal', reason))
+  }
+
+  /** Of a journal that is not written any more: all it tells is in the database, and it is removed. */
+  async #finish(): Promise<void> {
+    const given = this.#given
+    if (given === null) return
+    await given.journal.close()
+    await this.#commit((tables, mostStories) => {
+      for (const { id } of tables.young.all()) this.moveIn(tables, id, mostStories)
+      setCounter(tables, given.name, given.journal.tail)
+      // Who leases now has to know.
+      if (this.#deposed) countChange(tables)
+    }, 'now')
+    if (this.#given === given) this.#given = null
+    await this.#journals.remove(given.name)
+  }
+
+  #moveLater(): void {
+    const own = this.#own
+    if (own === null || this.#failing) return
+    const full = own.journal.fill > RATHER_FULL
+    this.#moving ??= this.#move(full ? 'soon' : 'later', full ? 'all' : 'old')
+      .catch(error => this.#rest(error))
+      .finally(() => {
+        this.#moving = null
+        if (this.#young.size > 0) this.#moveLater()
+      })
+  }
+
+  #rest(error: unknown): void {
+    this.#alarm('what is in the journal', error)
+    this.#failing = true
+    setTimeout(() => {
+      this.#failing = false
+      this.#moveLater()
+    }, RETRY_MS).unref()
+  }
+
+  /** What has ended goes into the database, and of the others those that have been here for a while, or all. */
+  async #move(when: When, which: 'old' | 'all'): Promise<void> {
+    const own = this.#own
+    const tail = own?.journal.tail ?? 0
+    const [oldest = 0] = this.#tails.slice(-TIMES_LEFT, 1 - TIMES_LEFT)
+    const at = await this.#commit((tables, mostStories) => {
+      const { young } = tables
+      let first: number | null = null
+      for (const message of young.all()) {
+        if (which === 'all' || 'end' in message || message.at < oldest)
+          this.moveIn(tables, message.id, mostStories)
+        if (!young.isMoving(message.id)) first ??= message.at
+      }
+      first ??= own?.journal.tail ?? 0
+      if (own) setCounter(tables, own.name, first)
+      return first
+    }, when)
+    own?.journal.release(at)
+    this.#tails = [...this.#tails, tail].slice(-TIMES_LEFT)
+  }
+
+  #moveEnd(id: string): Promise<void> {
+    return this.#commit((tables, mostStories) => this.moveIn(tables, id, mostStories), 'soon')
+  }
+
+  /** On a disk that is full there are no stories, so that there is room again. */
+  async #commit<T>(change: (tables: Tables, mostStories: number) => T, when: When): Promise<T> {
+    try {
+      return await this.#store.commit(tables => change(tables, this.#options.mostStories), when)
+    } catch (error) {
+      if (!(error instanceof QueueError) || error.code !== 'full') throw error
+      return this.#store.commit(tables => change(tables, 0))
+    }
+  }
+}
+
+/** One that has several parts, or is due later, comes into the database anyway before it is delivered. */
+function isForJournal(message: NewMessage, parts: readonly NewPart[], sizeOctets: number): boolean {
+  const [only, ...others] = parts
+  if (only === undefined || others.length > 0 || only.part !== undefined) return false
+  if (sizeOctets > INLINE_OCTETS) return false
+  const dueMs = dueOf(only.slots)
+  return dueMs !== null && pairAtFirst(dueMs, message.arrivedMs) === 'fresh'
+}

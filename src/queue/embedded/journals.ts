@@ -1,0 +1,150 @@
+/**
+ * The journals in a spool: the one of who leases, `journal-NONCE`, and what others have left. The counter of that name in the
+ * database says from which place on it counts; it is there before the file and after it, so that a journal without one is of
+ * another database, and is let alone.
+ *
+ * Whoever opens the spool has the database know what they tell (`catchUp`), also while the relay runs. Who leases takes over what
+ * others have left (`takeOver`): they are renamed first, and who writes into one that was renamed acknowledges nothing.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { absorb } from './absorb.ts'
+import type { Files } from './files.ts'
+import { hasNote, Journal, PEEK_OCTETS, peekAt, readNotes } from './journal.ts'
+import { countChange, counter, counters, setCounter } from './message.ts'
+import { decodeNote } from './record.ts'
+import type { Store, Tables } from './store.ts'
+import type { Ended, YoungMessage } from './young.ts'
+
+const NAME = /^journal-[0-9a-f]{12}(\.old)?$/
+const NONCE_OCTETS = 6
+
+export interface JournalsOptions {
+  readonly store: Store
+  readonly folder: string
+  readonly files: Files
+  readonly mostStories: number
+}
+
+/** One that this process writes. */
+export interface OwnJournal {
+  readonly journal: Journal
+  /** Its counter. */
+  readonly name: string
+}
+
+export class Journals {
+  readonly #options: JournalsOptions
+
+  constructor(options: JournalsOptions) {
+    this.#options = options
+  }
+
+  /** A new one. `onTaken`: another process has taken it over; what is being written then is not acknowledged. */
+  async create(octets: number, onTaken: () => void): Promise<OwnJournal> {
+    const { folder, files, store } = this.#options
+    const name = `journal-${randomBytes(NONCE_OCTETS).toString('hex')}`
+    const path = join(folder, name)
+    const there = new Set((await this.#names()).map(nameOf))
+    await store.commit(tables => {
+      for (const each of counters(tables, 'journal-')) if (!there.has(each)) setCounter(tables, each, null)
+      setCounter(tables, name, 0)
+    })
+    const file = await files.createJournal(path, octets)
+    try {
+      await files.syncFolder(folder)
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+    const write: typeof file.write = async (pieces, at) => {
+      await file.write(pieces, at)
+      if (files.exists(path)) return
+      onTaken()
+      throw new Error(`${path} was taken over by another process`)
+    }
+    return { journal: new Journal({ ...file, write }, octets), name }
+  }
+
+  /** All it tells is in the database. One that cannot be removed tells nothing any more. */
+  async remove(name: string): Promise<void> {
+    const { folder, files } = this.#options
+    await files.remove(join(folder, name)).catch(() => {})
+  }
+
+  /** Resolves when the database knows all that was acknowledged until now, by whatever process. */
+  async catchUp(): Promise<void> {
+    const names = await this.#names()
+    if (!names.some(name => this.#tells(this.#options.store.read(), name))) return
+    await this.#options.store.commit(tables => {
+      for (const name of names) this.#replay(tables, name)
+    })
+  }
+
+  /** The same, and those that others have written are no more. */
+  async takeOver(): Promise<void> {
+    const { folder, files, store } = this.#options
+    const names = await this.#names()
+    if (names.length === 0) return
+    for (const name of names)
+      if (name === nameOf(name)) await files.rename(join(folder, name), join(folder, `${name}.old`))
+    await files.syncFolder(folder)
+    const old = await this.#names()
+    await store.commit(tables => {
+      for (const name of old) setCounter(tables, nameOf(name), this.#replay(tables, name))
+    })
+    for (const name of old) await this.remove(name)
+  }
+
+  /** Whether there seems to be a note that the database has not. */
+  #tells(tables: Tables, name: string): boolean {
+    const { folder, files } = this.#options
+    const from = counter(tables, nameOf(name))
+    const path = join(folder, name)
+    const octets = files.sizeOctets(path)
+    if (from === null || octets === 0) return false
+    const at = peekAt(from, octets)
+    return hasNote(files.octetsOf(path, at % octets, PEEK_OCTETS), at)
+  }
+
+  /**
+   * Within a transaction, and read within it: until it is committed nobody can say that what this reads is no longer needed, and
+   * write over it.
+   * @returns the place after the last note; `null`: it is not of this database
+   */
+  #replay(tables: Tables, name: string): number | null {
+    const { folder, files, mostStories } = this.#options
+    const path = join(folder, name)
+    const from = counter(tables, nameOf(name))
+    if (from === null) return null
+    const all = new Map<string, YoungMessage | Ended>()
+    let tail = from
+    for (const { at, next, head, content } of readNotes(
+      files.octetsOf(path, 0, files.sizeOctets(path)),
+      from,
+    )) {
+      const note = decodeNote(head)
+      const { id } = note
+      if ('record' in note) all.set(id, { id, at, record: note.record, content })
+      // One that is not there has come into the database since.
+      else if (all.has(id)) all.set(id, { id, at, end: { ...note, octets: content } })
+      tail = next
+    }
+    for (const each of all.values()) absorb(tables, each, mostStories)
+    if (all.size > 0) countChange(tables)
+    return tail
+  }
+
+  async #names(): Promise<string[]> {
+    const { folder, files } = this.#options
+    const names: string[] = []
+    for await (const name of files.names(folder)) if (NAME.test(name)) names.push(name)
+    return names
+  }
+}
+
+/** By which its counter goes, also once it was taken over. */
+function nameOf(file: string): string {
+  return file.replace(/\.old$/, '')
+}
