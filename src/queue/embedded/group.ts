@@ -13,7 +13,9 @@ export class Group {
   readonly #everyMs: number
   #beganMs = Number.NEGATIVE_INFINITY
   #urgent = 0
+  /** Ends the wait of `gather`, which would end by itself at `#untilMs`. */
   #hurry: (() => void) | null = null
+  #untilMs = 0
 
   constructor(everyMs = GROUP_MS) {
     this.#everyMs = everyMs
@@ -35,19 +37,21 @@ export class Group {
     return Math.max(this.#beganMs + this.#everyMs - nowMs, 0)
   }
 
-  /** Resolves when there is no patience left: it is asked again when its time is over, or with `look`. */
+  /** Resolves when there is no patience left: it is asked again when its time is over, and where `come` says that there is less. */
   async gather(patienceMs: () => number): Promise<void> {
     for (let ms = patienceMs(); ms > 0; ms = patienceMs()) {
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, ms)
       this.#hurry = resolve
+      this.#untilMs = performance.now() + ms
       await promise
       clearTimeout(timer)
       this.#hurry = null
     }
   }
 
-  look(): void {
-    this.#hurry?.()
+  /** Somebody came, with whom the patience is this. */
+  come(patienceMs: number): void {
+    if (performance.now() + patienceMs < this.#untilMs) this.#hurry?.()
   }
 }

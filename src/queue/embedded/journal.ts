@@ -78,7 +78,7 @@ export class Journal {
     this.#waiting.push({ note, urgent: when === 'now', resolve, reject })
     this.#waitingOctets += note.length
     this.#writing ??= this.#write()
-    if (this.#patienceMs() === 0) this.#group.look()
+    this.#group.come(this.#patienceMs())
     return promise
   }
 

@@ -169,7 +169,7 @@ export class Store {
       end: () => end(),
     })
     this.#writing ??= this.#write()
-    if (this.#patienceMs() === 0) this.#group.look()
+    this.#group.come(this.#patienceMs())
     return promise
   }
 
@@ -229,7 +229,7 @@ export class Store {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#group.look()
+    this.#group.come(0)
     while (this.#writing) await this.#writing
     await Promise.all([...this.#closing, this.#tables.root.close()])
   }
