@@ -69,6 +69,11 @@ export class Arrivals {
     return this.#leases
   }
 
+  /** Nobody else does, as far as is known. */
+  get leasesAlone(): boolean {
+    return this.#leases && !this.#deposed
+  }
+
   /** This process leases from now on. */
   async begin(): Promise<void> {
     if (this.#leases || this.#closed) return

@@ -3,6 +3,7 @@
  *
  *   queue.mdb, queue.mdb-lock    messages, recipients, what is due, and contents up to 64 KiB; or `queue-N.mdb`, once it was
  *                                written anew (`generation.ts`)
+ *   journal-NONCE                small mail that has just come, and is not in the database yet (`arrivals.ts`)
  *   content/ID-nonce             larger contents
  *
  * A message is one record and a part per destination, so that an outcome rewrites what concerns its destination only.
@@ -152,7 +153,7 @@ class EmbeddedQueue implements Queue {
         stored.insertMessage(tables, message, parts, sizeOctets, octetsOrName)
         rememberOld(tables, id, message.arrivedMs)
         // Somebody else may be at work who has looked further than this is due (`ptt queue import`).
-        if (!this.#lines.hasLeased) stored.countChange(tables)
+        if (!this.#arrivals.leasesAlone) stored.countChange(tables)
         return true
       })
       if (!inserted) return false

@@ -35,8 +35,6 @@ export class Lines {
   #holds: Holds = new Map()
   /** There are messages set aside for holds that are no more. */
   #loose = false
-  /** This process is the one that leases. */
-  #hasLeased = false
 
   readonly #arrivals: Pick<Arrivals, 'moveIn'>
 
@@ -44,10 +42,6 @@ export class Lines {
     this.#store = store
     this.#arrivals = arrivals
     this.#log = log
-  }
-
-  get hasLeased(): boolean {
-    return this.#hasLeased
   }
 
   /** A message was put. */
@@ -68,7 +62,6 @@ export class Lines {
     skip: (destination: string) => Skip = () => false,
   ): Promise<Job[]> {
     if (limit <= 0) return []
-    this.#hasLeased = true
     await this.#endHolds(nowMs)
     const jobs: Job[] = []
     const aside: Aside[] = []
