@@ -1,10 +1,11 @@
 /** Small mail by the journal: what is there after a crash, what another process sees, and what becomes of it when a disk fails. */
 
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { Log } from '../../observe/event.ts'
 import { all, deferred, newMessage, octets } from '../contract.ts'
 import type { Hold, Queue } from '../queue.ts'
 import { type EmbeddedOptions, openEmbedded } from './embedded.ts'
@@ -42,10 +43,10 @@ async function openLeasing(t: TestContext, options: Partial<EmbeddedOptions> = {
     queue,
     folder,
     another: () => open(folder),
-    async crashed() {
+    async crashed(with_: Partial<EmbeddedOptions> = {}) {
       const copy = join(above, `copy-${copies++}`)
       cpSync(folder, copy, { recursive: true })
-      return open(copy, { files: disk })
+      return open(copy, { files: disk, ...with_ })
     },
     journals: () => readdirSync(folder).filter(name => name.startsWith('journal-')),
   }
@@ -146,10 +147,40 @@ test('what was settled while another process read of it is not delivered again',
   const other = await another()
   assert.equal(await other.count(), 1)
   await queue.settle(a, all(a, 'delivered'))
-  assert.equal(await leased(queue), '')
-  assert.equal(await queue.count(), 0)
-  assert.equal(await other.count(), 0)
+  await queue.put(newMessage('B', AT_ONE, 1001), [])
+  // Nor is anything else kept from its turn.
+  assert.equal(await leased(queue), 'B')
   assert.equal(await queue.nextDue(), null)
+  assert.equal(await queue.count(), 1)
+  assert.equal(await other.count(), 1)
+  assert.equal(await leased(queue), '')
+  assert.equal(await queue.nextDue(), null)
+})
+
+test('what another process holds is let go by who delivers it', async t => {
+  const { queue, another } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const [a] = await queue.lease(2000, 1)
+  assert.ok(a)
+  const other = await another()
+  await other.hold({ ...HOLD, kind: 'message', name: 'A', untilMs: 8000 })
+  await queue.settle(a, all(a, 'delivered'))
+  assert.equal(await queue.count(), 0)
+  assert.equal(await queue.nextDue(), null)
+})
+
+test('an id that came long ago and is put again is known as long as it should be', async t => {
+  const { queue } = await openLeasing(t, { retainIdsMs: 500 })
+  await queue.sweep(3000)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const [a] = await queue.lease(2000, 1)
+  assert.ok(a)
+  await queue.settle(a, all(a, 'delivered'))
+  assert.equal(await queue.put(newMessage('A', AT_ONE), []), 'duplicate')
+  assert.equal(await queue.count(), 0)
+  assert.equal(await queue.put(newMessage('A', AT_ONE), []), 'duplicate')
+  await queue.sweep(3000)
+  assert.equal(await queue.put(newMessage('A', AT_ONE), []), 'queued')
 })
 
 test('a hold keeps what is young, and what comes later', async t => {
@@ -160,6 +191,7 @@ test('a hold keeps what is young, and what comes later', async t => {
   await queue.put(newMessage('B', AT_ONE), [])
   assert.equal(await leased(queue), '')
   assert.equal(await queue.nextDue(), null)
+  assert.deepEqual((await queue.get('B'))?.held, { kind: 'sender', name: 'sender@example.org' })
   await other.lift(HOLD)
   assert.equal(await leased(queue), 'AB')
 })
@@ -201,15 +233,181 @@ test('a queue that is closed leaves no journal, and all of it in the database', 
 
 test('a journal of another database is let alone', async t => {
   const { queue, folder, another, journals } = await openLeasing(t)
+  const [own = ''] = journals()
   await queue.put(newMessage('A', AT_ONE), [])
-  const [name = ''] = journals()
-  cpSync(join(folder, name), join(folder, 'kept'))
+  cpSync(join(folder, own), join(folder, 'kept'))
   await queue.close()
-  renameSync(join(folder, 'kept'), join(folder, 'journal-0123456789ab'))
+  for (const name of ['queue.mdb', 'queue.mdb-lock']) rmSync(join(folder, name))
+  renameSync(join(folder, 'kept'), join(folder, own))
   const other = await another()
-  await other.remove('A')
-  assert.equal(await leased(other), '')
   assert.equal(await other.count(), 0)
+  assert.equal(await leased(other), '')
+})
+
+test('who leases finds what was left beside a journal that goes away meanwhile', async t => {
+  const { queue, folder, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  await queue.close()
+  const gone = 'journal-000000000000'
+  const files: typeof disk = {
+    ...disk,
+    async rename(path, newPath) {
+      if (path.endsWith(gone)) rmSync(path)
+      return disk.rename(path, newPath)
+    },
+  }
+  const first = await openEmbedded({ folder })
+  t.after(() => first.close())
+  await first.lease(1, 1)
+  await first.put(newMessage('B', AT_ONE), [])
+  writeFileSync(join(folder, gone), '')
+  assert.equal(await leased(await crashed({ files })), 'AB')
+})
+
+test('two that begin to lease at the same time lose nothing of each other', async t => {
+  const { queue, folder, another, crashed } = await openLeasing(t)
+  await queue.close()
+  const second = await another()
+  const files: typeof disk = {
+    ...disk,
+    async createJournal(path, octets) {
+      const file = await disk.createJournal(path, octets)
+      await second.lease(1, 1)
+      return file
+    },
+  }
+  const first = await openEmbedded({ folder, files })
+  t.after(() => first.close())
+  await first.lease(1, 1)
+  assert.equal(await first.put(newMessage('A', AT_ONE), []), 'queued')
+  assert.equal(await second.put(newMessage('B', AT_ONE), []), 'queued')
+  assert.equal(await idsOf(await crashed()), 'AB')
+})
+
+test('what another process has read and ended before the write was over is not young', async t => {
+  let gate: Promise<void> | null = null
+  const files: typeof disk = {
+    ...disk,
+    async createJournal(path, octets) {
+      const file = await disk.createJournal(path, octets)
+      return { ...file, write: (pieces, at) => file.write(pieces, at).then(() => gate ?? undefined) }
+    },
+  }
+  const { queue, another } = await openLeasing(t, { files })
+  const other = await another()
+  const written = Promise.withResolvers<void>()
+  gate = written.promise
+  const putting = queue.put(newMessage('A', AT_ONE), [])
+  while ((await other.count()) === 0) await new Promise(setImmediate)
+  assert.equal(await other.remove('A'), true)
+  written.resolve()
+  assert.equal(await putting, 'queued')
+  assert.equal(await leased(queue), '')
+})
+
+test('what others have left is looked for again when it could not be had', async t => {
+  const { queue, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  let failures = 1
+  const files: typeof disk = {
+    ...disk,
+    async rename(path, newPath) {
+      if (failures-- > 0) throw Object.assign(new Error('EIO'), { code: 'EIO' })
+      return disk.rename(path, newPath)
+    },
+  }
+  const next = await crashed({ files })
+  assert.equal(await leased(next), '')
+  await next.sweep(2000)
+  assert.equal(await leased(next), 'A')
+})
+
+test('what may have been written by a write that failed is not kept when the database cannot be written either', async t => {
+  let fails = false
+  const files: typeof disk = {
+    ...disk,
+    async createJournal(path, octets) {
+      const file = await disk.createJournal(path, octets)
+      const write: typeof file.write = async (pieces, at) => {
+        await file.write(pieces, at)
+        if (fails) throw Object.assign(new Error('EIO'), { code: 'EIO' })
+      }
+      return { ...file, write }
+    },
+  }
+  const { queue, crashed } = await openLeasing(t, { files })
+  await queue.put(newMessage('A', AT_ONE), [])
+  fails = true
+  failing('commit begin')
+  await assert.rejects(queue.put(newMessage('B', AT_ONE), []), { name: 'QueueError', code: 'io' })
+  onStep(null)
+  assert.equal(await idsOf(await crashed()), 'A')
+  assert.equal(await leased(queue), 'A')
+})
+
+test('what another process cannot bring into the database keeps it from nothing else', async t => {
+  const { queue, another } = await openLeasing(t)
+  await queue.put(newMessage('A', ['a@one.example', 'a@two.example']), [octets(20)])
+  const other = await another()
+  await queue.put(newMessage('B', AT_ONE), [])
+  failing('commit begin')
+  assert.equal(await idsOf(other), 'A')
+  assert.equal(await other.count(), 1)
+  assert.equal((await other.story('A'))?.ended, null)
+  assert.equal((await other.content('A')).length, 20)
+  // Nobody is told that there is no such message.
+  const error = { name: 'QueueError', code: 'io' }
+  await assert.rejects(other.get('B'), error)
+  await assert.rejects(other.story('B'), error)
+  await assert.rejects(other.content('B'), error)
+  onStep(null)
+  assert.equal(await idsOf(other), 'AB')
+})
+
+test('on a full disk another process removes what it wants to', async t => {
+  const { queue, another } = await openLeasing(t)
+  await queue.put(newMessage('A', ['a@one.example', 'a@two.example']), [octets(20)])
+  const other = await another()
+  await queue.put(newMessage('B', AT_ONE), [])
+  let failures = 3
+  onStep(step => {
+    if (step === 'commit write' && failures-- > 0)
+      throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
+  })
+  assert.equal(await other.remove('A'), true)
+  onStep(null)
+  assert.equal(await idsOf(other), 'B')
+})
+
+test('what a commit that fails should have brought into the database is young still', async t => {
+  const { queue } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  failing('commit write')
+  await queue.list({ limit: 1 })
+  onStep(null)
+  assert.equal(await queue.put(newMessage('B', ['b@one.example', 'b@two.example']), []), 'queued')
+  assert.equal(await leased(queue), 'ABB')
+  assert.equal(await idsOf(queue), 'AB')
+})
+
+test('while the database cannot be written nothing new goes into the journal', async t => {
+  const told = Promise.withResolvers<void>()
+  const log: Log = {
+    event: (name, fields) => {
+      if (name === 'alarm' && String(fields?.error).includes('the journal')) told.resolve()
+    },
+    with: () => log,
+  }
+  const { queue } = await openLeasing(t, { log })
+  failing('commit begin')
+  assert.equal(await queue.put(newMessage('A', AT_ONE), []), 'queued')
+  const [a] = await queue.lease(2000, 1)
+  assert.ok(a)
+  await queue.settle(a, all(a, 'delivered'))
+  await told.promise
+  await assert.rejects(queue.put(newMessage('B', AT_ONE), []), { name: 'QueueError', code: 'io' })
+  onStep(null)
+  assert.equal((await queue.story('A'))?.ended?.how, 'settled')
 })
 
 test('a journal that cannot be written is given up: the database has what it has, and all else', async t => {
@@ -246,6 +444,8 @@ test('while nothing can be written a put keeps nothing, and a settle gives nothi
   assert.equal(await leased(queue), 'B')
   onStep(null)
   assert.equal(await idsOf(await crashed()), 'AB')
+  queue.release(a)
+  assert.equal(await leased(queue), 'A')
   await queue.settle(a, all(a, 'delivered'))
   await queue.sweep(3000)
   assert.equal(await idsOf(queue), 'B')

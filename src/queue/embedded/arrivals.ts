@@ -7,17 +7,18 @@
  */
 
 import type { Log } from '../../observe/event.ts'
-import { type Content, type NewMessage, QueueError, type RecipientResult } from '../queue.ts'
+import type { Content, NewMessage, QueueError, RecipientResult } from '../queue.ts'
 import { dueOf, type NewPart, type PartName } from '../slot.ts'
 import { absorb } from './absorb.ts'
 import { pairAtFirst } from './due.ts'
+import { queueError } from './failure.ts'
 import { contentOf, noteOf } from './journal.ts'
 import { Journals, type JournalsOptions, type OwnJournal } from './journals.ts'
 import { isKnown } from './known.ts'
-import { countChange, recordOf, setCounter } from './message.ts'
+import { changes, countChange, recordOf, setCounter } from './message.ts'
 import { after, storyOf } from './outcome.ts'
 import { encodeNote } from './record.ts'
-import type { Store, Tables, When } from './store.ts'
+import { endingWork, type Store, type Tables, type When } from './store.ts'
 import type { Young } from './young.ts'
 
 /** Larger contents have a file each (`content.ts`). */
@@ -50,6 +51,7 @@ export class Arrivals {
   /** What others have left is not in the database yet. */
   #behind = false
   #mending: Promise<void> | null = null
+  #mendedMs = 0
   /** Being written into the journal, by id. */
   readonly #coming = new Map<string, Promise<void>>()
   #moving: Promise<void> | null = null
@@ -69,6 +71,11 @@ export class Arrivals {
     return this.#leases
   }
 
+  /** For who leases: nothing that others have left is missing; where it cannot be had, that is tried once in a while. */
+  get isReady(): boolean {
+    return this.#leases && !(this.#behind && performance.now() - this.#mendedMs > RETRY_MS)
+  }
+
   /** Nobody else does, as far as is known. */
   get leasesAlone(): boolean {
     return this.#leases && !this.#deposed
@@ -76,9 +83,9 @@ export class Arrivals {
 
   /** This process leases from now on. */
   async begin(): Promise<void> {
-    if (this.#leases || this.#closed) return
+    if (this.#closed) return
+    if (!this.#leases) this.#behind = true
     this.#leases = true
-    this.#behind = true
     await this.mend()
   }
 
@@ -106,8 +113,13 @@ export class Arrivals {
     const record = recordOf(message, parts, sizeOctets, null)
     const note = noteOf(encodeNote({ id, record }), content)
     if (!own.journal.hasRoom(note.length)) return null
-    if (isKnown(this.#store.read(), id)) return 'duplicate'
+    const tables = this.#store.read()
+    if (isKnown(tables, id)) return 'duplicate'
+    const changed = changes(tables)
     const coming = own.journal.append(note).then(at => {
+      // Another process may have read it before we were told that it is on the disk.
+      const tables = this.#store.read()
+      if (changes(tables) !== changed && isKnown(tables, id)) return
       this.#young.add({ id, at, record, content: contentOf(note) })
     })
     this.#coming.set(id, coming)
@@ -150,10 +162,19 @@ export class Arrivals {
     return true
   }
 
-  /** Resolves when the database knows all that was acknowledged until now. */
-  async allIn(): Promise<void> {
-    if (!this.#leases) await this.#journals.catchUp()
-    else if (this.#young.size > 0) await this.#move('now', 'all')
+  /** Resolves when the database knows all that was acknowledged until now; where that cannot be, to the reason. */
+  async allIn(): Promise<QueueError | null> {
+    try {
+      if (!this.#leases) await this.#journals.catchUp()
+      else if (this.#young.size > 0) await this.#move('now', 'all')
+      return null
+    } catch (error) {
+      const { folder, files } = this.#options
+      const failure = await queueError(error, () => files.freeOctets(folder))
+      if (failure.code === 'closed') throw failure
+      this.#alarm('what is in the journal', failure)
+      return failure
+    }
   }
 
   /** Within a transaction: what is young of that id is in the database. */
@@ -180,8 +201,12 @@ export class Arrivals {
 
   async #mend(): Promise<void> {
     if (this.#own) return
+    this.#mendedMs = performance.now()
     try {
-      if (this.#behind) await this.#journals.takeOver()
+      if (this.#behind) {
+        for (const name of await this.#journals.takeOver())
+          this.#options.log.event('spool', { let_alone: name })
+      }
       this.#behind = false
       await this.#finish()
       if (this.#deposed) return
@@ -270,14 +295,8 @@ export class Arrivals {
     return this.#commit((tables, mostStories) => this.moveIn(tables, id, mostStories), 'soon')
   }
 
-  /** On a disk that is full there are no stories, so that there is room again. */
-  async #commit<T>(change: (tables: Tables, mostStories: number) => T, when: When): Promise<T> {
-    try {
-      return await this.#store.commit(tables => change(tables, this.#options.mostStories), when)
-    } catch (error) {
-      if (!(error instanceof QueueError) || error.code !== 'full') throw error
-      return this.#store.commit(tables => change(tables, 0))
-    }
+  #commit<T>(change: (tables: Tables, mostStories: number) => T, when: When): Promise<T> {
+    return endingWork(this.#store, this.#options.mostStories, change, when)
   }
 }
 

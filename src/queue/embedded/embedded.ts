@@ -44,7 +44,7 @@ import { listMessages, searchMessages } from './list.ts'
 import type { MappedLimit } from './mapped.ts'
 import * as stored from './message.ts'
 import { writeResults } from './outcome.ts'
-import { Store, type Tables } from './store.ts'
+import { endingWork, Store, type Tables } from './store.ts'
 import { encodedStory, forgetStories, keepStory, loadStory } from './story.ts'
 
 const DAY_MS = 24 * 3600_000
@@ -175,7 +175,7 @@ class EmbeddedQueue implements Queue {
   }
 
   async lease(nowMs: number, limit: number, skip?: (destination: string) => Skip): Promise<Job[]> {
-    if (!this.#arrivals.leases) await this.#arrivals.begin()
+    if (!this.#arrivals.isReady) await this.#arrivals.begin()
     return this.#lines.lease(nowMs, limit, skip)
   }
 
@@ -221,9 +221,9 @@ class EmbeddedQueue implements Queue {
   async openContent(id: string): Promise<StoredContent> {
     const young = this.#store.young.get(id)
     if (young) return inMemory(young.content)
-    if (!this.#arrivals.leases) await this.#arrivals.allIn()
+    const failure = this.#arrivals.leases ? null : await this.#arrivals.allIn()
     const record = stored.loadRecord(this.#store.read(), id)
-    if (!record) throw gone(id)
+    if (!record) throw failure ?? gone(id)
     if (record.file === null) {
       const octets = this.#store.read().contents.getBinary(id)
       if (octets?.length === record.sizeOctets) return inMemory(octets)
@@ -239,8 +239,8 @@ class EmbeddedQueue implements Queue {
   }
 
   async get(id: string): Promise<Message | null> {
-    await this.#arrivals.allIn()
-    return stored.loadMessage(this.#store.read(), id)
+    const failure = await this.#arrivals.allIn()
+    return stored.loadMessage(this.#store.read(), id) ?? unlessFailed(failure, null)
   }
 
   async dueJobs(id: string, nowMs: number): Promise<DueJob[]> {
@@ -255,8 +255,8 @@ class EmbeddedQueue implements Queue {
   }
 
   async story(id: string): Promise<Story | null> {
-    await this.#arrivals.allIn()
-    return loadStory(this.#store.read(), id)
+    const failure = await this.#arrivals.allIn()
+    return loadStory(this.#store.read(), id) ?? unlessFailed(failure, null)
   }
 
   async list(options: { after?: string; limit: number; filter?: Filter }): Promise<Message[]> {
@@ -278,8 +278,8 @@ class EmbeddedQueue implements Queue {
 
   async retry(id: string, nowMs: number): Promise<boolean> {
     checkTime(nowMs)
-    await this.#arrivals.allIn()
-    return this.#store.commit(tables => {
+    const failure = await this.#arrivals.allIn()
+    const found = await this.#store.commit(tables => {
       this.#arrivals.moveIn(tables, id)
       const record = stored.loadRecord(tables, id)
       if (!record) return false
@@ -289,10 +289,11 @@ class EmbeddedQueue implements Queue {
       stored.countChange(tables)
       return true
     })
+    return found || unlessFailed(failure, false)
   }
 
   async remove(id: string, nowMs?: number): Promise<boolean> {
-    await this.#arrivals.allIn()
+    const failure = await this.#arrivals.allIn()
     const removed = await this.#commitEnd((tables, mostStories) => {
       this.#arrivals.moveIn(tables, id)
       const record = stored.loadRecord(tables, id)
@@ -305,7 +306,7 @@ class EmbeddedQueue implements Queue {
       return record
     })
     if (removed && removed.file !== null) await this.#contents.remove(removed.file)
-    return removed !== null
+    return removed !== null || unlessFailed(failure, false)
   }
 
   async hold(hold: Hold): Promise<void> {
@@ -361,15 +362,16 @@ class EmbeddedQueue implements Queue {
     await this.#store.close()
   }
 
-  /** What may end a message; nobody waits for it. On a disk that is full the message goes without a story, so that there is room again. */
-  async #commitEnd<T>(change: (tables: Tables, mostStories: number) => T): Promise<T> {
-    try {
-      return await this.#store.commit(tables => change(tables, this.#mostStories), 'soon')
-    } catch (error) {
-      if (!(error instanceof QueueError) || error.code !== 'full') throw error
-      return this.#store.commit(tables => change(tables, 0))
-    }
+  /** What may end a message; nobody waits for it. */
+  #commitEnd<T>(change: (tables: Tables, mostStories: number) => T): Promise<T> {
+    return endingWork(this.#store, this.#mostStories, change, 'soon')
   }
+}
+
+/** That something is not there is only so when all that was acknowledged could be looked at. */
+function unlessFailed<T>(failure: QueueError | null, value: T): T {
+  if (failure !== null) throw failure
+  return value
 }
 
 function gone(id: string): QueueError {

@@ -110,6 +110,7 @@ export class Journal {
         else await this.#writeNotes(notes)
       } catch (error) {
         this.#failure = error
+        await this.#wipe()
         for (const { reject } of [...notes, ...this.#waiting.splice(0)]) reject(error)
       }
     }
@@ -145,6 +146,13 @@ export class Journal {
     this.#waitingOctets -= at - this.#tail
     this.#tail = at
     for (const [index, { resolve }] of notes.entries()) resolve(places[index] as number)
+  }
+
+  /** After a write that failed nobody shall find in the file what may have been written: nobody was told that it was kept. */
+  async #wipe(): Promise<void> {
+    const start = this.#tail % this.#octets
+    const octets = Math.min(HEADER_OCTETS, this.#octets - start)
+    await this.#file.write([Buffer.alloc(octets)], start).catch(() => {})
   }
 
   async #endLap(octets: number): Promise<void> {
@@ -227,6 +235,11 @@ export const PEEK_OCTETS = 16
 export function peekAt(from: number, octets: number): number {
   const room = octets - (from % octets)
   return room < HEADER_OCTETS ? from + room : from
+}
+
+/** Of the first octets of a file: nothing was ever written there. */
+export function isUnused(start: Buffer): boolean {
+  return start.every(octet => octet === 0)
 }
 
 export function hasNote(start: Buffer, at: number): boolean {

@@ -1,7 +1,6 @@
 /**
  * The journals in a spool: the one of who leases, `journal-NONCE`, and what others have left. The counter of that name in the
- * database says from which place on it counts; it is there before the file and after it, so that a journal without one is of
- * another database, and is let alone.
+ * database says from which place on it counts: one without a counter is of another database, and is let alone.
  *
  * Whoever opens the spool has the database know what they tell (`catchUp`), also while the relay runs. Who leases takes over what
  * others have left (`takeOver`): they are renamed first, and who writes into one that was renamed acknowledges nothing.
@@ -11,10 +10,10 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { absorb } from './absorb.ts'
 import type { Files } from './files.ts'
-import { hasNote, Journal, PEEK_OCTETS, peekAt, readNotes } from './journal.ts'
+import { hasNote, isUnused, Journal, PEEK_OCTETS, peekAt, readNotes } from './journal.ts'
 import { countChange, counter, counters, setCounter } from './message.ts'
 import { decodeNote } from './record.ts'
-import type { Store, Tables } from './store.ts'
+import { endingWork, type Store, type Tables } from './store.ts'
 import type { Ended, YoungMessage } from './young.ts'
 
 const NAME = /^journal-[0-9a-f]{12}(\.old)?$/
@@ -46,16 +45,17 @@ export class Journals {
     const { folder, files, store } = this.#options
     const name = `journal-${randomBytes(NONCE_OCTETS).toString('hex')}`
     const path = join(folder, name)
-    const there = new Set((await this.#names()).map(nameOf))
-    await store.commit(tables => {
-      for (const each of counters(tables, 'journal-')) if (!there.has(each)) setCounter(tables, each, null)
-      setCounter(tables, name, 0)
-    })
     const file = await files.createJournal(path, octets)
     try {
       await files.syncFolder(folder)
+      await store.commit(tables => {
+        for (const each of counters(tables, 'journal-'))
+          if (!this.#isThere(each)) setCounter(tables, each, null)
+        setCounter(tables, name, 0)
+      })
     } catch (error) {
       await file.close()
+      await this.remove(name)
       throw error
     }
     const write: typeof file.write = async (pieces, at) => {
@@ -75,26 +75,42 @@ export class Journals {
 
   /** Resolves when the database knows all that was acknowledged until now, by whatever process. */
   async catchUp(): Promise<void> {
+    const { store, mostStories } = this.#options
     const names = await this.#names()
-    if (!names.some(name => this.#tells(this.#options.store.read(), name))) return
-    await this.#options.store.commit(tables => {
-      for (const name of names) this.#replay(tables, name)
+    if (!names.some(name => this.#tells(store.read(), name))) return
+    await endingWork(store, mostStories, (tables, most) => {
+      for (const name of names) this.#replay(tables, name, most)
     })
   }
 
-  /** The same, and those that others have written are no more. */
-  async takeOver(): Promise<void> {
-    const { folder, files, store } = this.#options
-    const names = await this.#names()
-    if (names.length === 0) return
-    for (const name of names)
-      if (name === nameOf(name)) await files.rename(join(folder, name), join(folder, `${name}.old`))
-    await files.syncFolder(folder)
-    const old = await this.#names()
-    await store.commit(tables => {
-      for (const name of old) setCounter(tables, nameOf(name), this.#replay(tables, name))
-    })
-    for (const name of old) await this.remove(name)
+  /** The same, and those that others have written are no more. @returns the names of those that are of another database */
+  async takeOver(): Promise<string[]> {
+    const { folder, files, store, mostStories } = this.#options
+    const tables = store.read()
+    const [ours, foreign] = partition(await this.#names(), name => counter(tables, nameOf(name)) !== null)
+    for (const name of ours) if (name === nameOf(name)) await this.#setAside(name)
+    if (ours.length > 0) {
+      await files.syncFolder(folder)
+      const old = [...new Set(ours.map(nameOf))].map(name => `${name}.old`)
+      await endingWork(store, mostStories, (tables, most) => {
+        for (const name of old) setCounter(tables, nameOf(name), this.#replay(tables, name, most))
+      })
+      for (const name of old) await this.remove(name)
+    }
+    // One that was never used: who made it has stopped before the database knew of it.
+    const [unused, others] = partition(foreign, name => isUnused(this.#peek(name, 0)))
+    for (const name of unused) await this.remove(name)
+    return others
+  }
+
+  async #setAside(name: string): Promise<void> {
+    const { folder, files } = this.#options
+    try {
+      await files.rename(join(folder, name), join(folder, `${name}.old`))
+    } catch (error) {
+      // Who wrote it has stopped meanwhile, and all of it is in the database.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
   }
 
   /** Whether there seems to be a note that the database has not. */
@@ -105,7 +121,17 @@ export class Journals {
     const octets = files.sizeOctets(path)
     if (from === null || octets === 0) return false
     const at = peekAt(from, octets)
-    return hasNote(files.octetsOf(path, at % octets, PEEK_OCTETS), at)
+    return hasNote(this.#peek(name, at % octets), at)
+  }
+
+  #peek(name: string, at: number): Buffer {
+    const { folder, files } = this.#options
+    return files.octetsOf(join(folder, name), at, PEEK_OCTETS)
+  }
+
+  #isThere(name: string): boolean {
+    const { folder, files } = this.#options
+    return files.exists(join(folder, name)) || files.exists(join(folder, `${name}.old`))
   }
 
   /**
@@ -113,8 +139,8 @@ export class Journals {
    * write over it.
    * @returns the place after the last note; `null`: it is not of this database
    */
-  #replay(tables: Tables, name: string): number | null {
-    const { folder, files, mostStories } = this.#options
+  #replay(tables: Tables, name: string, mostStories: number): number | null {
+    const { folder, files } = this.#options
     const path = join(folder, name)
     const from = counter(tables, nameOf(name))
     if (from === null) return null
@@ -147,4 +173,8 @@ export class Journals {
 /** By which its counter goes, also once it was taken over. */
 function nameOf(file: string): string {
   return file.replace(/\.old$/, '')
+}
+
+function partition<T>(all: readonly T[], isOf: (each: T) => boolean): [of: T[], others: T[]] {
+  return [all.filter(isOf), all.filter(each => !isOf(each))]
 }

@@ -33,6 +33,11 @@ export class Lines {
   readonly #leases = new Ranks(destination => isDestinationHeld(this.#holds, destination))
   #changes = 0
   #holds: Holds = new Map()
+  /**
+   * Met in a line, though settled: somebody else had brought into the database what the journal told of before. They stay leased
+   * until the database knows better.
+   */
+  readonly #shadows: RankedDue[] = []
   /** There are messages set aside for holds that are no more. */
   #loose = false
 
@@ -127,8 +132,10 @@ export class Lines {
     this.#leases.overdue(tables, nowMs, due => {
       const id = idOf(due.unit)
       const young = tables.young.find(id)
-      // It was settled, and somebody else has written into the database that it is pending: soon that is put right.
-      if (young && 'end' in young) return 'pass'
+      if (young && 'end' in young) {
+        this.#shadows.push(due)
+        return 'aside'
+      }
       if (latest?.id !== id)
         latest = { id, record: young?.record ?? this.#load(id, due, () => stored.loadRecord(tables, id)) }
       const { record } = latest
@@ -170,6 +177,7 @@ export class Lines {
   /** To read what is due: when lines or holds were changed, perhaps by another process, what we know is not enough. */
   #read(): Tables {
     const tables = this.#store.read()
+    if (this.#shadows.length > 0) this.#endShadows(tables)
     const changes = stored.changes(tables)
     if (changes === this.#changes) return tables
     this.#holds = held.loadHolds(tables)
@@ -180,6 +188,13 @@ export class Lines {
     this.#leases.reset()
     this.#changes = changes
     return tables
+  }
+
+  #endShadows({ young }: Tables): void {
+    for (const due of this.#shadows.splice(0)) {
+      if (young.find(idOf(due.unit))) this.#shadows.push(due)
+      else this.#leases.of(due.priority).give(due.destination, due.unit, false)
+    }
   }
 
   /** A record that cannot be read is told of once and stays leased, so that it holds up no other. */

@@ -299,6 +299,24 @@ export class Store {
   }
 }
 
+/**
+ * A change that may end messages. On a disk that is full they go without a story, so that there is room again: `change` is run
+ * with no stories at most.
+ */
+export async function endingWork<T>(
+  store: Store,
+  mostStories: number,
+  change: (tables: Tables, mostStories: number) => T,
+  when: When = 'now',
+): Promise<T> {
+  try {
+    return await store.commit(tables => change(tables, mostStories), when)
+  } catch (error) {
+    if (!(error instanceof QueueError) || error.code !== 'full') throw error
+    return store.commit(tables => change(tables, 0))
+  }
+}
+
 const urgentOf = (changes: readonly Change[]): number =>
   changes.reduce((urgent, { when }) => urgent + Number(when === 'now'), 0)
 
