@@ -29,3 +29,43 @@ test('where several came together, others are waited for; not when there are eno
   assert.equal(group.patienceMs(31, 102), GROUP_MS - 2)
   assert.equal(group.patienceMs(32, 102), 0)
 })
+
+test('without patience nobody waits, and `look` is for nobody', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const group = new Group()
+  group.look()
+  await group.gather(() => 0)
+})
+
+test('who waits is asked again when his time is over', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const group = new Group()
+  const answers = [5, 3, 0]
+  const gathered = group.gather(() => answers.shift() ?? assert.fail('asked too often'))
+  const left: number[] = []
+  for (const ms of [4, 1, 2, 1]) {
+    t.mock.timers.tick(ms)
+    await Promise.resolve()
+    left.push(answers.length)
+  }
+  assert.deepEqual(left, [2, 1, 1, 0])
+  await gathered
+})
+
+test('who waits is asked again with `look`, and waits on while there is patience', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const group = new Group()
+  let patienceMs = 5
+  let over = false
+  const gathered = group
+    .gather(() => patienceMs)
+    .then(() => {
+      over = true
+    })
+  group.look()
+  await new Promise(resolve => setImmediate(resolve))
+  assert.ok(!over)
+  patienceMs = 0
+  group.look()
+  await gathered
+})
