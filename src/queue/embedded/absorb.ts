@@ -3,8 +3,8 @@
 import { forgetHeld } from './held.ts'
 import { isKnown, rememberOld } from './known.ts'
 import * as stored from './message.ts'
-import type { Tables } from './store.ts'
 import { keepStory } from './story.ts'
+import type { Tables } from './tables.ts'
 import type { Ended, YoungMessage } from './young.ts'
 
 /** Where the database knows the id somebody else has done it, and what it says of the message is so, but that it may have ended since. */

@@ -1,7 +1,7 @@
 /**
  * The journal before the database: small mail that is due at once is kept in the journal and in memory (`young.ts`), is leased from
- * there, and where it is delivered soon the database has to know no more of it than its story. All else goes by the database. `move`
- * writes into it what has ended, and what has been here for a while; then the journal has room again.
+ * there, and where it is delivered soon the database has to know no more of it than its story (`moves.ts`). All else goes by the
+ * database.
  *
  * Only who leases keeps a journal (`journals.ts`). Without one, or while the database cannot be written, all goes by the database.
  */
@@ -9,26 +9,23 @@
 import type { Log } from '../../observe/event.ts'
 import type { Content, NewMessage, QueueError, RecipientResult } from '../queue.ts'
 import { dueOf, type NewPart, type PartName } from '../slot.ts'
-import { absorb } from './absorb.ts'
 import { pairAtFirst } from './due.ts'
 import { queueError } from './failure.ts'
 import { contentOf, noteOf } from './journal.ts'
 import { Journals, type JournalsOptions, type OwnJournal } from './journals.ts'
 import { isKnown } from './known.ts'
-import { changes, countChange, recordOf, setCounter } from './message.ts'
+import { changes, countChange, recordOf } from './message.ts'
+import { Moves } from './moves.ts'
 import { after, storyOf } from './outcome.ts'
 import { encodeNote } from './record.ts'
-import { endingWork, type Store, type Tables, type When } from './store.ts'
+import type { Store } from './store.ts'
+import type { Tables } from './tables.ts'
 import type { Young } from './young.ts'
 
 /** Larger contents have a file each (`content.ts`). */
 export const INLINE_OCTETS = 64 * 1024
 /** At 1,700 messages of 4 KiB a second a second and a half. */
 export const JOURNAL_OCTETS = 16 * 1024 * 1024
-/** From that on what is in it is not left there any longer. */
-const RATHER_FULL = 0.5
-/** So often others are moved before what is still on its way: that is a second at most. */
-const TIMES_LEFT = 8
 const RETRY_MS = 1000
 
 export interface ArrivalsOptions extends JournalsOptions {
@@ -41,6 +38,7 @@ export class Arrivals {
   readonly #store: Store
   readonly #young: Young
   readonly #journals: Journals
+  readonly #moves: Moves
   #leases = false
   #closed = false
   #own: OwnJournal | null = null
@@ -54,17 +52,13 @@ export class Arrivals {
   #mendedMs = 0
   /** Being written into the journal, by id. */
   readonly #coming = new Map<string, Promise<void>>()
-  #moving: Promise<void> | null = null
-  /** Where the journal ended as something was moved, the last `TIMES_LEFT` times. */
-  #tails: number[] = []
-  /** The database could not be written lately. */
-  #failing = false
 
   constructor(options: ArrivalsOptions) {
     this.#options = options
     this.#store = options.store
     this.#young = options.store.young
     this.#journals = new Journals(options)
+    this.#moves = new Moves(options, error => this.#alarm('what is in the journal', error))
   }
 
   get leases(): boolean {
@@ -109,14 +103,14 @@ export class Arrivals {
     for (let same = this.#coming.get(id); same; same = this.#coming.get(id)) await same.catch(() => {})
     if (this.#young.find(id)) return 'duplicate'
     const own = this.#own
-    if (own === null || this.#failing || !isForJournal(message, parts, sizeOctets)) return null
+    if (own === null || this.#moves.failing || !isForJournal(message, parts, sizeOctets)) return null
     const record = recordOf(message, parts, sizeOctets, null)
     const note = noteOf(encodeNote({ id, record }), content)
     if (!own.journal.hasRoom(note.length)) return null
     const tables = this.#store.read()
     if (isKnown(tables, id)) return 'duplicate'
     const changed = changes(tables)
-    const coming = own.journal.append(note).then(at => {
+    const coming = own.journal.append(note, 'now', at => {
       // Another process may have read it before we were told that it is on the disk.
       const tables = this.#store.read()
       if (changes(tables) !== changed && isKnown(tables, id)) return
@@ -125,7 +119,7 @@ export class Arrivals {
     this.#coming.set(id, coming)
     try {
       await coming
-      this.#moveLater()
+      this.#moves.soon()
       return 'queued'
     } catch (error) {
       this.#giveUp(own, error)
@@ -151,13 +145,15 @@ export class Arrivals {
     this.#young.end(message, { arrivedMs, endedMs, octets: contentOf(note) })
     try {
       await own.journal.append(note, 'soon')
-      this.#moveLater()
+      this.#moves.soon()
     } catch (error) {
       this.#giveUp(own, error)
-      await this.#moveEnd(message.id).catch(reason => {
+      try {
+        await this.#moves.one(id)
+      } catch (reason) {
         this.#young.unend(message)
         throw reason
-      })
+      }
     }
     return true
   }
@@ -166,7 +162,7 @@ export class Arrivals {
   async allIn(): Promise<QueueError | null> {
     try {
       if (!this.#leases) await this.#journals.catchUp()
-      else if (this.#young.size > 0) await this.#move('now', 'all')
+      else await this.#moves.all()
       return null
     } catch (error) {
       const { folder, files } = this.#options
@@ -178,11 +174,8 @@ export class Arrivals {
   }
 
   /** Within a transaction: what is young of that id is in the database. */
-  moveIn(tables: Tables, id: string, mostStories = this.#options.mostStories): void {
-    const message = tables.young.find(id)
-    if (message === undefined || tables.young.isMoving(id)) return
-    tables.young.moves(id)
-    absorb(tables, message, mostStories)
+  moveIn(tables: Tables, id: string): void {
+    this.#moves.moveIn(tables, id)
   }
 
   /** All is in the database then, and there is no journal; where that cannot be, it is read when the spool is opened next. */
@@ -213,8 +206,8 @@ export class Arrivals {
       const own = await this.#journals.create(this.#options.journalOctets, () => {
         this.#deposed = true
       })
-      this.#tails = []
       this.#own = own
+      this.#moves.from(own)
     } catch (error) {
       this.#alarm('no journal', error)
     }
@@ -223,6 +216,7 @@ export class Arrivals {
   #leave(own: OwnJournal): void {
     if (this.#own !== own) return
     this.#own = null
+    this.#moves.from(null)
     this.#given = own
   }
 
@@ -231,7 +225,10 @@ export class Arrivals {
     if (this.#own !== own) return
     this.#alarm('the journal', error)
     this.#leave(own)
-    this.#finish().catch(reason => this.#alarm('the journal', reason))
+    this.#finish().catch(reason => {
+      this.#alarm('the journal', reason)
+      setTimeout(() => this.mend(), RETRY_MS).unref()
+    })
   }
 
   /** Of a journal that is not written any more: all it tells is in the database, and it is removed. */
@@ -239,64 +236,12 @@ export class Arrivals {
     const given = this.#given
     if (given === null) return
     await given.journal.close()
-    await this.#commit((tables, mostStories) => {
-      for (const { id } of tables.young.all()) this.moveIn(tables, id, mostStories)
-      setCounter(tables, given.name, given.journal.tail)
+    await this.#moves.close(given, tables => {
       // Who leases now has to know.
       if (this.#deposed) countChange(tables)
-    }, 'now')
+    })
     if (this.#given === given) this.#given = null
     await this.#journals.remove(given.name)
-  }
-
-  #moveLater(): void {
-    const own = this.#own
-    if (own === null || this.#failing) return
-    const full = own.journal.fill > RATHER_FULL
-    this.#moving ??= this.#move(full ? 'soon' : 'later', full ? 'all' : 'old')
-      .catch(error => this.#rest(error))
-      .finally(() => {
-        this.#moving = null
-        if (this.#young.size > 0) this.#moveLater()
-      })
-  }
-
-  #rest(error: unknown): void {
-    this.#alarm('what is in the journal', error)
-    this.#failing = true
-    setTimeout(() => {
-      this.#failing = false
-      this.#moveLater()
-    }, RETRY_MS).unref()
-  }
-
-  /** What has ended goes into the database, and of the others those that have been here for a while, or all. */
-  async #move(when: When, which: 'old' | 'all'): Promise<void> {
-    const own = this.#own
-    const tail = own?.journal.tail ?? 0
-    const [oldest = 0] = this.#tails.slice(-TIMES_LEFT, 1 - TIMES_LEFT)
-    const at = await this.#commit((tables, mostStories) => {
-      const { young } = tables
-      let first: number | null = null
-      for (const message of young.all()) {
-        if (which === 'all' || 'end' in message || message.at < oldest)
-          this.moveIn(tables, message.id, mostStories)
-        if (!young.isMoving(message.id)) first ??= message.at
-      }
-      first ??= own?.journal.tail ?? 0
-      if (own) setCounter(tables, own.name, first)
-      return first
-    }, when)
-    own?.journal.release(at)
-    this.#tails = [...this.#tails, tail].slice(-TIMES_LEFT)
-  }
-
-  #moveEnd(id: string): Promise<void> {
-    return this.#commit((tables, mostStories) => this.moveIn(tables, id, mostStories), 'soon')
-  }
-
-  #commit<T>(change: (tables: Tables, mostStories: number) => T, when: When): Promise<T> {
-    return endingWork(this.#store, this.#options.mostStories, change, when)
   }
 }
 

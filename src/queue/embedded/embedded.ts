@@ -44,8 +44,9 @@ import { listMessages, searchMessages } from './list.ts'
 import type { MappedLimit } from './mapped.ts'
 import * as stored from './message.ts'
 import { writeResults } from './outcome.ts'
-import { endingWork, Store, type Tables } from './store.ts'
+import { endingWork, Store } from './store.ts'
 import { encodedStory, forgetStories, keepStory, loadStory } from './story.ts'
+import type { Tables } from './tables.ts'
 
 const DAY_MS = 24 * 3600_000
 /** Ids forgotten in one transaction: others wait for it some milliseconds only. */

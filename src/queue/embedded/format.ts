@@ -13,7 +13,7 @@
  */
 
 import { QueueError } from '../queue.ts'
-import type { Tables } from './store.ts'
+import type { Tables } from './tables.ts'
 
 const FORMAT = 5
 const READABLE: readonly number[] = [1, 2, 3, 4, FORMAT]

@@ -8,7 +8,7 @@ import { type Holds, isOver, scopeKey, scopeOfKey } from '../hold.ts'
 import type { Hold, Scope } from '../queue.ts'
 import { countChange, loadRecord, moveAll } from './message.ts'
 import { decodeHold, encodeHold, encodeMessage } from './record.ts'
-import type { Tables } from './store.ts'
+import type { Tables } from './tables.ts'
 
 const NOTHING = Buffer.alloc(0)
 /** Messages put back in one transaction: others wait for it some ten milliseconds only. */

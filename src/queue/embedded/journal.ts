@@ -30,7 +30,8 @@ const EVERY_MS = 2
 interface Waiting {
   readonly note: Buffer
   readonly urgent: boolean
-  resolve(at: number): void
+  written(at: number): void
+  resolve(): void
   reject(error: unknown): void
 }
 
@@ -71,11 +72,18 @@ export class Journal {
     return this.#tail - this.#released + this.#waitingOctets
   }
 
-  /** Resolves to its place when it is on the disk. `soon`: nobody waits for it, so that it may share a write. */
-  append(note: Buffer, when: 'now' | 'soon' = 'now'): Promise<number> {
+  /**
+   * Resolves when it is on the disk. `soon`: nobody waits for it, so that it may share a write. `written` is told its place, at the
+   * moment from which on `tail` is behind it.
+   */
+  append(
+    note: Buffer,
+    when: 'now' | 'soon' = 'now',
+    written: (at: number) => void = () => {},
+  ): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure)
-    const { promise, resolve, reject } = Promise.withResolvers<number>()
-    this.#waiting.push({ note, urgent: when === 'now', resolve, reject })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiting.push({ note, urgent: when === 'now', written, resolve, reject })
     this.#waitingOctets += note.length
     this.#writing ??= this.#write()
     this.#group.come(this.#patienceMs())
@@ -130,12 +138,10 @@ export class Journal {
   }
 
   async #writeNotes(notes: readonly Waiting[]): Promise<void> {
-    let at = this.#tail
-    const places: number[] = []
+    let end = this.#tail
     for (const { note } of notes) {
-      seal(note, at)
-      places.push(at)
-      at += note.length
+      seal(note, end)
+      end += note.length
     }
     step('journal write')
     await this.#file.write(
@@ -143,9 +149,13 @@ export class Journal {
       this.#tail % this.#octets,
     )
     step('journal done')
-    this.#waitingOctets -= at - this.#tail
-    this.#tail = at
-    for (const [index, { resolve }] of notes.entries()) resolve(places[index] as number)
+    this.#waitingOctets -= end - this.#tail
+    for (const { note, written, resolve } of notes) {
+      const at = this.#tail
+      this.#tail += note.length
+      written(at)
+      resolve()
+    }
   }
 
   /** After a write that failed nobody shall find in the file what may have been written: nobody was told that it was kept. */

@@ -13,7 +13,8 @@ import type { Files } from './files.ts'
 import { hasNote, isUnused, Journal, PEEK_OCTETS, peekAt, readNotes } from './journal.ts'
 import { countChange, counter, counters, setCounter } from './message.ts'
 import { decodeNote } from './record.ts'
-import { endingWork, type Store, type Tables } from './store.ts'
+import { endingWork, type Store } from './store.ts'
+import type { Tables } from './tables.ts'
 import type { Ended, YoungMessage } from './young.ts'
 
 const NAME = /^journal-[0-9a-f]{12}(\.old)?$/

@@ -4,7 +4,7 @@
  */
 
 import { decodeStory } from './record.ts'
-import type { Tables } from './store.ts'
+import type { Tables } from './tables.ts'
 
 const NOTHING = Buffer.alloc(0)
 const FORGOTTEN = 'forgotten'

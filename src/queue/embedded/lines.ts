@@ -14,7 +14,8 @@ import { isKnown } from './known.ts'
 import * as stored from './message.ts'
 import { type RankedDue, Ranks } from './ranks.ts'
 import type { MessageRecord } from './record.ts'
-import type { Store, Tables } from './store.ts'
+import type { Store } from './store.ts'
+import type { Tables } from './tables.ts'
 import { idOf, partOf, unitOf } from './unit.ts'
 
 /** Messages found held in one look: all of a `lease` waits for them to be set aside. */

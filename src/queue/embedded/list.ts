@@ -4,7 +4,7 @@ import { isInTime, isTraced, matches, tracesOf } from '../filter.ts'
 import type { Filter, Found, Message } from '../queue.ts'
 import { loadParts, messageOf } from './message.ts'
 import { decodeMessage } from './record.ts'
-import type { Tables } from './store.ts'
+import type { Tables } from './tables.ts'
 
 export interface Page {
   readonly after?: string

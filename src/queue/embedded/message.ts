@@ -13,7 +13,7 @@ import {
   type MessageRecord,
   type PartRecord,
 } from './record.ts'
-import type { Tables } from './store.ts'
+import type { Tables } from './tables.ts'
 import { unitOf } from './unit.ts'
 
 const CHANGES = 'changes'

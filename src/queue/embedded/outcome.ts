@@ -6,8 +6,8 @@ import { dueOf, type PartName, type Slot, settled } from '../slot.ts'
 import { forgetHeld } from './held.ts'
 import * as stored from './message.ts'
 import type { MessageRecord } from './record.ts'
-import type { Tables } from './store.ts'
 import { type EncodedStory, encodedStory, keepStory } from './story.ts'
+import type { Tables } from './tables.ts'
 
 export interface Written {
   /** The part is pending still, and in line. */

@@ -8,7 +8,7 @@ import { recipientsOf } from '../slot.ts'
 import { remember } from './known.ts'
 import { attemptsOf, fixedOf, loadParts, loadRecord, messageOf, type Part } from './message.ts'
 import { decodeStory, encodeStory, type MessageRecord } from './record.ts'
-import type { Tables } from './store.ts'
+import type { Tables } from './tables.ts'
 
 /** Where there is no room: of all stories so much is made at once. */
 const MADE_AT_ONCE = 0.001
