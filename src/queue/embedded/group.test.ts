@@ -30,10 +30,10 @@ test('where several came together, others are waited for; not when there are eno
   assert.equal(group.patienceMs(32, 102), 0)
 })
 
-test('without patience nobody waits, and `look` is for nobody', async t => {
+test('without patience nobody waits, and who comes finds nobody', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const group = new Group()
-  group.look()
+  group.come(0)
   await group.gather(() => 0)
 })
 
@@ -52,20 +52,28 @@ test('who waits is asked again when his time is over', async t => {
   await gathered
 })
 
-test('who waits is asked again with `look`, and waits on while there is patience', async t => {
+test('who waits is asked again when somebody comes with whom there is less patience', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
+  t.mock.method(performance, 'now', () => 1000)
   const group = new Group()
   let patienceMs = 5
-  let over = false
-  const gathered = group
-    .gather(() => patienceMs)
-    .then(() => {
-      over = true
-    })
-  group.look()
-  await new Promise(resolve => setImmediate(resolve))
-  assert.ok(!over)
+  let asked = 0
+  const gathered = group.gather(() => {
+    asked++
+    return patienceMs
+  })
+  for (const [comes, times] of [
+    [5, 1],
+    [6, 1],
+    [3, 2],
+    [4, 2],
+  ] as const) {
+    patienceMs = comes
+    group.come(comes)
+    await new Promise(resolve => setImmediate(resolve))
+    assert.equal(asked, times)
+  }
   patienceMs = 0
-  group.look()
+  group.come(0)
   await gathered
 })

@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { octets } from '../contract.ts'
 import type { JournalFile } from './files.ts'
-import { contentOf, hasNote, Journal, noteOf, PEEK_OCTETS, peekAt, readNotes } from './journal.ts'
+import { contentOf, hasNote, isUnused, Journal, noteOf, PEEK_OCTETS, peekAt, readNotes } from './journal.ts'
 
 const HEADER_OCTETS = 24
 const SECTOR_OCTETS = 512
@@ -48,7 +48,16 @@ function openJournal(size: number, before: (index: number) => Promise<void> = as
     state.released = at
     journal.release(at)
   }
-  return { journal, disk, writes, state, release }
+  /** Resolves to its place, which is told as the journal ends behind it. */
+  const append = async (note: Buffer, when?: 'now' | 'soon') => {
+    let place: number | null = null
+    await journal.append(note, when, at => {
+      assert.equal(journal.tail, at + note.length)
+      place = at
+    })
+    return place ?? assert.fail('its place was not told')
+  }
+  return { journal, append, disk, writes, state, release }
 }
 
 function noteOfSize(size: number, seed = size): Buffer {
@@ -91,9 +100,12 @@ test('a note has its head and its content, which is copied', () => {
 })
 
 test('its first octets tell that there is one, at its place and nowhere else', async () => {
-  const { journal, disk } = openJournal(SIZE)
-  for (const size of [50, 51]) await journal.append(noteOfSize(size))
+  const { append, disk } = openJournal(SIZE)
   const peek = (at: number) => disk.subarray(at, at + PEEK_OCTETS)
+  assert.ok(!hasNote(peek(0), 0))
+  assert.ok(isUnused(peek(0)))
+  for (const size of [50, 51]) await append(noteOfSize(size))
+  assert.ok(!isUnused(peek(0)))
   for (const at of [0, 50]) assert.ok(hasNote(peek(at), at))
   for (const at of [51, 101]) assert.ok(!hasNote(peek(at), at))
   assert.ok(!hasNote(peek(50), 50 + SIZE))
@@ -124,12 +136,12 @@ for (const [what, length, headOctets] of lengths)
   })
 
 test('there is room for fifteen of the largest, whether they are written or wait', async () => {
-  const { journal, release } = openJournal(SIZE)
+  const { journal, append, release } = openJournal(SIZE)
   assert.ok(!journal.hasRoom(65))
   const appends: Promise<number>[] = []
   for (let n = 0; n < 15; n++) {
     assert.ok(journal.hasRoom(64))
-    appends.push(journal.append(noteOfSize(64)))
+    appends.push(append(noteOfSize(64)))
   }
   assert.equal(journal.fill, 15 / 16)
   assert.ok(!journal.hasRoom(25))
@@ -143,18 +155,18 @@ test('there is room for fifteen of the largest, whether they are written or wait
 test('a lap may end with a rest of any size', async t => {
   clockOf(t, 1000)
   for (let rest = 0; rest < 64; rest++) {
-    const { journal, disk, release } = openJournal(SIZE)
+    const { journal, append, disk, release } = openJournal(SIZE)
     // In the second lap there is something where nothing is written.
     for (const end of [SIZE, 2 * SIZE - rest]) {
       let last = noteOf('')
       for (let left = end - journal.tail; left > 0; left = end - journal.tail) {
         release(journal.tail)
         last = noteOfSize(left > 64 ? Math.min(64, left >> 1) : left)
-        await journal.append(last)
+        await append(last)
       }
       const first = noteOfSize(64)
       const at = Math.ceil(end / SIZE) * SIZE
-      assert.equal(await journal.append(first), at)
+      assert.equal(await append(first), at)
       assert.deepEqual(read(disk, end), [{ at, note: first }])
       const before = { at: end - last.length, note: last }
       assert.deepEqual(read(disk, before.at), [before, { at, note: first }])
@@ -165,12 +177,12 @@ test('a lap may end with a rest of any size', async t => {
 test('what comes during a write shares the next one, and is acknowledged after it', async t => {
   const clock = clockOf(t, 0)
   const gates = [0, 1, 2].map(() => Promise.withResolvers<void>())
-  const { journal, writes } = openJournal(SIZE, index => gates[index]?.promise ?? assert.fail())
+  const { append, writes } = openJournal(SIZE, index => gates[index]?.promise ?? assert.fail())
   const places: number[] = []
-  const append = (size: number) => journal.append(noteOfSize(size)).then(at => places.push(at))
-  append(30)
+  const begin = (size: number) => append(noteOfSize(size)).then(at => places.push(at))
+  begin(30)
   await quiet()
-  for (const size of [31, 32, 33]) append(size)
+  for (const size of [31, 32, 33]) begin(size)
   await quiet()
   assert.deepEqual([writes.length, places], [1, []])
   gates[0]?.resolve()
@@ -180,7 +192,7 @@ test('what comes during a write shares the next one, and is acknowledged after i
   await quiet()
   assert.deepEqual(places, [0, 30, 61, 93])
   // Several came together: the next waits for others, for a while.
-  const next = append(34)
+  const next = begin(34)
   await quiet()
   clock.passes(1)
   await quiet()
@@ -193,54 +205,54 @@ test('what comes during a write shares the next one, and is acknowledged after i
 
 test('what nobody waits for shares the next write, or is written after a while', async t => {
   const clock = clockOf(t, 0)
-  const { journal, writes } = openJournal(SIZE)
-  await journal.append(noteOfSize(30))
-  const soon = journal.append(noteOfSize(31), 'soon')
+  const { append, writes } = openJournal(SIZE)
+  await append(noteOfSize(30))
+  const soon = append(noteOfSize(31), 'soon')
   await quiet()
   assert.equal(writes.length, 1)
-  const now = journal.append(noteOfSize(32), 'now')
+  const now = append(noteOfSize(32), 'now')
   assert.deepEqual(await Promise.all([soon, now]), [30, 61])
   assert.equal(writes.length, 2)
-  const later = journal.append(noteOfSize(33), 'soon')
+  const later = append(noteOfSize(33), 'soon')
   await quiet()
   assert.equal(writes.length, 2)
   clock.passes(2)
   assert.equal(await later, 93)
 })
 
-const failing: [what: string, sizes: number[]][] = [
-  ['with notes', [50]],
+const failing: [what: string, sizes: number[], failures: number][] = [
+  ['with notes', [50], 1],
   // The rest has room for nothing but its end.
-  ['at the end of a lap', [...Array(15).fill(64), 40]],
+  ['at the end of a lap', [...Array(15).fill(64), 40], 1],
+  ['with notes, as any other', [50], Number.POSITIVE_INFINITY],
 ]
-for (const [what, sizes] of failing)
+for (const [what, sizes, failures] of failing)
   test(`a write ${what} that fails is the last one, and takes nothing back`, async t => {
     clockOf(t, 1000)
     const gate = Promise.withResolvers<void>()
-    const opened = openJournal(SIZE, async index => {
-      if (index === sizes.length) await gate.promise
+    const { journal, append, disk, writes, state } = openJournal(SIZE, async index => {
+      if (index >= sizes.length && index < sizes.length + failures) await gate.promise
     })
-    const { journal, disk, writes, state } = opened
     const notes: Told[] = []
     for (const size of sizes) {
       const note = noteOfSize(size)
-      notes.push({ at: await journal.append(note), note })
+      notes.push({ at: await append(note), note })
     }
     const end = journal.tail
-    const appends = [journal.append(noteOfSize(60)), journal.append(noteOfSize(61))]
+    const appends = [60, 61].map(size => append(noteOfSize(size)))
     await quiet()
-    appends.push(journal.append(noteOfSize(62)), journal.append(noteOfSize(63), 'soon'))
+    appends.push(append(noteOfSize(62)), append(noteOfSize(63), 'soon'))
     const settled = Promise.allSettled(appends)
     const error = new Error('EIO')
-    // Some of it has reached the disk.
-    disk.set(writes.at(-1)?.octets.subarray(0, 20) ?? assert.fail(), end % SIZE)
+    // It has reached the disk: all of it where it can be wiped.
+    const { octets } = writes.at(-1) ?? assert.fail()
+    disk.set(failures === 1 ? octets : octets.subarray(0, 40), end % SIZE)
     gate.reject(error)
     assert.deepEqual(
       await settled,
       appends.map(() => ({ status: 'rejected', reason: error })),
     )
-    await assert.rejects(journal.append(noteOfSize(30)), error)
-    assert.equal(writes.length, sizes.length + 1)
+    await assert.rejects(append(noteOfSize(30)), error)
     assert.equal(journal.tail, end)
     assert.deepEqual(read(disk, 0), notes)
     await journal.close()
@@ -250,10 +262,10 @@ for (const [what, sizes] of failing)
 test('it is closed when all that was begun is written', async t => {
   clockOf(t, 1000)
   const gate = Promise.withResolvers<void>()
-  const { journal, state } = openJournal(SIZE, () => gate.promise)
-  const appends = [journal.append(noteOfSize(30))]
+  const { journal, append, state } = openJournal(SIZE, () => gate.promise)
+  const appends = [append(noteOfSize(30))]
   await quiet()
-  appends.push(journal.append(noteOfSize(31)), journal.append(noteOfSize(32), 'soon'))
+  appends.push(append(noteOfSize(31)), append(noteOfSize(32), 'soon'))
   const closing = journal.close()
   await quiet()
   assert.ok(!state.closed)
@@ -289,7 +301,7 @@ async function run({ size, steps }: { readonly size: number; readonly steps: rea
   const opened = openJournal(size, async () => {
     for (let n = 0; n < 3; n++) await null
   })
-  const { journal, state, release } = opened
+  const { journal, append, state, release } = opened
   const told: Told[] = []
   const appends: Promise<unknown>[] = []
   const most = Math.floor(size / 16) - HEADER_OCTETS - 1
@@ -299,7 +311,7 @@ async function run({ size, steps }: { readonly size: number; readonly steps: rea
       const length = HEADER_OCTETS + 1 + Math.round((most * part) / 1000)
       const note = noteOfSize(length, length + told.length)
       if (journal.hasRoom(length))
-        appends.push(journal.append(note).then(at => told.push({ at, note: Buffer.from(note) })))
+        appends.push(append(note).then(at => told.push({ at, note: Buffer.from(note) })))
       else refused++
     }
     for (let n = 0; n < turns; n++) await null
