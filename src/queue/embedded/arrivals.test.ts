@@ -220,6 +220,16 @@ test('who leases next takes over, and of who leased before nothing is lost', asy
   assert.equal(journals().length, 1)
 })
 
+test('who was taken over sees what the next one has, and loses nothing of its own', async t => {
+  const { queue, another, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const next = await another()
+  assert.deepEqual(await next.lease(1, 1), [])
+  await next.put(newMessage('B', AT_ONE), [])
+  assert.equal(await idsOf(queue), 'AB')
+  assert.equal(await leased(await crashed()), 'AB')
+})
+
 test('a queue that is closed leaves no journal, and all of it in the database', async t => {
   const { queue, another, journals } = await openLeasing(t)
   for (const id of ['A', 'B']) await queue.put(newMessage(id, AT_ONE), [octets(20)])

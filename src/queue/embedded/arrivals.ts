@@ -12,7 +12,7 @@ import { dueOf, type NewPart, type PartName } from '../slot.ts'
 import { pairAtFirst } from './due.ts'
 import { queueError } from './failure.ts'
 import { contentOf, noteOf } from './journal.ts'
-import { Journals, type JournalsOptions, type OwnJournal } from './journals.ts'
+import { Journals, type JournalsOptions, type OwnJournal, TAKEN_OVER } from './journals.ts'
 import { isKnown } from './known.ts'
 import { changes, countChange, recordOf } from './message.ts'
 import { Moves } from './moves.ts'
@@ -161,8 +161,9 @@ export class Arrivals {
   /** Resolves when the database knows all that was acknowledged until now; where that cannot be, to the reason. */
   async allIn(): Promise<QueueError | null> {
     try {
-      if (!this.#leases) await this.#journals.catchUp()
-      else await this.#moves.all()
+      if (this.#own && !this.#journals.has(this.#own.name)) this.#giveUp(this.#own, TAKEN_OVER)
+      if (!this.#leases || this.#deposed) await this.#journals.catchUp()
+      if (this.#leases) await this.#moves.all()
       return null
     } catch (error) {
       const { folder, files } = this.#options
@@ -203,9 +204,7 @@ export class Arrivals {
       this.#behind = false
       await this.#finish()
       if (this.#deposed) return
-      const own = await this.#journals.create(this.#options.journalOctets, () => {
-        this.#deposed = true
-      })
+      const own = await this.#journals.create(this.#options.journalOctets)
       this.#own = own
       this.#moves.from(own)
     } catch (error) {
@@ -223,6 +222,7 @@ export class Arrivals {
   /** It could not be written. What is young is in the database soon; until then it is in the journal still. */
   #giveUp(own: OwnJournal, error: unknown): void {
     if (this.#own !== own) return
+    this.#deposed = !this.#journals.has(own.name)
     this.#alarm('the journal', error)
     this.#leave(own)
     this.#finish().catch(reason => {

@@ -19,6 +19,7 @@ import type { Ended, YoungMessage } from './young.ts'
 
 const NAME = /^journal-[0-9a-f]{12}(\.old)?$/
 const NONCE_OCTETS = 6
+export const TAKEN_OVER = 'it was taken over by another process'
 
 export interface JournalsOptions {
   readonly store: Store
@@ -41,8 +42,8 @@ export class Journals {
     this.#options = options
   }
 
-  /** A new one. `onTaken`: another process has taken it over; what is being written then is not acknowledged. */
-  async create(octets: number, onTaken: () => void): Promise<OwnJournal> {
+  /** A new one. When another process has taken it over, what is being written is not acknowledged. */
+  async create(octets: number): Promise<OwnJournal> {
     const { folder, files, store } = this.#options
     const name = `journal-${randomBytes(NONCE_OCTETS).toString('hex')}`
     const path = join(folder, name)
@@ -61,11 +62,15 @@ export class Journals {
     }
     const write: typeof file.write = async (pieces, at) => {
       await file.write(pieces, at)
-      if (files.exists(path)) return
-      onTaken()
-      throw new Error(`${path} was taken over by another process`)
+      if (!files.exists(path)) throw new Error(TAKEN_OVER)
     }
     return { journal: new Journal({ ...file, write }, octets), name }
+  }
+
+  /** Nobody has taken it over. */
+  has(name: string): boolean {
+    const { folder, files } = this.#options
+    return files.exists(join(folder, name))
   }
 
   /** All it tells is in the database. One that cannot be removed tells nothing any more. */
@@ -132,7 +137,7 @@ export class Journals {
 
   #isThere(name: string): boolean {
     const { folder, files } = this.#options
-    return files.exists(join(folder, name)) || files.exists(join(folder, `${name}.old`))
+    return this.has(name) || files.exists(join(folder, `${name}.old`))
   }
 
   /**
