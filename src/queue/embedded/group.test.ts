@@ -77,3 +77,19 @@ test('who waits is asked again when somebody comes with whom there is less patie
   group.come(0)
   await gathered
 })
+
+test('who comes with as much patience wakes nobody, however long a timer takes to be set', async t => {
+  const looks = [100, 101, 101.005, 101.4, 101.401]
+  t.mock.method(performance, 'now', () => looks.shift() ?? assert.fail('looked at too often'))
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const group = new Group(2)
+  group.begin(2, performance.now())
+  let asked = 0
+  group.gather(() => {
+    asked++
+    return group.patienceMs(0, performance.now())
+  })
+  group.come(group.patienceMs(0, performance.now()))
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(asked, 1)
+})

@@ -8,6 +8,9 @@
  *
  *   note   magic (4), CRC-32 of all that follows (4), place (8), length of what follows (4), of its head (4), head, content
  *
+ * The CRC begins with a number that only this journal has: at its end a reader sees what was there a lap before, which may be the
+ * content of a message, and nobody can write a note into one.
+ *
  * A reader takes notes as long as each is at its place and whole: whatever was acknowledged comes before the first that is not, for
  * a write begins when the one before it is on the disk. The end of a lap without room for a note, or with a note that has no head,
  * is passed over.
@@ -38,6 +41,7 @@ interface Waiting {
 export class Journal {
   readonly #file: JournalFile
   readonly #octets: number
+  readonly #seed: number
   readonly #group = new Group(EVERY_MS)
   readonly #waiting: Waiting[] = []
   #waitingOctets = 0
@@ -46,10 +50,11 @@ export class Journal {
   #released = 0
   #failure: unknown = null
 
-  /** `octets`: how large the file is. */
-  constructor(file: JournalFile, octets: number) {
+  /** `octets`: how large the file is. `seed`: what the CRCs begin with, 32 bits. */
+  constructor(file: JournalFile, octets: number, seed: number) {
     this.#file = file
     this.#octets = octets
+    this.#seed = seed
   }
 
   /** Where the next note goes: all before is on the disk. */
@@ -140,7 +145,7 @@ export class Journal {
   async #writeNotes(notes: readonly Waiting[]): Promise<void> {
     let end = this.#tail
     for (const { note } of notes) {
-      seal(note, end)
+      seal(note, end, this.#seed)
       end += note.length
     }
     step('journal write')
@@ -168,7 +173,7 @@ export class Journal {
   async #endLap(octets: number): Promise<void> {
     if (octets >= HEADER_OCTETS) {
       const end = Buffer.alloc(HEADER_OCTETS)
-      seal(end, this.#tail)
+      seal(end, this.#tail, this.#seed)
       await this.#file.write([end], this.#tail % this.#octets)
     }
     this.#tail += octets
@@ -196,10 +201,10 @@ export function contentOf(note: Buffer): Buffer {
   return note.subarray(HEADER_OCTETS + note.readUInt32LE(20))
 }
 
-function seal(note: Buffer, at: number): void {
+function seal(note: Buffer, at: number, seed: number): void {
   note.writeUInt32LE(MAGIC, 0)
   note.writeDoubleLE(at, 8)
-  note.writeUInt32LE(crc32(note.subarray(CRC_FROM)), 4)
+  note.writeUInt32LE(crc32(note.subarray(CRC_FROM), seed), 4)
 }
 
 export interface Note {
@@ -211,7 +216,7 @@ export interface Note {
 }
 
 /** The notes from that place on, of a journal whose file has these octets. */
-export function* readNotes(file: Buffer, from: number): Generator<Note, void> {
+export function* readNotes(file: Buffer, from: number, seed: number): Generator<Note, void> {
   const octets = file.length
   for (let at = from; at < from + octets; ) {
     const start = at % octets
@@ -225,7 +230,7 @@ export function* readNotes(file: Buffer, from: number): Generator<Note, void> {
     const headOctets = file.readUInt32LE(start + 20)
     const end = start + HEADER_OCTETS + length
     if (end > octets || headOctets > length) return
-    if (file.readUInt32LE(start + 4) !== crc32(file.subarray(start + CRC_FROM, end))) return
+    if (file.readUInt32LE(start + 4) !== crc32(file.subarray(start + CRC_FROM, end), seed)) return
     if (length === 0) {
       at += room
       continue

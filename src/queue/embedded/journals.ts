@@ -64,7 +64,7 @@ export class Journals {
       await file.write(pieces, at)
       if (!files.exists(path)) throw new Error(TAKEN_OVER)
     }
-    return { journal: new Journal({ ...file, write }, octets), name }
+    return { journal: new Journal({ ...file, write }, octets, seedOf(name)), name }
   }
 
   /** Nobody has taken it over. */
@@ -152,10 +152,8 @@ export class Journals {
     if (from === null) return null
     const all = new Map<string, YoungMessage | Ended>()
     let tail = from
-    for (const { at, next, head, content } of readNotes(
-      files.octetsOf(path, 0, files.sizeOctets(path)),
-      from,
-    )) {
+    const octets = files.octetsOf(path, 0, files.sizeOctets(path))
+    for (const { at, next, head, content } of readNotes(octets, from, seedOf(name))) {
       const note = decodeNote(head)
       const { id } = note
       if ('record' in note) all.set(id, { id, at, record: note.record, content })
@@ -179,6 +177,11 @@ export class Journals {
 /** By which its counter goes, also once it was taken over. */
 function nameOf(file: string): string {
   return file.replace(/\.old$/, '')
+}
+
+/** Of its nonce. */
+function seedOf(name: string): number {
+  return Number.parseInt(name.slice('journal-'.length).slice(0, 8), 16)
 }
 
 function partition<T>(all: readonly T[], isOf: (each: T) => boolean): [of: T[], others: T[]] {

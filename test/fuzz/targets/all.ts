@@ -10,6 +10,7 @@ import { messageTargets } from './message.ts'
 import { networkTargets } from './network.ts'
 import { operatorTargets } from './operator.ts'
 import { publishedTargets } from './published.ts'
+import { queueTargets } from './queue.ts'
 import { sasl } from './sasl.ts'
 import { settingsTargets } from './settings.ts'
 import { codecTargets } from './smtp-codecs.ts'
@@ -36,6 +37,7 @@ export const TARGETS: ReadonlyMap<string, Target> = new Map(
     ...publishedTargets,
     ...settingsTargets,
     ...operatorTargets,
+    ...queueTargets,
     ...gitTargets,
   ].map(target => [target.name, target]),
 )
