@@ -68,7 +68,7 @@ async function prepare(config: Config, log: Log, others?: (options: VisitorsOpti
   const hopPair = { certificate: readPem(relay.hopCertificate), key: readSecret(relay.hopKey) }
   const follower = await follow({ ...directory, clone: relay.clone, domain, log })
   const hooks = await openHooks(config, 'relay', () => follower.refresh(), log)
-  const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool })
+  const queue = relay.engine === 'memory' ? openMemory() : await openEmbedded({ folder: relay.spool, log })
   const shelf = relay.engine === 'memory' ? openMemoryShelf() : await openEmbeddedShelf(relay.spool)
   const resolver = new Resolver({ servers: relay.resolver })
   const privateNetworks = new Networks(relay.privateNetworks)

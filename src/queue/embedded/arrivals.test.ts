@@ -220,6 +220,15 @@ test('who leases next takes over, and of who leased before nothing is lost', asy
   assert.equal(journals().length, 1)
 })
 
+test('who leases next is told of what comes to the one before, whatever it is', async t => {
+  const { queue, another } = await openLeasing(t)
+  const next = await another()
+  assert.equal(await leased(next), '')
+  assert.equal(await queue.put(newMessage('A', AT_ONE), [octets(100_000)]), 'queued')
+  assert.equal(await next.nextDue(), 1000)
+  assert.equal(await leased(next), 'A')
+})
+
 test('who was taken over sees what the next one has, and loses nothing of its own', async t => {
   const { queue, another, crashed } = await openLeasing(t)
   await queue.put(newMessage('A', AT_ONE), [])
@@ -313,6 +322,14 @@ test('what another process has read and ended before the write was over is not y
   written.resolve()
   assert.equal(await putting, 'queued')
   assert.equal(await leased(queue), '')
+})
+
+test('what others have left is counted while it is taken over', async t => {
+  const { queue, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const next = await crashed()
+  const [jobs, count] = await Promise.all([next.lease(2000, 10), next.count()])
+  assert.deepEqual([jobs.length, count], [1, 1])
 })
 
 test('what others have left is looked for again when it could not be had', async t => {

@@ -72,7 +72,7 @@ export class Arrivals {
 
   /** Nobody else does, as far as is known. */
   get leasesAlone(): boolean {
-    return this.#leases && !this.#deposed
+    return this.#leases && !this.#deposed && (this.#own === null || this.#journals.has(this.#own.name))
   }
 
   /** This process leases from now on. */
@@ -161,6 +161,8 @@ export class Arrivals {
   /** Resolves when the database knows all that was acknowledged until now; where that cannot be, to the reason. */
   async allIn(): Promise<QueueError | null> {
     try {
+      // What others have left is on its way.
+      await this.#mending
       if (this.#own && !this.#journals.has(this.#own.name)) this.#giveUp(this.#own, TAKEN_OVER)
       if (!this.#leases || this.#deposed) await this.#journals.catchUp()
       if (this.#leases) await this.#moves.all()
