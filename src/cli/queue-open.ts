@@ -1,6 +1,7 @@
 /** The relay's spool, opened for a command, also while the relay runs; and what commands print. */
 
 import { loadConfig } from '../config/load.ts'
+import type { Log } from '../observe/event.ts'
 import { hasSpool, openEmbedded } from '../queue/embedded/embedded.ts'
 import type { Queue } from '../queue/queue.ts'
 import { print } from './print.ts'
@@ -19,12 +20,20 @@ export async function withQueue(
   if (!make && !hasSpool(relay.spool)) {
     throw new Error(`there is no spool in ${relay.spool}: the relay makes it when it starts (relay.spool)`)
   }
-  const queue = await openEmbedded({ folder: relay.spool })
+  const queue = await openEmbedded({ folder: relay.spool, log: complaints })
   try {
     await use(queue)
   } finally {
     await queue.close()
   }
+}
+
+/** What keeps a command from seeing all there is. */
+const complaints: Log = {
+  event(name, { error } = {}) {
+    if (name === 'alarm') process.stderr.write(`ptt queue: ${error}\n`)
+  },
+  with: () => complaints,
 }
 
 export function absent(id: string): string {

@@ -42,7 +42,7 @@ async function openLeasing(t: TestContext, options: Partial<EmbeddedOptions> = {
   return {
     queue,
     folder,
-    another: () => open(folder),
+    another: (with_: Partial<EmbeddedOptions> = {}) => open(folder, with_),
     async crashed(with_: Partial<EmbeddedOptions> = {}) {
       const copy = join(above, `copy-${copies++}`)
       cpSync(folder, copy, { recursive: true })
@@ -332,6 +332,23 @@ test('what others have left is counted while it is taken over', async t => {
   assert.deepEqual([jobs.length, count], [1, 1])
 })
 
+test('what is in a journal is seen while it is taken over', async t => {
+  const { queue, folder, another } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const files: typeof disk = {
+    ...disk,
+    async *names(path) {
+      for await (const name of disk.names(path)) {
+        if (path === folder && name.startsWith('journal-'))
+          renameSync(join(path, name), join(path, `${name}.old`))
+        yield name
+      }
+    },
+  }
+  const other = await another({ files })
+  assert.equal(await idsOf(other), 'A')
+})
+
 test('what others have left is looked for again when it could not be had', async t => {
   const { queue, crashed } = await openLeasing(t)
   await queue.put(newMessage('A', AT_ONE), [])
@@ -373,10 +390,10 @@ test('what may have been written by a write that failed is not kept when the dat
 })
 
 test('what another process cannot bring into the database keeps it from nothing else', async t => {
-  const { queue, another } = await openLeasing(t)
+  const { queue, crashed } = await openLeasing(t)
   await queue.put(newMessage('A', ['a@one.example', 'a@two.example']), [octets(20)])
-  const other = await another()
   await queue.put(newMessage('B', AT_ONE), [])
+  const other = await crashed()
   failing('commit begin')
   assert.equal(await idsOf(other), 'A')
   assert.equal(await other.count(), 1)
@@ -392,10 +409,10 @@ test('what another process cannot bring into the database keeps it from nothing 
 })
 
 test('on a full disk another process removes what it wants to', async t => {
-  const { queue, another } = await openLeasing(t)
+  const { queue, crashed } = await openLeasing(t)
   await queue.put(newMessage('A', ['a@one.example', 'a@two.example']), [octets(20)])
-  const other = await another()
   await queue.put(newMessage('B', AT_ONE), [])
+  const other = await crashed()
   let failures = 3
   onStep(step => {
     if (step === 'commit write' && failures-- > 0)

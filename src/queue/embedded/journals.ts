@@ -17,7 +17,8 @@ import { endingWork, type Store } from './store.ts'
 import type { Tables } from './tables.ts'
 import type { Ended, YoungMessage } from './young.ts'
 
-const NAME = /^journal-[0-9a-f]{12}(\.old)?$/
+/** `.old` once it was taken over. */
+const NAME = /^(journal-[0-9a-f]{12})(?:\.old)?$/
 const NONCE_OCTETS = 6
 export const TAKEN_OVER = 'it was taken over by another process'
 
@@ -93,18 +94,17 @@ export class Journals {
   async takeOver(): Promise<string[]> {
     const { folder, files, store, mostStories } = this.#options
     const tables = store.read()
-    const [ours, foreign] = partition(await this.#names(), name => counter(tables, nameOf(name)) !== null)
-    for (const name of ours) if (name === nameOf(name)) await this.#setAside(name)
+    const [ours, foreign] = partition(await this.#names(), name => counter(tables, name) !== null)
+    for (const name of ours) if (this.has(name)) await this.#setAside(name)
     if (ours.length > 0) {
       await files.syncFolder(folder)
-      const old = [...new Set(ours.map(nameOf))].map(name => `${name}.old`)
       await endingWork(store, mostStories, (tables, most) => {
-        for (const name of old) setCounter(tables, nameOf(name), this.#replay(tables, name, most))
+        for (const name of ours) setCounter(tables, name, this.#replay(tables, name, most))
       })
-      for (const name of old) await this.remove(name)
+      for (const name of ours) await this.remove(`${name}.old`)
     }
     // One that was never used: who made it has stopped before the database knew of it.
-    const [unused, others] = partition(foreign, name => isUnused(this.#peek(name, 0)))
+    const [unused, others] = partition(foreign, name => isUnused(this.#octetsOf(name, 0, PEEK_OCTETS)))
     for (const name of unused) await this.remove(name)
     return others
   }
@@ -121,18 +121,24 @@ export class Journals {
 
   /** Whether there seems to be a note that the database has not. */
   #tells(tables: Tables, name: string): boolean {
-    const { folder, files } = this.#options
-    const from = counter(tables, nameOf(name))
-    const path = join(folder, name)
-    const octets = files.sizeOctets(path)
+    const from = counter(tables, name)
+    const octets = this.#sizeOctets(name)
     if (from === null || octets === 0) return false
     const at = peekAt(from, octets)
-    return hasNote(this.#peek(name, at % octets), at)
+    return hasNote(this.#octetsOf(name, at % octets, PEEK_OCTETS), at)
   }
 
-  #peek(name: string, at: number): Buffer {
+  /** 0: it is no more. */
+  #sizeOctets(name: string): number {
     const { folder, files } = this.#options
-    return files.octetsOf(join(folder, name), at, PEEK_OCTETS)
+    return files.sizeOctets(join(folder, name)) || files.sizeOctets(join(folder, `${name}.old`))
+  }
+
+  /** It may be taken over at any time. */
+  #octetsOf(name: string, at: number, octets: number): Buffer {
+    const { folder, files } = this.#options
+    const found = files.octetsOf(join(folder, name), at, octets)
+    return found.length > 0 ? found : files.octetsOf(join(folder, `${name}.old`), at, octets)
   }
 
   #isThere(name: string): boolean {
@@ -146,13 +152,11 @@ export class Journals {
    * @returns the place after the last note; `null`: it is not of this database
    */
   #replay(tables: Tables, name: string, mostStories: number): number | null {
-    const { folder, files } = this.#options
-    const path = join(folder, name)
-    const from = counter(tables, nameOf(name))
+    const from = counter(tables, name)
     if (from === null) return null
     const all = new Map<string, YoungMessage | Ended>()
     let tail = from
-    const octets = files.octetsOf(path, 0, files.sizeOctets(path))
+    const octets = this.#octetsOf(name, 0, this.#sizeOctets(name))
     for (const { at, next, head, content } of readNotes(octets, from, seedOf(name))) {
       const note = decodeNote(head)
       const { id } = note
@@ -166,17 +170,16 @@ export class Journals {
     return tail
   }
 
+  /** As their counters have them. */
   async #names(): Promise<string[]> {
     const { folder, files } = this.#options
-    const names: string[] = []
-    for await (const name of files.names(folder)) if (NAME.test(name)) names.push(name)
-    return names
+    const names = new Set<string>()
+    for await (const file of files.names(folder)) {
+      const [, name] = NAME.exec(file) ?? []
+      if (name !== undefined) names.add(name)
+    }
+    return [...names]
   }
-}
-
-/** By which its counter goes, also once it was taken over. */
-function nameOf(file: string): string {
-  return file.replace(/\.old$/, '')
 }
 
 /** Of its nonce. */
