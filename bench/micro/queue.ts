@@ -18,6 +18,8 @@ export const queue: Room = { name: 'queue', operations }
 async function operations(measured: Promise<void>): Promise<Operation[]> {
   const folder = mkdtempSync(join(tmpdir(), 'ptt-micro-'))
   const embedded = await openEmbedded({ folder })
+  // Who leases keeps a journal, which is made now.
+  await embedded.lease(0, 1)
   const memory = openMemory()
   measured.then(async () => {
     await Promise.all([embedded.close(), memory.close()])
