@@ -1,0 +1,150 @@
+/** Who leases next takes over the journal of who leased before: also while that one is still at work, or has gone meanwhile. */
+
+import assert from 'node:assert/strict'
+import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { all, newMessage, octets } from '../../src/queue/contract.ts'
+import { openEmbedded } from '../../src/queue/embedded/embedded.ts'
+import { disk } from '../../src/queue/embedded/files.ts'
+import { AT_ONE, idsOf, leased, openLeasing } from './leasing.ts'
+
+test('who leases next takes over, and of who leased before nothing is lost', async t => {
+  const { queue, another, journals } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const next = await another()
+  assert.equal(await leased(next), 'A')
+  assert.equal(journals().length, 2 - 1)
+  // It has not heard of that yet.
+  for (const id of ['B', 'C']) assert.equal(await queue.put(newMessage(id, AT_ONE), [octets(20)]), 'queued')
+  assert.equal(await leased(next), 'BC')
+  assert.equal(Buffer.compare(await next.content('B'), octets(20)), 0)
+  await queue.close()
+  assert.equal(await idsOf(next), 'ABC')
+  assert.equal(journals().length, 1)
+})
+
+test('who leases next is told of what comes to the one before, whatever it is', async t => {
+  const { queue, another } = await openLeasing(t)
+  const next = await another()
+  assert.equal(await leased(next), '')
+  assert.equal(await queue.put(newMessage('A', AT_ONE), [octets(100_000)]), 'queued')
+  assert.equal(await next.nextDue(), 1000)
+  assert.equal(await leased(next), 'A')
+})
+
+test('who was taken over sees what the next one has, and loses nothing of its own', async t => {
+  const { queue, another, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const next = await another()
+  assert.deepEqual(await next.lease(1, 1), [])
+  await next.put(newMessage('B', AT_ONE), [])
+  assert.equal(await idsOf(queue), 'AB')
+  assert.equal(await leased(await crashed()), 'AB')
+})
+
+test('a queue that is closed leaves no journal, and all of it in the database', async t => {
+  const { queue, another, journals } = await openLeasing(t)
+  for (const id of ['A', 'B']) await queue.put(newMessage(id, AT_ONE), [octets(20)])
+  const [a] = await queue.lease(2000, 1)
+  assert.ok(a)
+  await queue.settle(a, all(a, 'delivered'))
+  await queue.close()
+  assert.deepEqual(journals(), [])
+  assert.equal(await idsOf(await another()), 'B')
+})
+
+test('a journal of another database is let alone', async t => {
+  const { queue, folder, another, journals } = await openLeasing(t)
+  const [own = ''] = journals()
+  await queue.put(newMessage('A', AT_ONE), [])
+  cpSync(join(folder, own), join(folder, 'kept'))
+  await queue.close()
+  for (const name of ['queue.mdb', 'queue.mdb-lock']) rmSync(join(folder, name))
+  renameSync(join(folder, 'kept'), join(folder, own))
+  const other = await another()
+  assert.equal(await other.count(), 0)
+  assert.equal(await leased(other), '')
+})
+
+test('who leases finds what was left beside a journal that goes away meanwhile', async t => {
+  const { queue, folder, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  await queue.close()
+  const gone = 'journal-000000000000'
+  const files: typeof disk = {
+    ...disk,
+    async rename(path, newPath) {
+      if (path.endsWith(gone)) rmSync(path)
+      return disk.rename(path, newPath)
+    },
+  }
+  const first = await openEmbedded({ folder })
+  t.after(() => first.close())
+  await first.lease(1, 1)
+  await first.put(newMessage('B', AT_ONE), [])
+  writeFileSync(join(folder, gone), '')
+  assert.equal(await leased(await crashed({ files })), 'AB')
+})
+
+test('two that begin to lease at the same time lose nothing of each other', async t => {
+  const { queue, folder, another, crashed } = await openLeasing(t)
+  await queue.close()
+  const second = await another()
+  const files: typeof disk = {
+    ...disk,
+    async createJournal(path, octets) {
+      const file = await disk.createJournal(path, octets)
+      await second.lease(1, 1)
+      return file
+    },
+  }
+  const first = await openEmbedded({ folder, files })
+  t.after(() => first.close())
+  await first.lease(1, 1)
+  assert.equal(await first.put(newMessage('A', AT_ONE), []), 'queued')
+  assert.equal(await second.put(newMessage('B', AT_ONE), []), 'queued')
+  assert.equal(await idsOf(await crashed()), 'AB')
+})
+
+test('what others have left is counted while it is taken over', async t => {
+  const { queue, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const next = await crashed()
+  const [jobs, count] = await Promise.all([next.lease(2000, 10), next.count()])
+  assert.deepEqual([jobs.length, count], [1, 1])
+})
+
+test('what is in a journal is seen while it is taken over', async t => {
+  const { queue, folder, another } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  const files: typeof disk = {
+    ...disk,
+    async *names(path) {
+      for await (const name of disk.names(path)) {
+        if (path === folder && name.startsWith('journal-'))
+          renameSync(join(path, name), join(path, `${name}.old`))
+        yield name
+      }
+    },
+  }
+  const other = await another({ files })
+  assert.equal(await idsOf(other), 'A')
+})
+
+test('what others have left is looked for again when it could not be had', async t => {
+  const { queue, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  let failures = 1
+  const files: typeof disk = {
+    ...disk,
+    async rename(path, newPath) {
+      if (failures-- > 0) throw Object.assign(new Error('EIO'), { code: 'EIO' })
+      return disk.rename(path, newPath)
+    },
+  }
+  const next = await crashed({ files })
+  assert.equal(await leased(next), '')
+  await next.sweep(2000)
+  assert.equal(await leased(next), 'A')
+})
