@@ -30,6 +30,7 @@ interface Aside {
 
 export class Lines {
   readonly #store: Store
+  readonly #arrivals: Pick<Arrivals, 'moveIn'>
   readonly #log: Log
   readonly #leases = new Ranks(destination => isDestinationHeld(this.#holds, destination))
   #changes = 0
@@ -41,8 +42,6 @@ export class Lines {
   readonly #shadows: RankedDue[] = []
   /** There are messages set aside for holds that are no more. */
   #loose = false
-
-  readonly #arrivals: Pick<Arrivals, 'moveIn'>
 
   constructor(store: Store, arrivals: Pick<Arrivals, 'moveIn'>, log: Log) {
     this.#store = store
