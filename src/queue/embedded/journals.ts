@@ -38,6 +38,8 @@ export interface OwnJournal {
 
 export class Journals {
   readonly #options: JournalsOptions
+  /** Up to where each was read by `catchUp`: its counter stays where it is, for whose journal it is. */
+  readonly #caughtUp = new Map<string, number>()
 
   constructor(options: JournalsOptions) {
     this.#options = options
@@ -85,9 +87,10 @@ export class Journals {
     const { store, mostStories } = this.#options
     const names = await this.#names()
     if (!names.some(name => this.#tells(store.read(), name))) return
-    await endingWork(store, mostStories, (tables, most) => {
-      for (const name of names) this.#replay(tables, name, most)
-    })
+    const tails = await endingWork(store, mostStories, (tables, most) =>
+      names.map(name => [name, this.#replay(tables, name, most) ?? 0] as const),
+    )
+    for (const [name, tail] of tails) this.#caughtUp.set(name, tail)
   }
 
   /** The same, and those that others have written are no more. @returns the names of those that are of another database */
@@ -124,7 +127,7 @@ export class Journals {
     const from = counter(tables, name)
     const octets = this.#sizeOctets(name)
     if (from === null || octets === 0) return false
-    const at = peekAt(from, octets)
+    const at = peekAt(Math.max(from, this.#caughtUp.get(name) ?? 0), octets)
     return hasNote(this.#octetsOf(name, at % octets, PEEK_OCTETS), at)
   }
 
