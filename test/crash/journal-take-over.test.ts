@@ -148,3 +148,30 @@ test('what others have left is looked for again when it could not be had', async
   await next.sweep(2000)
   assert.equal(await leased(next), 'A')
 })
+
+test('no id is forgotten while what others have left could not be had', async t => {
+  const { queue, folder, crashed } = await openLeasing(t)
+  await queue.put(newMessage('A', AT_ONE), [])
+  let fails = true
+  const files: typeof disk = {
+    ...disk,
+    async rename(path, newPath) {
+      if (fails) throw Object.assign(new Error('EIO'), { code: 'EIO' })
+      return disk.rename(path, newPath)
+    },
+  }
+  const next = await crashed({ files, retainIdsMs: 500 })
+  assert.equal(await leased(next), '')
+  // Somebody else brings it into the database, and there it is delivered from.
+  const other = await openEmbedded({ folder: join(folder, '..', 'copy-0') })
+  t.after(() => other.close())
+  assert.equal(await other.count(), 1)
+  const [a] = await next.lease(2000, 1)
+  assert.ok(a)
+  await next.settle(a, all(a, 'delivered'))
+  await next.sweep(9000)
+  fails = false
+  await next.sweep(9000)
+  assert.equal(await leased(next, 9000), '')
+  assert.equal(await next.count(), 0)
+})

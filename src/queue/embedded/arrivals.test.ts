@@ -127,6 +127,21 @@ test('an id that came long ago and is put again is known as long as it should be
   assert.equal(await queue.put(newMessage('A', AT_ONE), []), 'queued')
 })
 
+test('what was delivered later is not there again once its id is forgotten', async t => {
+  const { queue, crashed } = await openLeasing(t, { retainIdsMs: 500 })
+  await queue.put(newMessage('A', AT_ONE), [])
+  const [first] = await queue.lease(2000, 1)
+  assert.ok(first)
+  await queue.settle(first, deferred(first, 5000))
+  const [second] = await queue.lease(6000, 1)
+  assert.ok(second)
+  await queue.settle(second, all(second, 'delivered'))
+  await queue.sweep(9000)
+  const again = await crashed()
+  assert.equal(await again.count(), 0)
+  assert.equal(await leased(again, 9000), '')
+})
+
 test('a hold keeps what is young, and what comes later', async t => {
   const { queue, another } = await openLeasing(t)
   await queue.put(newMessage('A', AT_ONE), [])

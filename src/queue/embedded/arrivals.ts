@@ -176,6 +176,16 @@ export class Arrivals {
     }
   }
 
+  /**
+   * Whether ids may be forgotten: no journal tells any more of what has come until now. As long as one does, who reads it must know
+   * what has ended since, or it is delivered once more. @throws QueueError
+   */
+  async mayForget(): Promise<boolean> {
+    if (this.#behind || this.#deposed || this.#given !== null) return false
+    await this.#moves.all()
+    return true
+  }
+
   /** Within a transaction: what is young of that id is in the database. */
   moveIn(tables: Tables, id: string): void {
     this.#moves.moveIn(tables, id)

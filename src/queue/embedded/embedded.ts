@@ -334,7 +334,9 @@ class EmbeddedQueue implements Queue {
   async sweep(nowMs: number): Promise<void> {
     await this.#arrivals.mend()
     const untilMs = nowMs - this.#retainIdsMs
+    const mayForget = await this.#arrivals.mayForget()
     while (
+      mayForget &&
       (await this.#store.commit(tables => forgetIds(tables, untilMs, FORGET_AT_ONCE))) === FORGET_AT_ONCE
     ) {
       // The next thousand, after whatever else was waiting to be committed.

@@ -64,9 +64,10 @@ export class Moves {
       })
   }
 
-  /** All of it, now. */
+  /** All of it, now, and the journal need not tell of it again. */
   async all(): Promise<void> {
-    if (this.#young.size > 0) await this.#move('now', 'all')
+    const fill = this.#own?.journal.fill ?? 0
+    if (this.#young.size > 0 || fill > 0) await this.#move('now', 'all')
   }
 
   /** All of it, and nothing of that journal is needed any more. `also`: in the same transaction. */
