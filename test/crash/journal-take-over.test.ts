@@ -107,6 +107,45 @@ test('two that begin to lease at the same time lose nothing of each other', asyn
   assert.equal(await idsOf(await crashed()), 'AB')
 })
 
+test('a journal that comes into use while it is about to be removed as unused is not', async t => {
+  const { queue, folder, another, crashed } = await openLeasing(t)
+  await queue.close()
+  const made = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  const first = await another({
+    files: {
+      ...disk,
+      async createJournal(path, octets) {
+        const file = await disk.createJournal(path, octets)
+        made.resolve()
+        await gate.promise
+        return file
+      },
+    },
+  })
+  const beginning = first.lease(1, 1)
+  await made.promise
+  const isJournal = (path: string) => path.startsWith(join(folder, 'journal-'))
+  let used: Promise<string> | null = null
+  const use = async (path: string) => {
+    if (!isJournal(path)) return
+    gate.resolve()
+    await beginning
+    used ??= first.put(newMessage('A', AT_ONE), [])
+    await used
+  }
+  const second = await another({
+    files: {
+      ...disk,
+      rename: (path, newPath) => use(path).then(() => disk.rename(path, newPath)),
+      remove: path => use(path).then(() => disk.remove(path)),
+    },
+  })
+  await second.lease(1, 1)
+  assert.equal(await used, 'queued')
+  assert.equal(await idsOf(await crashed()), 'A')
+})
+
 test('what others have left is counted while it is taken over', async t => {
   const { queue, crashed } = await openLeasing(t)
   await queue.put(newMessage('A', AT_ONE), [])

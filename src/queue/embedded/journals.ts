@@ -106,10 +106,16 @@ export class Journals {
       })
       for (const name of ours) await this.remove(`${name}.old`)
     }
-    // One that was never used: who made it has stopped before the database knew of it.
-    const [unused, others] = partition(foreign, name => isUnused(this.#octetsOf(name, 0, PEEK_OCTETS)))
-    for (const name of unused) await this.remove(name)
+    // One that was never used: who made it has stopped before the database knew of it, or uses it in a moment.
+    const [unused, others] = partition(foreign, name => this.#isUnused(name))
+    for (const name of unused) await this.#setAside(name)
+    if (!unused.every(name => this.#isUnused(name))) return this.takeOver()
+    for (const name of unused) await this.remove(`${name}.old`)
     return others
+  }
+
+  #isUnused(name: string): boolean {
+    return isUnused(this.#octetsOf(name, 0, PEEK_OCTETS))
   }
 
   async #setAside(name: string): Promise<void> {
