@@ -1,11 +1,12 @@
 /** The journal or the database cannot be written, or neither: nothing acknowledged is lost, and nothing refused is kept. */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { Log } from '../../src/observe/event.ts'
 import { all, deferred, newMessage, octets } from '../../src/queue/contract.ts'
 import { disk } from '../../src/queue/embedded/files.ts'
 import { onStep } from '../../src/queue/embedded/step.ts'
+import type { Queue } from '../../src/queue/queue.ts'
 import { AT_ONE, countCommits, failing, idsOf, leased, openLeasing } from './leasing.ts'
 
 test('what may have been written by a write that failed is not kept when the database cannot be written either', async t => {
@@ -150,4 +151,57 @@ test('where there is no room for a journal there is none', async t => {
   assert.equal(await queue.put(newMessage('A', AT_ONE), []), 'queued')
   assert.deepEqual(journals(), [])
   assert.equal(await leased(await crashed()), 'A')
+})
+
+const TWO = ['a@one.example', 'a@two.example']
+const SMALL = Array.from({ length: 20 }, (_, n) => `S${10 + n}`)
+
+/** What a crash left: the first of the small ones was delivered, the large ones are in the database, or gone from it. */
+async function leftBehind(t: TestContext, large: 'there' | 'gone'): Promise<Queue> {
+  const { queue, crashed } = await openLeasing(t)
+  for (let n = 0; n < 20; n++) await queue.put(newMessage(`L${n}`, TWO, 1900), [octets(60_000)])
+  if (large === 'gone')
+    for (const job of await queue.lease(2000, 100)) await queue.settle(job, all(job, 'delivered'))
+  for (const id of SMALL) await queue.put(newMessage(id, AT_ONE), [octets(20)])
+  const [first] = await queue.lease(2000, 1)
+  assert.ok(first)
+  await queue.settle(first, all(first, 'delivered'))
+  const next = await crashed()
+  await queue.close()
+  return next
+}
+
+/** All at once has no room, nor has anything once something else was written. */
+function fillUp(): void {
+  let tries = 0
+  onStep(step => {
+    if (step === 'commit write' && tries++ !== 2)
+      throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
+  })
+}
+
+test('of what was left on a full disk as much is taken over as there is room for, and the rest later', async t => {
+  const next = await leftBehind(t, 'gone')
+  fillUp()
+  const jobs = await next.lease(2000, 100)
+  onStep(null)
+  assert.deepEqual(
+    jobs.map(({ message }) => message.id),
+    SMALL.slice(1, 16),
+  )
+  for (const job of jobs) await next.settle(job, all(job, 'delivered'))
+  await next.sweep(3000)
+  assert.equal(await leased(next), SMALL.slice(16).join(''))
+  assert.equal(await next.count(), 4)
+})
+
+test('a full database is not filled with what was left, for outcomes need room', async t => {
+  const next = await leftBehind(t, 'there')
+  fillUp()
+  const jobs = await next.lease(2000, 100)
+  onStep(null)
+  assert.equal(jobs.length, 40)
+  assert.ok(jobs.every(({ message }) => message.id.startsWith('L')))
+  await next.sweep(3000)
+  assert.equal(await leased(next), SMALL.slice(1).join(''))
 })

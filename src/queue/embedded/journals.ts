@@ -8,6 +8,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { QueueError } from '../queue.ts'
 import { absorb } from './absorb.ts'
 import type { Files } from './files.ts'
 import { hasNote, isUnused, Journal, PEEK_OCTETS, peekAt, readNotes } from './journal.ts'
@@ -20,6 +21,10 @@ import type { Ended, YoungMessage } from './young.ts'
 /** `.old` once it was taken over. */
 const NAME = /^(journal-[0-9a-f]{12})(?:\.old)?$/
 const NONCE_OCTETS = 6
+/** Messages that are replayed at once where there is little room: a megabyte at most. */
+const PIECE = 16
+/** So much of the database is not filled with them. */
+const LEFT_FREE = 0.5
 export const TAKEN_OVER = 'it was taken over by another process'
 
 export interface JournalsOptions {
@@ -101,8 +106,14 @@ export class Journals {
     for (const name of ours) if (this.has(name)) await this.#setAside(name)
     if (ours.length > 0) {
       await files.syncFolder(folder)
-      await endingWork(store, mostStories, (tables, most) => {
-        for (const name of ours) setCounter(tables, name, this.#replay(tables, name, most))
+      const replayAll = () =>
+        endingWork(store, mostStories, (tables, most) => {
+          for (const name of ours) setCounter(tables, name, this.#replay(tables, name, most))
+        })
+      await replayAll().catch(async error => {
+        if (!(error instanceof QueueError) || error.code !== 'full') throw error
+        for (const name of ours) if (!(await this.#replayInPieces(name))) throw error
+        await replayAll()
       })
       for (const name of ours) await this.remove(`${name}.old`)
     }
@@ -161,6 +172,36 @@ export class Journals {
    * @returns the place after the last note; `null`: it is not of this database
    */
   #replay(tables: Tables, name: string, mostStories: number): number | null {
+    const told = this.#told(tables, name)
+    if (told === null) return null
+    for (const each of told.messages) absorb(tables, each, mostStories)
+    if (told.messages.length > 0) countChange(tables)
+    return told.tail
+  }
+
+  /**
+   * Of one that nobody writes: as much as there is room for on a disk that is full. Room is left for the outcomes of what is
+   * delivered, which makes room for more; and what has ended takes hardly any. @returns whether that was all
+   */
+  async #replayInPieces(name: string): Promise<boolean> {
+    const { store, mostStories } = this.#options
+    const [ended, others] = partition(
+      this.#told(store.read(), name)?.messages ?? [],
+      message => 'end' in message,
+    )
+    const messages = [...ended, ...others]
+    for (let at = 0; at < messages.length; at += PIECE) {
+      if (store.freePart < LEFT_FREE) return false
+      await endingWork(store, mostStories, (tables, most) => {
+        for (const each of messages.slice(at, at + PIECE)) absorb(tables, each, most)
+        countChange(tables)
+      })
+    }
+    return true
+  }
+
+  /** `null`: it is not of this database. `tail`: the place after the last note. */
+  #told(tables: Tables, name: string): { messages: (YoungMessage | Ended)[]; tail: number } | null {
     const from = counter(tables, name)
     if (from === null) return null
     const all = new Map<string, YoungMessage | Ended>()
@@ -174,9 +215,7 @@ export class Journals {
       else if (all.has(id)) all.set(id, { id, at, end: { ...note, octets: content } })
       tail = next
     }
-    for (const each of all.values()) absorb(tables, each, mostStories)
-    if (all.size > 0) countChange(tables)
-    return tail
+    return { messages: [...all.values()], tail }
   }
 
   /** As their counters have them. */

@@ -135,6 +135,13 @@ export class Store {
     return Math.max((this.#waiting[0]?.sinceMs ?? 0) + LATER_MS - nowMs, 0)
   }
 
+  /** Which part of the database's file is free, from 0 to 1: it is used again, also on a disk that is full. */
+  get freePart(): number {
+    const { root, texts: _, young: __, ...tables } = this.read()
+    const { fileOctets, usedOctets } = sizesOf(root, Object.values(tables))
+    return 1 - usedOctets / fileOctets
+  }
+
   /**
    * Gives space back to the disk where the file is larger than `aboveOctets` and mostly free. Changes wait for it, some
    * seconds at most. Returns how many octets that were.
