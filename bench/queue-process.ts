@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { keepYoungSmall } from '../src/cli/young.ts'
+import { keepHeap } from '../src/cli/heap.ts'
 import { openEmbedded } from '../src/queue/embedded/embedded.ts'
 import type { Job, NewMessage, Queue, RecipientResult, Skip } from '../src/queue/queue.ts'
 
@@ -114,7 +114,7 @@ export function memoryFigures(): Pick<Figures, 'rssMiB' | 'ownMiB' | 'mappedMiB'
 }
 
 if (import.meta.main) {
-  keepYoungSmall()
+  keepHeap()
   const [folder = '', what = '', count = '', flight = ''] = process.argv.slice(2)
   const work: (queue: Queue) => Promise<unknown> = WORK[what as Work]
   const queue = await openEmbedded({ folder })

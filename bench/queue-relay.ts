@@ -7,7 +7,7 @@
  */
 
 import { createServer, type Socket } from 'node:net'
-import { keepYoungSmall } from '../src/cli/young.ts'
+import { keepHeap } from '../src/cli/heap.ts'
 import { readReplies } from '../src/config/replies.ts'
 import { scramCrypto } from '../src/directory/scram.ts'
 import type { DnsAnswer } from '../src/dns/answer.ts'
@@ -162,7 +162,7 @@ async function relay(folder: string, count: number, flight: number, smtpPort: nu
 }
 
 if (import.meta.main) {
-  keepYoungSmall()
+  keepHeap()
   const [folder = '', count = '', flight = '', port = ''] = process.argv.slice(2)
   if (folder === 'sink') {
     const server = createServer(sink).listen(0, '127.0.0.1', () => {

@@ -17,10 +17,10 @@ import { openLog } from '../observe/log.ts'
 import type { SignerOverrides } from '../signer/keep-keys.ts'
 import { signOnEachCore } from '../signer/sign-message-threads.ts'
 import { giveBackWhenCalm } from './calm.ts'
+import { keepHeap } from './heap.ts'
 import { type Adjusted, addKeyOptions, adjust, type KeyOptions } from './key-options.ts'
 import { type ConfigOption, configOption, verboseOption } from './options.ts'
 import { runWorker, startForeman, workerNumber, workersOf } from './worker.ts'
-import { keepYoungSmall } from './young.ts'
 
 export const SERVICES = ['submission', 'signer', 'relay'] as const
 export type ServiceName = (typeof SERVICES)[number]
@@ -150,7 +150,7 @@ export async function runService(
   process.on('SIGTERM', () => void close()).on('SIGINT', () => void close())
 
   for (const reason of complaints) log.event('alarm', { reason }, 'warn')
-  keepYoungSmall()
+  keepHeap()
   const start: Start =
     workersOf(name, config) > 1
       ? () => startForeman(name, process.argv.slice(2), config, log, overrides)

@@ -11,8 +11,8 @@ import type { SignerOverrides } from '../signer/keep-keys.ts'
 import { signOnEachCore } from '../signer/sign-message-threads.ts'
 import { type Calls, Channel } from '../workers/channel.ts'
 import { giveBackWhenCalm } from './calm.ts'
+import { keepHeap } from './heap.ts'
 import { type FromForeman, type FromWorker, WORKER, Workers } from './workers.ts'
-import { keepYoungSmall } from './young.ts'
 
 interface Service {
   readonly port?: number
@@ -165,7 +165,7 @@ export async function runWorker(name: string, log: Log): Promise<void> {
   process.on('SIGHUP', () => {}).on('SIGINT', () => {})
   process.on('SIGTERM', () => void orders.close())
   const { config, overrides, workers } = await channel.ask('setup', null)
-  keepYoungSmall()
+  keepHeap()
   if (name === 'signer') signOnEachCore(workers)
   const { work } = await PARTS[name as Divisible]()
   const service = await work(config, log, channel as Channel<Calls, Calls>, workers, overrides)
