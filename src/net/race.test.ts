@@ -2,25 +2,29 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { startBlackHole } from '../../test/peers/black-hole.ts'
 import { need } from '../../test/peers/need.ts'
+import { freePort } from '../../test/peers/port.ts'
 import { race } from './race.ts'
 
-async function server(t: TestContext, host: string, port = 0): Promise<{ port: number; server: Server }> {
+/** One that no connection could have: the tests need its number at another address too. */
+const port = await freePort()
+
+async function server(t: TestContext, host: string): Promise<Server> {
   const server = createServer(socket => socket.on('error', () => {}).resume())
   server.listen(port, host)
   await once(server, 'listening')
-  t.after(() => server.close())
-  return { port: (server.address() as AddressInfo).port, server }
+  t.after(() => once(server.close(), 'close'))
+  return server
 }
 
 test('race: the best that answers is taken, the next is not begun', async t => {
-  const { port } = await server(t, '127.0.0.1')
-  const other = await server(t, '127.0.0.2', port)
+  await server(t, '127.0.0.1')
+  const other = await server(t, '127.0.0.2')
   let asked = 0
-  other.server.on('connection', () => asked++)
+  other.on('connection', () => asked++)
   const targets = [
     { address: '127.0.0.1', port },
     { address: '127.0.0.2', port },
@@ -33,7 +37,7 @@ test('race: the best that answers is taken, the next is not begun', async t => {
 })
 
 test('race: one that is refused does not make the next wait', async t => {
-  const { port } = await server(t, '127.0.0.2')
+  await server(t, '127.0.0.2')
   const targets = [
     { address: '127.0.0.1', port },
     { address: '127.0.0.2', port },
@@ -46,7 +50,7 @@ test('race: one that is refused does not make the next wait', async t => {
 
 test('race: one that does not answer is overtaken, and given up', async t => {
   if (!need(t, 'python3')) return
-  const { port } = await server(t, '127.0.0.2')
+  await server(t, '127.0.0.2')
   const hole = await startBlackHole('127.0.0.1', port)
   t.after(() => hole.stop())
   const targets = [
@@ -70,7 +74,7 @@ test('race: nobody answers: each has its reason', async () => {
 })
 
 test('race: our own address is used', async t => {
-  const { port, server: listening } = await server(t, '127.0.0.1')
+  const listening = await server(t, '127.0.0.1')
   const from = once(listening, 'connection')
   const { winner } = await race([{ address: '127.0.0.1', port, localAddress: '127.0.0.3' }], {
     timeoutMs: 5000,

@@ -3,25 +3,26 @@
  * another process can listen and not accept.
  */
 
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { start } from './program.ts'
 
 const LISTEN = `
-import socket, sys
+import signal, socket, sys
 s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind((sys.argv[1], int(sys.argv[2])))
 s.listen(0)
 print(s.getsockname()[1], flush=True)
-sys.stdin.read()
+signal.pause()
 `
 
 export async function startBlackHole(
   host: string,
   port = 0,
 ): Promise<{ port: number; stop(): Promise<void> }> {
-  const child = spawn('python3', ['-c', LISTEN, host, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const [line] = await once(child.stdout, 'data')
+  const running = start('python3', ['-c', LISTEN, host, String(port)])
+  const [line] = await running.said(/^\d+$/m)
   const listening = Number(line)
   // listen(0) holds one connection that was not accepted; the next are not answered.
   const filler = connect(listening, host)
@@ -29,10 +30,8 @@ export async function startBlackHole(
   return {
     port: listening,
     async stop() {
-      const ended = once(child, 'exit')
       filler.destroy()
-      child.kill()
-      await ended
+      await running.stop()
     },
   }
 }
