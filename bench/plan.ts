@@ -134,7 +134,7 @@ export const ROWS: readonly Row[] = [
     sizeOctets: 25 * MIB - 16 * KIB,
     sessions: 4,
     rounds: 1,
-    // A message takes most of a second: in three, a fifth of the time no stage but the first and the last had work.
+    // A message takes most of a second: in a short run beginning and end count, where most stages have no work.
     seconds: 8,
   },
   {

@@ -20,7 +20,7 @@ export function keepHeap(): void {
   let grows = true
   giveRoom()
   const observer = new PerformanceObserver(list => {
-    const small = octetsOf('young') < YOUNG_OCTETS
+    const small = youngOctets() < YOUNG_OCTETS
     if (small !== grows) {
       grows = small
       setFlagsFromString(`--semi-space-growth-factor=${grows ? 2 : 1}`)
@@ -32,7 +32,7 @@ export function keepHeap(): void {
 
 /** V8 wants it as a part of what lives; it holds from the next look on. */
 function giveRoom(): void {
-  setFlagsFromString(`--heap-growing-percent=${Math.ceil((100 * OLD_ROOM_OCTETS) / octetsOf('old'))}`)
+  setFlagsFromString(`--heap-growing-percent=${Math.ceil((100 * OLD_ROOM_OCTETS) / oldOctets())}`)
 }
 
 function isMajor(entry: object): boolean {
@@ -40,12 +40,13 @@ function isMajor(entry: object): boolean {
   return kind === constants.NODE_PERFORMANCE_GC_MAJOR
 }
 
-/** The young part with all that it has set apart; of the old one what is in use. */
-function octetsOf(part: 'young' | 'old'): number {
-  const spaces = getHeapSpaceStatistics()
-  if (part === 'young') return spaces.find(({ space_name: name }) => name === 'new_space')?.space_size ?? 0
-  return spaces.reduce(
-    (sum, { space_name: name, space_used_size: octets }) => (name.startsWith('new_') ? sum : sum + octets),
-    0,
-  )
+/** With all that it has set apart. */
+function youngOctets(): number {
+  return getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space')?.space_size ?? 0
+}
+
+/** What is in use of it. */
+function oldOctets(): number {
+  const spaces = getHeapSpaceStatistics().filter(({ space_name: name }) => !name.startsWith('new_'))
+  return spaces.reduce((sum, { space_used_size: octets }) => sum + octets, 0)
 }

@@ -171,7 +171,7 @@ async function leftBehind(t: TestContext, large: 'there' | 'gone'): Promise<Queu
   return next
 }
 
-/** All at once has no room, nor has anything once something else was written. */
+/** Only the third commit has room: neither all at once, which is tried twice, nor what comes after the first piece. */
 function fillUp(): void {
   let tries = 0
   onStep(step => {

@@ -13,22 +13,17 @@ s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind((sys.argv[1], int(sys.argv[2])))
 s.listen(0)
-print(s.getsockname()[1], flush=True)
+print('listening', flush=True)
 signal.pause()
 `
 
-export async function startBlackHole(
-  host: string,
-  port = 0,
-): Promise<{ port: number; stop(): Promise<void> }> {
+export async function startBlackHole(host: string, port: number): Promise<{ stop(): Promise<void> }> {
   const running = start('python3', ['-c', LISTEN, host, String(port)])
-  const [line] = await running.said(/^\d+$/m)
-  const listening = Number(line)
+  await running.said(/^listening$/m)
   // listen(0) holds one connection that was not accepted; the next are not answered.
-  const filler = connect(listening, host)
+  const filler = connect(port, host)
   await once(filler, 'connect')
   return {
-    port: listening,
     async stop() {
       filler.destroy()
       await running.stop()

@@ -333,21 +333,9 @@ class EmbeddedQueue implements Queue {
 
   async sweep(nowMs: number): Promise<void> {
     await this.#arrivals.mend()
-    const untilMs = nowMs - this.#retainIdsMs
-    const mayForget = await this.#arrivals.mayForget()
-    while (
-      mayForget &&
-      (await this.#store.commit(tables => forgetIds(tables, untilMs, FORGET_AT_ONCE))) === FORGET_AT_ONCE
-    ) {
-      // The next thousand, after whatever else was waiting to be committed.
-    }
-    const untilEndMs = nowMs - this.#retainStoriesMs
-    while (
-      (await this.#store.commit(tables => forgetStories(tables, untilEndMs, FORGET_AT_ONCE))) ===
-      FORGET_AT_ONCE
-    ) {
-      // As above.
-    }
+    if (await this.#arrivals.mayForget())
+      await this.#forget(tables => forgetIds(tables, nowMs - this.#retainIdsMs, FORGET_AT_ONCE))
+    await this.#forget(tables => forgetStories(tables, nowMs - this.#retainStoriesMs, FORGET_AT_ONCE))
     try {
       const orphans = await this.#contents.sweep(
         name => stored.loadRecord(this.#store.read(), idOfName(name))?.file === name,
@@ -363,6 +351,11 @@ class EmbeddedQueue implements Queue {
   async close(): Promise<void> {
     await this.#arrivals.close().catch(() => {})
     await this.#store.close()
+  }
+
+  /** As much at a time as `some` does; the next after whatever else was waiting to be committed. */
+  async #forget(some: (tables: Tables) => number): Promise<void> {
+    while ((await this.#store.commit(some)) === FORGET_AT_ONCE);
   }
 
   /** What may end a message; nobody waits for it. */
