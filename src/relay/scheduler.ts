@@ -5,6 +5,7 @@
 
 import type { Log } from '../observe/event.ts'
 import type { Job, Queue } from '../queue/queue.ts'
+import { Bell } from './bell.ts'
 import type { Place, Sites } from './site/sites.ts'
 
 /** Jobs at a time over all destinations. */
@@ -26,8 +27,7 @@ export class Scheduler {
   readonly #active = new Set<Promise<void>>()
   #holdsSeenMs = 0
   #closed = false
-  #woken = false
-  #wake: (() => void) | null = null
+  readonly #bell = new Bell()
   #running: Promise<void> = Promise.resolve()
   #sweeper: NodeJS.Timeout | undefined
 
@@ -63,8 +63,7 @@ export class Scheduler {
 
   /** Something may be due that was not a moment ago. */
   wake(): void {
-    this.#woken = true
-    this.#wake?.()
+    this.#bell.ring()
   }
 
   /** Leases nothing more and waits for what is under way, at most `graceMs`; the rest is attempted again after a restart. */
@@ -83,7 +82,6 @@ export class Scheduler {
 
   async #run(): Promise<void> {
     while (!this.#closed) {
-      this.#woken = false
       let waitMs = LOOK_MS
       try {
         await this.#lookAtSites()
@@ -91,7 +89,7 @@ export class Scheduler {
         if (free > 0) {
           const jobs = await this.#queue.lease(this.#now(), free, this.#sites.round())
           for (const job of jobs) this.#begin(job)
-          if (jobs.length > 0) continue
+          if (jobs.length === free) continue
           const due = await this.#queue.nextDue()
           // What is due and has no room is parked: whoever leaves its site wakes us, and so does the time of its pace.
           const untilDue = due === null ? LOOK_MS : Math.max(due - this.#now(), 0)
@@ -100,7 +98,7 @@ export class Scheduler {
       } catch (error) {
         this.#alarm('lease', error)
       }
-      if (!this.#woken && !this.#closed) await this.#sleep(waitMs)
+      if (!this.#closed) await this.#bell.rest(waitMs)
     }
   }
 
@@ -134,18 +132,6 @@ export class Scheduler {
         this.wake()
       })
     this.#active.add(done)
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise(resolve => {
-      const done = () => {
-        clearTimeout(timer)
-        this.#wake = null
-        resolve()
-      }
-      const timer = setTimeout(done, ms)
-      this.#wake = done
-    })
   }
 
   #alarm(about: string, error: unknown): void {
