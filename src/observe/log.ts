@@ -20,7 +20,7 @@ export function openLog(options: LogOptions): Log {
   const { service, destination = 1, level = 'info' } = options
   const isTerminal = destination === 1 && process.stdout.isTTY === true
   const lines =
-    (options.pretty ?? isTerminal) ? new ReadableLines(service, isTerminal) : new JsonLines(service)
+    (options.pretty ?? isTerminal) ? new ReadableLines(service, isTerminal) : JsonLines.of(service)
   const complain = (lost: number) =>
     lines.format('error', 'alarm', { reason: `up to ${lost} lines before this one are missing` })
   const output = typeof destination === 'number' ? new LineOutput(destination, complain) : destination
