@@ -23,7 +23,7 @@ export class LineOutput {
   }
 
   /**
-   * What cannot be written is lost: a log stops no mail.
+   * What cannot be written is lost: a disk that is full stops no mail. Who reads from a pipe is waited for.
    * @param line with its line feed
    */
   write(line: string): void {

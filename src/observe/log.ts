@@ -22,7 +22,7 @@ export function openLog(options: LogOptions): Log {
   const lines =
     (options.pretty ?? isTerminal) ? new ReadableLines(service, isTerminal) : JsonLines.of(service)
   const complain = (lost: number) =>
-    lines.format('error', 'alarm', { reason: `${lost} lines before this one are missing` })
+    lines.format('error', 'alarm', { reason: `lines missing before this one: ${lost}` })
   const output = typeof destination === 'number' ? new LineOutput(destination, complain) : destination
   return new LineLog(lines, output, RANKS[level])
 }

@@ -4,7 +4,7 @@ import type { EventName, Fields, Level } from './event.ts'
 import type { Lines } from './json-lines.ts'
 
 /** Of a terminal (ECMA-48 §8.3.117). */
-const COLOURS: Readonly<Record<Level | 'text', number>> = {
+const COLORS: Readonly<Record<Level | 'text', number>> = {
   debug: 34,
   info: 32,
   warn: 33,
@@ -35,8 +35,8 @@ export class ReadableLines implements Lines {
     return new ReadableLines(this.#service, this.#colored, { ...this.#always, ...fields })
   }
 
-  #in(colour: keyof typeof COLOURS, text: string): string {
-    return this.#colored ? `\x1b[${COLOURS[colour]}m${text}\x1b[39m` : text
+  #in(color: keyof typeof COLORS, text: string): string {
+    return this.#colored ? `\x1b[${COLORS[color]}m${text}\x1b[39m` : text
   }
 }
 
