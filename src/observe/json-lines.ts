@@ -1,14 +1,7 @@
 /** An event as a line of JSON, for programs: `{"level":"info","time":"…Z","service":"relay","event":"queued","id":"01K…"}`. */
 
 import type { EventName, Fields, Level } from './event.ts'
-
-/** A form that a line may have. */
-export interface Lines {
-  /** With its line feed. */
-  format(level: Level, name: EventName, fields: Fields): string
-  /** The same form with `fields` on every line. */
-  with(fields: Fields): Lines
-}
+import type { Lines } from './lines.ts'
 
 /**
  * Put together from texts, with one call of `JSON.stringify` for what differs: with every message come five lines, and this takes half

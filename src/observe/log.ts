@@ -1,8 +1,9 @@
 /** The log: one JSON line an event on standard output, or one readable line an event on a terminal. */
 
 import type { EventName, Fields, Level, Log } from './event.ts'
-import { JsonLines, type Lines } from './json-lines.ts'
+import { JsonLines } from './json-lines.ts'
 import { LineOutput } from './line-output.ts'
+import type { Lines } from './lines.ts'
 import { ReadableLines } from './readable-lines.ts'
 
 export interface LogOptions {

@@ -1,7 +1,7 @@
 /** An event as a line for people: `[12:30:01.042] INFO: relay delivered id=01K… status=2.0.0`. */
 
 import type { EventName, Fields, Level } from './event.ts'
-import type { Lines } from './json-lines.ts'
+import type { Lines } from './lines.ts'
 
 /** Of a terminal (ECMA-48 §8.3.117). */
 const COLORS: Readonly<Record<Level | 'text', number>> = {
