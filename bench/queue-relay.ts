@@ -79,6 +79,7 @@ async function relay(folder: string, count: number, flight: number, smtpPort: nu
       else next().catch(done.reject)
     },
     with: () => log,
+    flush: () => {},
   }
   const sites = new Sites({ shapeOf: () => SHAPE, now, unpark: destination => queue.unpark(destination) })
   const settler = new Settler(queue, log)

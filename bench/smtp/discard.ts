@@ -1,7 +1,7 @@
 /** Our server over TCP, in clear: accepts everything and throws it away. A process of its own. */
 
 import { type ListenOptions, listen, type SessionHandler } from '../../src/net/listener.ts'
-import type { Log } from '../../src/observe/event.ts'
+import { silent } from '../../src/observe/event.ts'
 import { LIMITS } from '../../src/smtp/limits.ts'
 import { fixedReply } from '../../src/smtp/reply.ts'
 import { answerParent } from '../../test/peers/smtp-server.ts'
@@ -18,7 +18,6 @@ const handler: SessionHandler = {
   message: async () => TAKEN,
   reset: () => {},
 }
-const silent: Log = { event: () => {}, with: () => silent }
 const options: ListenOptions = {
   address: { host: '127.0.0.1', port: 0 },
   session: {

@@ -34,6 +34,7 @@ const complaints: Log = {
     if (name === 'alarm') process.stderr.write(`ptt queue: ${error}\n`)
   },
   with: () => complaints,
+  flush: () => {},
 }
 
 export function absent(id: string): string {

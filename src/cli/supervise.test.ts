@@ -62,6 +62,8 @@ class Notebook implements Log {
     return new Notebook({ ...this.#fields, ...fields }, this.told, this.#waiting)
   }
 
+  flush(): void {}
+
   until(found: (told: readonly Told[]) => boolean): Promise<void> {
     return new Promise(resolve => {
       const look = () => {
@@ -167,7 +169,7 @@ test('children stop when their supervisor was killed', async () => {
   const supervisor = script(
     'supervisor',
     `import { Supervisor } from ${JSON.stringify(join(import.meta.dirname, 'supervise.ts'))}
-     const log = { event() {}, with: () => log }
+     const log = { event() {}, with: () => log, flush: () => {} }
      await new Supervisor({ programs: [{ name: 'relay', args: [${JSON.stringify(steady)}, 'relay'] }], log }).start()
      process.send('ready')`,
   )

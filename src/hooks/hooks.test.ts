@@ -17,6 +17,7 @@ async function listen(t: TestContext) {
     event: (name, fields: Fields = {}) =>
       told.push(`${name} ${fields.sender ?? fields.reason ?? ''}`.trimEnd()),
     with: () => log,
+    flush: () => {},
   }
   const hooks = await listenForHooks({
     address: { host: '127.0.0.1', port: 0 },

@@ -37,7 +37,7 @@ export class ListenerSession {
     this.#messagesUnderWay = handler.messagesUnderWay ?? 1
     this.#answers = new Answers(this.#session, this.#wire, handler, this.#log)
     this.#replies = new Replies(
-      octets => this.#wire.put(octets),
+      octets => this.#say(octets),
       () => this.#answeredLate(),
     )
   }
@@ -123,6 +123,12 @@ export class ListenerSession {
         if (!isTimeout(error) || this.#replies.open === 0) throw error
       }
     }
+  }
+
+  /** Whether the client takes more. */
+  #say(replies: readonly Uint8Array[]): boolean {
+    this.#log.flush()
+    return this.#wire.put(replies)
   }
 
   /** Replies that were late went out, while the client was listened to. */

@@ -4,14 +4,18 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { silent } from '../observe/event.ts'
+import { type Log, silent } from '../observe/event.ts'
 import { LIMITS, TIMEOUTS } from '../smtp/limits.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import { type Listener, listen, type SessionHandler } from './listener.ts'
 
 const OK = reply(250, '2.0.0', 'OK')
 
-function listenWith(message: () => Promise<Reply>, more: Partial<SessionHandler> = {}): Promise<Listener> {
+function listenWith(
+  message: () => Promise<Reply>,
+  more: Partial<SessionHandler> = {},
+  log: Log = silent,
+): Promise<Listener> {
   const handler: SessionHandler = {
     mail: () => OK,
     rcpt: () => OK,
@@ -34,7 +38,7 @@ function listenWith(message: () => Promise<Reply>, more: Partial<SessionHandler>
     acceptor: null,
     idleMs: TIMEOUTS.serverMs,
     maxConnections: 2,
-    log: silent,
+    log,
     handler: () => handler,
   })
 }
@@ -71,6 +75,28 @@ test('a client that stalls is told 421 after five minutes, and not a moment earl
   assert.match(await last, /^421 4\.4\.2 /)
   await once(socket, 'close')
   await listener.close(0)
+})
+
+test('what was told is written before a reply goes out', async t => {
+  let held = 0
+  const log: Log = {
+    event: () => held++,
+    with: () => log,
+    flush: () => {
+      held = 0
+    },
+  }
+  const mail = () => {
+    log.event('accepted')
+    return OK
+  }
+  const listener = await listenWith(async () => OK, { mail }, log)
+  t.after(() => listener.close(0))
+  const socket = await dial(t, listener.port)
+  await said(socket)
+  socket.write('EHLO client.test\r\nMAIL FROM:<a@one.example>\r\n')
+  assert.match(await said(socket), /\r\n250 2\.0\.0 OK\r\n$/)
+  assert.equal(held, 0)
 })
 
 test('one connection too many is told 421', async t => {

@@ -48,7 +48,12 @@ export interface Log {
   event(name: EventName, fields?: Fields, level?: Level): void
   /** A log that adds `fields` to every line. */
   with(fields: Fields): Log
+  /**
+   * Lines may be held until the turn of the event loop is over: those of all so far are written when this returns. For whoever makes
+   * known what cannot be taken back, by a reply or a note on the disk: not even a kill leaves it where the log does not tell of it.
+   */
+  flush(): void
 }
 
 /** For tests and for library use: hears nothing. */
-export const silent: Log = { event: () => {}, with: () => silent }
+export const silent: Log = { event: () => {}, with: () => silent, flush: () => {} }

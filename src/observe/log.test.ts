@@ -42,6 +42,20 @@ test('what no event may hold is not written, whatever its type says', () => {
   assert.ok(!line.includes('secret') && !line.includes('Buffer'))
 })
 
+test('what is held is written when it is asked for, and with an error', () => {
+  const said: string[] = []
+  const destination = {
+    write: (line: string) => said.push(JSON.parse(line).event),
+    flush: () => said.push('-'),
+  }
+  const log = openLog({ service: 'relay', pretty: false, destination })
+  log.event('delivered')
+  log.with({ id: '01ABC' }).flush()
+  log.event('bounced')
+  log.event('alarm', { about: 'spool' })
+  assert.deepEqual(said, ['delivered', '-', 'bounced', 'alarm', '-'])
+})
+
 const levels: [name: EventName, level: Level | undefined, written: Level | null][] = [
   ['delivered', undefined, 'info'],
   ['connected', undefined, null],

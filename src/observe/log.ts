@@ -12,9 +12,15 @@ export interface LogOptions {
   /** For people; when not given: when the destination is a terminal. */
   readonly pretty?: boolean
   /** A file descriptor or a stream; standard output when not given. */
-  readonly destination?: number | { write(line: string): unknown }
+  readonly destination?: number | Destination
   /** The least level that is written; `info` when not given. */
   readonly level?: Level
+}
+
+interface Destination {
+  write(line: string): unknown
+  /** What it holds. */
+  flush?(): void
 }
 
 export function openLog(options: LogOptions): Log {
@@ -32,10 +38,10 @@ const RANKS: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, err
 
 class LineLog implements Log {
   readonly #lines: Lines
-  readonly #output: { write(line: string): unknown }
+  readonly #output: Destination
   readonly #leastRank: number
 
-  constructor(lines: Lines, output: { write(line: string): unknown }, leastRank: number) {
+  constructor(lines: Lines, output: Destination, leastRank: number) {
     this.#lines = lines
     this.#output = output
     this.#leastRank = leastRank
@@ -44,10 +50,16 @@ class LineLog implements Log {
   event(name: EventName, fields: Fields = {}, level: Level = usual(name)): void {
     if (RANKS[level] < this.#leastRank) return
     this.#output.write(this.#lines.format(level, name, writable(fields)))
+    // It may be the last.
+    if (level === 'error') this.flush()
   }
 
   with(fields: Fields): Log {
     return new LineLog(this.#lines.with(writable(fields)), this.#output, this.#leastRank)
+  }
+
+  flush(): void {
+    this.#output.flush?.()
   }
 }
 

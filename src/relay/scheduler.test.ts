@@ -13,7 +13,11 @@ async function world(t: TestContext, fault: (job: Job, error: unknown) => Promis
   const queue = openMemory()
   await queue.put(newMessage('A', ['a@one.example']), [])
   const alarms: Fields[] = []
-  const log: Log = { event: (name, fields = {}) => name === 'alarm' && alarms.push(fields), with: () => log }
+  const log: Log = {
+    event: (name, fields = {}) => name === 'alarm' && alarms.push(fields),
+    with: () => log,
+    flush: () => {},
+  }
   const worked = { times: 0 }
   const now = () => 2000
   const scheduler = new Scheduler({

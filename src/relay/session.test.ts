@@ -35,7 +35,7 @@ async function queued(
 ) {
   const queue = openMemory()
   const events: Fields[] = []
-  const log: Log = { event: (_, fields = {}) => events.push(fields), with: () => log }
+  const log: Log = { event: (_, fields = {}) => events.push(fields), with: () => log, flush: () => {} }
   let nowMs = NOW
   const session = new RelaySession({
     queue,
@@ -153,7 +153,7 @@ async function answered(
   suppressed: readonly string[],
   more: { readonly reversePath?: null; readonly id?: string; readonly targets?: Directory['targets'] } = {},
 ) {
-  const log: Log = { event: () => {}, with: () => log }
+  const log: Log = { event: () => {}, with: () => log, flush: () => {} }
   const find = async (senderDomain: string, mailbox: Mailbox): Promise<Suppression | null> => {
     const recipient = formatMailbox(mailbox)
     if (!suppressed.includes(recipient)) return null

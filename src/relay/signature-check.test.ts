@@ -34,7 +34,11 @@ async function sign(): Promise<Buffer> {
 function world(records: Record<string, string>) {
   const state = { nowMs: 10 * 3600_000, asked: 0, records, failing: false }
   const events: { name: string; fields: Fields }[] = []
-  const log: Log = { event: (name, fields = {}) => events.push({ name, fields }), with: () => log }
+  const log: Log = {
+    event: (name, fields = {}) => events.push({ name, fields }),
+    with: () => log,
+    flush: () => {},
+  }
   const keys = {
     async txt(name: string): Promise<DnsAnswer<string>> {
       state.asked++

@@ -46,5 +46,6 @@ export function afterEach(log: Log, act: () => void): Log {
       act()
     },
     with: fields => afterEach(log.with(fields), act),
+    flush: () => log.flush(),
   }
 }

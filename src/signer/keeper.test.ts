@@ -46,6 +46,7 @@ class Scene {
     const log: Log = {
       event: (event, fields = {}) => void this.events.push({ event, ...fields }),
       with: () => log,
+      flush: () => {},
     }
     const real = new KeyFolder(join(root, String(folders++)), 'example.com')
     const save = (keys: readonly Key[]): void => {

@@ -249,6 +249,7 @@ test('the second opinion is asked with what the neighbour says, and its refusal 
       if (name === 'alarm') alarms.push(fields)
     },
     with: () => log,
+    flush: () => {},
   }
   const asked: Claim[] = []
   const { session, passed } = begin('submission', {

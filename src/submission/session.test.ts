@@ -61,7 +61,11 @@ async function session() {
   const clock = { nowMs: START }
   const events: { name: EventName; fields: Fields }[] = []
   const passed: string[][] = []
-  const log: Log = { event: (name, fields = {}) => events.push({ name, fields }), with: () => log }
+  const log: Log = {
+    event: (name, fields = {}) => events.push({ name, fields }),
+    with: () => log,
+    flush: () => {},
+  }
   const deliver = async (envelope: Envelope): Promise<Reply> => {
     passed.push(envelope.recipients.map(({ forwardPath }) => formatMailbox(forwardPath)))
     return relayed(envelope)

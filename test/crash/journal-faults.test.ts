@@ -84,6 +84,7 @@ test('while the database cannot be written nothing new goes into the journal', a
       if (name === 'alarm' && String(fields?.error).includes('the journal')) told.resolve()
     },
     with: () => log,
+    flush: () => {},
   }
   const { queue } = await openLeasing(t, { log })
   failing('commit begin')

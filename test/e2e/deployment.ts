@@ -275,6 +275,7 @@ function logTo(hear: (happening: Happening) => void, service: string, always: Fi
       hear({ service, name, fields: { ...always, ...fields }, level })
     },
     with: fields => logTo(hear, service, { ...always, ...fields }),
+    flush: () => {},
   }
 }
 

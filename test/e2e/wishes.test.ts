@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type Listener, listen, type SessionHandler } from '../../src/net/listener.ts'
-import type { Log } from '../../src/observe/event.ts'
+import { silent } from '../../src/observe/event.ts'
 import type { Envelope, EnvelopeRecipient } from '../../src/smtp/envelope.ts'
 import { LIMITS, MOST, TIMEOUTS } from '../../src/smtp/limits.ts'
 import { reply } from '../../src/smtp/reply.ts'
@@ -63,8 +63,6 @@ async function startMx(t: TestContext, offers: Offers): Promise<{ port: number; 
   t.after(() => listener.close(0))
   return { port: listener.port, arrived }
 }
-
-const silent: Log = { event: () => {}, with: () => silent }
 
 async function signIn(t: TestContext, deployment: Deployment): Promise<{ dialog: Dialog; offer: string }> {
   const tls = { ca: deployment.authority.certificate, servername: 'localhost' }

@@ -14,7 +14,7 @@ import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { parseTsigKey } from '../../src/dns/tsig.ts'
 import type { Service } from '../../src/image/settings.ts'
 import { Resolver } from '../../src/net/resolver.ts'
-import type { Log } from '../../src/observe/event.ts'
+import { silent } from '../../src/observe/event.ts'
 import { startDnsServer } from '../../src/sandbox/dns-server.ts'
 import { type Delivery, startInternet } from '../../src/sandbox/internet.ts'
 import { curl } from '../peers/curl.ts'
@@ -31,7 +31,6 @@ const PASSWORD = 'correct horse battery staple'
 const TSIG = `ptt._update.${DOMAIN}:hmac-sha256:${Buffer.alloc(32, 7).toString('base64')}`
 const SEED = Buffer.alloc(32, 5).toString('base64')
 const MESSAGES = 5
-const QUIET: Log = { event() {}, with: () => QUIET }
 
 const folder = temporaryFolder('machines')
 const at = (name: string) => join(folder.path, name)
@@ -200,7 +199,7 @@ async function makeWorld(): Promise<World> {
     tsigKey: parseTsigKey(TSIG),
     address: '0.0.0.0',
     port: 53,
-    log: QUIET,
+    log: silent,
   })
   await startTimeServer()
   return {
@@ -213,7 +212,7 @@ async function makeWorld(): Promise<World> {
         maildir: at('maildir'),
         certificate: await issue(authority, { names: ['mx.internet.test'] }),
         resolver: new Resolver({ servers: [{ host: '127.0.0.1', port: 53 }] }),
-        log: QUIET,
+        log: silent,
         onDelivery: delivery => deliveries.push(delivery),
       })
       await forward(WORLD, 25, internet.port)

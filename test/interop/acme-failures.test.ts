@@ -230,6 +230,7 @@ test('a crash in the middle is a failure: the next start waits', async t => {
         if (state === 'published') throw crash
       },
       with: () => assert.fail(),
+      flush: () => {},
     },
   })
   await assert.rejects(crashing.look(), crash)
@@ -251,6 +252,7 @@ test('stopped in the middle: the record goes, and it is no failure', async t => 
     log: {
       event: (_, { state } = {}) => state === 'published' && stopping.abort(),
       with: () => assert.fail(),
+      flush: () => {},
     },
   })
   assert.deepEqual(await keeper.look(), { kind: 'stopped' })

@@ -27,6 +27,7 @@ async function startService(t: TestContext, config: Config): Promise<Run> {
       news.emit('line')
     },
     with: () => log,
+    flush: () => {},
   }
   const service = await startCertificate(config, log)
   t.after(() => service.close())
@@ -93,7 +94,7 @@ test('what it needs is looked at before anything: the first renewal is weeks awa
   ]
   writeFileSync(join(world.folder, 'ptt.toml'), 'x', { mode: 0o600 })
   for (const [lines, message] of wrong) {
-    const log: Log = { event: name => assert.fail(name), with: () => log }
+    const log: Log = { event: name => assert.fail(name), with: () => log, flush: () => {} }
     await assert.rejects(startCertificate(world.configWith(...lines), log), { message })
   }
 })

@@ -91,6 +91,7 @@ export async function startWorld(t: TestContext, options: WorldOptions = {}): Pr
       events.push({ name, fields })
     },
     with: () => log,
+    flush: () => {},
   }
   return {
     folder,

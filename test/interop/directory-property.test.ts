@@ -109,6 +109,7 @@ test('any sequence of commits has the view of a fresh clone of the last valid on
           if (state === 'broken') told.push({ file, line, rule })
         },
         with: () => log,
+        flush: () => {},
       }
       await repository.commit({ 'example.com/users/alice.toml': person(0) })
       let expected = await readRepository(options)

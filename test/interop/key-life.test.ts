@@ -71,6 +71,7 @@ function startKeeping(t: TestContext, primary: DnsPeer, lines: readonly string[]
       news.emit('event')
     },
     with: () => log,
+    flush: () => {},
   }
   const { keyring, keeper, close } = keepKeys(config, () => DIRECTORY, log)
   void keeper.check()

@@ -385,6 +385,7 @@ async function startRelay(t: TestContext) {
   const log: Log = {
     event: (_: EventName, fields = {}) => events.push(fields),
     with: () => log,
+    flush: () => {},
   }
   const begin = async () => {
     const resolver = new Resolver({ servers: [dns.endpoint], now })

@@ -30,6 +30,8 @@ export class Listener implements Log {
     return this
   }
 
+  flush(): void {}
+
   /** An alarm is called so. */
   states(): unknown[] {
     return this.told.map(({ state, name }) => state ?? name)

@@ -263,5 +263,6 @@ function logTo(events: { name: string; fields: Fields }[], always: Fields = {}):
   return {
     event: (name, fields = {}) => events.push({ name, fields: { ...always, ...fields } }),
     with: fields => logTo(events, { ...always, ...fields }),
+    flush: () => {},
   }
 }

@@ -5,9 +5,11 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { AT_ONE, countCommits, idsOf, leased, openLeasing } from '../../../test/crash/leasing.ts'
+import type { Log } from '../../observe/event.ts'
 import { all, deferred, newMessage, octets } from '../contract.ts'
 import type { Hold } from '../queue.ts'
-import { disk } from './files.ts'
+import { disk, type Files } from './files.ts'
+import { onStep } from './step.ts'
 
 const HOLD: Hold = {
   kind: 'sender',
@@ -36,6 +38,28 @@ test('a message is put, leased, read and settled without the database', async t 
   assert.equal((await again.story('A'))?.message.recipients[0]?.state, 'delivered')
   assert.equal(await again.put(newMessage('A', AT_ONE), []), 'duplicate')
   assert.deepEqual((await queue.story('A'))?.attempts, (await again.story('A'))?.attempts)
+})
+
+test('what was told is written before the disk has what came of it', async t => {
+  const order: string[] = []
+  const log: Log = { event: () => {}, with: () => log, flush: () => order.push('told') }
+  const files: Files = {
+    ...disk,
+    async createJournal(path, octets) {
+      const file = await disk.createJournal(path, octets)
+      return { ...file, write: (pieces, at) => file.write(pieces, at).then(() => void order.push('journal')) }
+    },
+  }
+  const { queue } = await openLeasing(t, { log, files })
+  onStep(step => step === 'commit done' && order.push('database'))
+  order.length = 0
+  for (const id of ['A', 'B']) await queue.put(newMessage(id, AT_ONE), [octets(50)])
+  const [a, b] = await queue.lease(2000, 2)
+  assert.ok(a && b)
+  await queue.settle(a, all(a, 'delivered'))
+  assert.deepEqual(order, Array(3).fill(['told', 'journal']).flat())
+  await queue.settle(b, deferred(b, 5000))
+  assert.deepEqual(order.slice(6), ['told', 'database'])
 })
 
 test('after a crash each message is as it was when it was last told of', async t => {

@@ -6,7 +6,6 @@
  * Only who leases keeps a journal (`journals.ts`). Without one, or while the database cannot be written, all goes by the database.
  */
 
-import type { Log } from '../../observe/event.ts'
 import type { Content, NewMessage, QueueError, RecipientResult } from '../queue.ts'
 import { dueOf, type NewPart, type PartName } from '../slot.ts'
 import { pairAtFirst } from './due.ts'
@@ -30,7 +29,6 @@ const RETRY_MS = 1000
 
 export interface ArrivalsOptions extends JournalsOptions {
   readonly journalOctets: number
-  readonly log: Log
 }
 
 export class Arrivals {

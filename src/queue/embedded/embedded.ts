@@ -78,12 +78,12 @@ export function hasSpool(folder: string): boolean {
 
 /** @throws QueueError when the spool cannot be made or opened. */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Queue> {
-  const { files = disk } = options
+  const { files = disk, log = silent } = options
   const folder = resolve(options.folder)
   const contents = join(folder, 'content')
   try {
     const made = await files.makeFolder(contents)
-    const store = await Store.open(folder, files, options.mapped)
+    const store = await Store.open(folder, files, log, options.mapped)
     await useFormat(store)
     // The names of what was made are durable before any message depends on them.
     await files.syncFolder(folder)

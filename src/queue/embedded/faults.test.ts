@@ -180,7 +180,7 @@ suite('content files', () => {
 
   test('one that stays because it cannot be removed is swept later', async t => {
     const swept: unknown[] = []
-    const log: Log = { event: (name, fields) => swept.push([name, fields]), with: () => log }
+    const log: Log = { event: (name, fields) => swept.push([name, fields]), with: () => log, flush: () => {} }
     const { queue, files, names } = await openFaulty(t, log)
     for (const id of ['A', 'B', 'C']) await queue.put(newMessage(id, ['a@one.example']), [octets(LARGE)])
     files.failing = 'remove'

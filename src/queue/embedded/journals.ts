@@ -8,6 +8,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import type { Log } from '../../observe/event.ts'
 import { QueueError } from '../queue.ts'
 import { absorb } from './absorb.ts'
 import type { Files } from './files.ts'
@@ -32,6 +33,7 @@ export interface JournalsOptions {
   readonly folder: string
   readonly files: Files
   readonly mostStories: number
+  readonly log: Log
 }
 
 /** One that this process writes. */
@@ -52,7 +54,7 @@ export class Journals {
 
   /** A new one. When another process has taken it over, what is being written is not acknowledged. */
   async create(octets: number): Promise<OwnJournal> {
-    const { folder, files, store } = this.#options
+    const { folder, files, store, log } = this.#options
     const name = `journal-${randomBytes(NONCE_OCTETS).toString('hex')}`
     const path = join(folder, name)
     const file = await files.createJournal(path, octets)
@@ -69,6 +71,7 @@ export class Journals {
       throw error
     }
     const write: typeof file.write = async (pieces, at) => {
+      log.flush()
       await file.write(pieces, at)
       if (!files.exists(path)) throw new Error(TAKEN_OVER)
     }

@@ -10,6 +10,7 @@
 
 import { chmodSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
+import { type Log, silent } from '../../observe/event.ts'
 import { QueueError } from '../queue.ts'
 import { queueError } from './failure.ts'
 import type { Files } from './files.ts'
@@ -56,6 +57,7 @@ class Outdated extends Error {}
 export class Store {
   readonly #folder: string
   readonly #files: Files
+  readonly #log: Log
   readonly #waiting: Change[] = []
   readonly #group = new Group()
   readonly #young = new Young()
@@ -67,9 +69,10 @@ export class Store {
   #writing: Promise<void> | null = null
   #closed = false
 
-  private constructor(folder: string, files: Files, generation: number, limit: MappedLimit) {
+  private constructor(folder: string, files: Files, generation: number, log: Log, limit: MappedLimit) {
     this.#folder = folder
     this.#files = files
+    this.#log = log
     this.#mapped = new Mapped(limit)
     this.#generation = generation
     this.#tables = openTables(databaseFile(folder, generation), this.#young)
@@ -80,11 +83,11 @@ export class Store {
   }
 
   /** The folder is there. */
-  static async open(folder: string, files: Files, limit = MAPPED_LIMIT): Promise<Store> {
+  static async open(folder: string, files: Files, log = silent, limit = MAPPED_LIMIT): Promise<Store> {
     const generation = Math.max(latestGeneration(folder), 1)
     const file = databaseFile(folder, generation)
     await checkFile(file, () => files.freeOctets(folder))
-    const store = new Store(folder, files, generation, limit)
+    const store = new Store(folder, files, generation, log, limit)
     await Promise.all([chmod(file, 0o600), chmod(`${file}-lock`, 0o600)])
     removeEarlier(folder, generation)
     return store
@@ -212,6 +215,7 @@ export class Store {
           changes.push(...this.#waiting.splice(0))
           this.#group.begin(urgentOf(changes), performance.now())
           runAll(tables, changes)
+          this.#log.flush()
         })
         this.#young.moved()
         step('commit done')

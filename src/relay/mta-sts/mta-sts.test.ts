@@ -82,6 +82,7 @@ function world(given: Partial<World> = {}): World {
       made.events.push([level, fields])
     },
     with: () => log,
+    flush: () => {},
   }
   made.restart()
   return made
@@ -269,7 +270,7 @@ test('refresh: after half of a short max_age, up to a quarter sooner by chance',
       ...{ resolver: { txt: async () => made.txt }, shelf: made.shelf, now: () => made.nowMs },
       fetch: async () => ({ kind: 'policy', policy: made.site as StsPolicy }),
       random: () => random,
-      log: { event: () => {}, with: () => assert.fail() },
+      log: { event: () => {}, with: () => assert.fail(), flush: () => {} },
     })
     const answer = await made.sts.policyFor(DOMAIN)
     assert.ok(answer.kind === 'policy')
@@ -350,7 +351,7 @@ test('refresh: all that are due, page after page, at most eight at a time', asyn
       running--
       return { kind: 'policy', policy: ENFORCE }
     },
-    log: { event: () => {}, with: () => assert.fail() },
+    log: { event: () => {}, with: () => assert.fail(), flush: () => {} },
   })
   made.nowMs += DAY
   const refreshing = made.sts.refresh(made.nowMs)

@@ -49,7 +49,7 @@ interface World {
 
 function world(dns: World['dns'] = {}): World {
   const events: Fields[] = []
-  const log: Log = { event: (_, fields = {}) => void events.push(fields), with: () => log }
+  const log: Log = { event: (_, fields = {}) => void events.push(fields), with: () => log, flush: () => {} }
   const make = () =>
     new TlsReports({
       shelf: it.shelf,
@@ -281,7 +281,7 @@ test('a spool that cannot be written loses no count and throws nothing; it is to
   const shelf = openMemoryShelf()
   let broken = true
   const alarms: Fields[] = []
-  const log: Log = { event: (_, fields = {}) => void alarms.push(fields), with: () => log }
+  const log: Log = { event: (_, fields = {}) => void alarms.push(fields), with: () => log, flush: () => {} }
   const put: Shelf['put'] = async (...fact) => {
     if (broken) throw new Error('ENOSPC')
     await shelf.put(...fact)
