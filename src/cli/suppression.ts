@@ -7,6 +7,7 @@ import { openEmbeddedShelf } from '../queue/embedded/shelf.ts'
 import { type Suppression, Suppressions } from '../relay/suppression.ts'
 import { SmtpError } from '../smtp/error.ts'
 import { formatMailbox, parseMailbox } from '../smtp/path.ts'
+import { KNOWN } from '../submission/known-suppressed.ts'
 import { type ConfigOption, configOption } from './options.ts'
 import { print } from './print.ts'
 
@@ -97,7 +98,10 @@ function removeCommand(): Command {
       withSuppressions(config, async suppressions => {
         if (!(await suppressions.remove(sender, recipient)))
           throw new Error(`${recipient} is not suppressed for ${sender}: see \`ptt suppression list\``)
-        await print(`${recipient} is written to again from ${sender}.\n`)
+        const minutes = KNOWN.longestMs / 60_000
+        await print(
+          `${recipient} is written to again from ${sender}; submission may refuse it for ${minutes} minutes yet.\n`,
+        )
       }),
     )
 }
