@@ -150,22 +150,27 @@ async function runRow(
 ): Promise<RowResults> {
   const usual = options.quick ? (row.quick ?? row) : row
   const rounds = options.rounds ?? usual.rounds
+  const entrants = contenders.flatMap(contender => {
+    const system = running.get(contender.system)
+    const door = system?.doors[contender.door]
+    return system === undefined || door === undefined ? [] : { contender, system, door }
+  })
+  const { sessions, sizeOctets, destinations, warmUpSeconds } = row
+  const order = { sessions, sizeOctets, destinations, rate: null }
+  // What is wrong then will be wrong when it is measured, and is told there.
+  if (warmUpSeconds > 0)
+    for (const { door } of entrants)
+      await load.run(door, { ...order, seconds: warmUpSeconds }).catch(() => {})
   const measured = new Map<Contender, Measurement[]>()
   for (let round = 0; round < rounds; round++) {
-    for (const contender of contenders) {
-      const system = running.get(contender.system)
-      const door = system?.doors[contender.door]
-      if (system === undefined || door === undefined) continue
+    for (const { contender, system, door } of entrants) {
       const full = rates.get(contender.name)
-      const order: Order = {
-        sessions: row.sessions,
-        sizeOctets: row.sizeOctets,
-        destinations: row.destinations,
-        seconds: options.seconds ?? usual.seconds,
-        rate: row.load === null || full === undefined ? null : full * row.load,
-      }
+      const rate = row.load === null || full === undefined ? null : full * row.load
+      const seconds = options.seconds ?? usual.seconds
       const expected = { signed: contender.signed, keyRecord }
-      const measurement = await measure(load, system, door, order, expected).catch(failed)
+      const measurement = await measure(load, system, door, { ...order, seconds, rate }, expected).catch(
+        failed,
+      )
       measured.set(contender, [...(measured.get(contender) ?? []), measurement])
     }
   }
