@@ -157,13 +157,12 @@ async function runRow(
   })
   const { sessions, sizeOctets, destinations, warmUpSeconds } = row
   const order = { sessions, sizeOctets, destinations, rate: null }
-  // What is wrong then will be wrong when it is measured, and is told there.
-  if (warmUpSeconds > 0)
-    for (const { door } of entrants)
-      await load.run(door, { ...order, seconds: warmUpSeconds }).catch(() => {})
   const measured = new Map<Contender, Measurement[]>()
   for (let round = 0; round < rounds; round++) {
     for (const { contender, system, door } of entrants) {
+      // What is wrong then will be wrong when it is measured, and is told there.
+      if (round === 0 && warmUpSeconds > 0)
+        await load.run(door, { ...order, seconds: warmUpSeconds }).catch(() => {})
       const full = rates.get(contender.name)
       const rate = row.load === null || full === undefined ? null : full * row.load
       const seconds = options.seconds ?? usual.seconds

@@ -42,7 +42,7 @@ export interface Row {
   /** Of each contender, in turn with the others. */
   readonly rounds: number
   readonly seconds: number
-  /** Of each contender before the first round, unmeasured: messages as large go other ways, in other memory, than those of the warm-up. */
+  /** Of each contender just before its first round: messages as large go other ways, in other memory, than those that warmed it up. */
   readonly warmUpSeconds: number
   /** Messages a second as a share of what the contender took in the first row; null: as many as it takes. */
   readonly load: number | null
@@ -140,7 +140,7 @@ export const ROWS: readonly Row[] = [
     rounds: 1,
     // A message takes most of a second: in a short run beginning and end count, where most stages have no work.
     seconds: 8,
-    warmUpSeconds: 4,
+    warmUpSeconds: 8,
   },
   {
     ...usual,
