@@ -165,11 +165,9 @@ async function runRow(
         await load.run(door, { ...order, seconds: warmUpSeconds }).catch(() => {})
       const full = rates.get(contender.name)
       const rate = row.load === null || full === undefined ? null : full * row.load
-      const seconds = options.seconds ?? usual.seconds
+      const paced: Order = { ...order, seconds: options.seconds ?? usual.seconds, rate }
       const expected = { signed: contender.signed, keyRecord }
-      const measurement = await measure(load, system, door, { ...order, seconds, rate }, expected).catch(
-        failed,
-      )
+      const measurement = await measure(load, system, door, paced, expected).catch(failed)
       measured.set(contender, [...(measured.get(contender) ?? []), measurement])
     }
   }
