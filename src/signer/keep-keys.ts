@@ -12,12 +12,13 @@ import type { Log } from '../observe/event.ts'
 import { KeyKeeper } from './keeper.ts'
 import { KeyFolder } from './key-folder.ts'
 import { earlierRecords, keysFromPem, keysFromSeed, namesKeys } from './key-store.ts'
-import { type DomainRules, Keyring } from './keyring.ts'
+import { Keyring } from './keyring.ts'
 import type { Settings } from './life-cycle.ts'
 import { type Look, lookAt, type NamedResolver } from './look.ts'
 import { placeOf } from './place.ts'
 import { forgetAnswers, openRequests } from './request.ts'
 import type { SignatureOptions } from './session.ts'
+import type { DomainRules } from './signing-view.ts'
 
 /** Of the command line, beside what is in ptt.toml: both in seconds since 1970. */
 export interface SignerOverrides {

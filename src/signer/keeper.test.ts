@@ -9,10 +9,11 @@ import type { Algorithm } from '../dkim/signature.ts'
 import type { EventName, Fields, Log } from '../observe/event.ts'
 import { KeyKeeper, pauseMs } from './keeper.ts'
 import { KeyFolder } from './key-folder.ts'
-import { type DomainRules, Keyring } from './keyring.ts'
+import { Keyring } from './keyring.ts'
 import { type Key, nameOf, type Settings, type Target } from './life-cycle.ts'
 import type { Look } from './look.ts'
 import { openRequests, requestPath } from './request.ts'
+import type { DomainRules } from './signing-view.ts'
 
 const DAY = 86_400_000
 const SETTINGS: Settings = { rotateMs: 90 * DAY, lifetimeMs: 5 * DAY, revokedMs: 30 * DAY }

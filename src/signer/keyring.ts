@@ -1,9 +1,9 @@
 /**
- * The keys of this signer: what is known of each (life-cycle.ts, kept on disk), their private halves, and what a message is
- * to be signed with. Every change goes through `apply`, which saves and tells it.
+ * The keys of this signer: what is known of each (life-cycle.ts, kept on disk), and where they come from. Every change goes
+ * through `apply`, which saves and tells it. What a message is signed with is seen in `signing-view.ts`.
  */
 
-import { createPrivateKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { formatKeyRecord } from '../dkim/key-record.ts'
 import type { SigningKey } from '../dkim/sign.ts'
 import type { Algorithm } from '../dkim/signature.ts'
@@ -17,20 +17,13 @@ import {
   type KeyId,
   nameOf,
   type Settings,
-  signingKeys,
   step,
   wanting,
 } from './life-cycle.ts'
+import { PrivateKeys, type PrivateSnapshot } from './private-keys.ts'
 import { revokedRecordOf } from './publish.ts'
 import { makeSelector } from './selector.ts'
-
-/** What the directory says of signing. */
-export interface DomainRules {
-  readonly commit: string
-  readonly domains: ReadonlySet<string>
-  /** Of those domains whose domain.toml says something. */
-  readonly signing: ReadonlyMap<string, { readonly never: boolean; readonly selectorTemplate?: string }>
-}
+import { type Decision, type DomainRules, domainsToSign, SigningView } from './signing-view.ts'
 
 export interface KeyringOptions {
   readonly folder: Pick<
@@ -59,43 +52,25 @@ export interface KeyringOptions {
 }
 
 /** What another process of this service signs by. It has private keys: it goes nowhere else. */
-export interface KeySnapshot {
+export interface KeySnapshot extends PrivateSnapshot {
   readonly keys: readonly Key[]
-  /** Of those that sign: name and PEM (PKCS #8). */
-  readonly pems: readonly (readonly [name: string, pem: string])[]
-  readonly unreadable: readonly (readonly [name: string, reason: string])[]
-}
-
-/** What is to be done with a message. */
-export type Decision =
-  | { readonly kind: 'sign'; readonly keys: readonly SigningKey[] }
-  /** Its domains say that they are not signed. */
-  | { readonly kind: 'pass' }
-  | { readonly kind: 'defer'; readonly reason: string }
-
-interface View {
-  readonly commit: string
-  readonly keys: ReadonlyMap<string, readonly SigningKey[]>
-  readonly never: ReadonlySet<string>
-  readonly domains: ReadonlySet<string>
 }
 
 const DAY_MS = 86_400_000
 
 export class Keyring {
   readonly #options: KeyringOptions
-  readonly #private = new Map<string, KeyObject>()
-  /** Why a private key cannot be had, by name. */
-  readonly #unreadable = new Map<string, string>()
+  readonly #private: PrivateKeys
   readonly #derived = new Map<string, readonly LoadedKey[]>()
   #keys: readonly Key[]
   #byName: ReadonlyMap<string, Key> = new Map()
-  #view: View | null = null
+  #view: SigningView | null = null
   #unsaved = false
 
   /** @throws FileError when the state cannot be understood */
   constructor(options: KeyringOptions) {
     this.#options = options
+    this.#private = new PrivateKeys(options.folder)
     this.#keys = options.folder.load()
     this.#set(this.#keys)
     this.refresh()
@@ -126,27 +101,18 @@ export class Keyring {
   }
 
   snapshot(): KeySnapshot {
-    const pems = [...this.#private].flatMap(([name, key]) => {
-      if (this.#byName.get(name)?.stage !== 'active') return []
-      return [[name, key.export({ type: 'pkcs8', format: 'pem' }).toString()] as const]
-    })
-    return { keys: this.#keys, pems, unreadable: [...this.#unreadable] }
+    return { keys: this.#keys, ...this.#private.snapshot(name => this.#byName.get(name)?.stage === 'active') }
   }
 
   /** All is as it is in the process that looks after the keys. */
-  take({ keys, pems, unreadable }: KeySnapshot): void {
-    this.#private.clear()
-    for (const [name, pem] of pems) this.#private.set(name, createPrivateKey(pem))
-    this.#unreadable.clear()
-    for (const [name, reason] of unreadable) this.#unreadable.set(name, reason)
+  take({ keys, ...privateKeys }: KeySnapshot): void {
+    this.#private.take(privateKeys)
     this.#set(keys)
   }
 
-  /** All domains that are to be signed for: the deployment's and the directory's, but for those that say never. */
+  /** `domainsToSign`, of now. */
   domains(): string[] {
-    const { domain, rules } = this.#options
-    const { domains, signing } = rules()
-    return [...new Set([domain, ...domains])].filter(name => signing.get(name)?.never !== true)
+    return domainsToSign(this.#options.domain, this.#options.rules())
   }
 
   /**
@@ -178,8 +144,7 @@ export class Keyring {
 
   /** The private half goes first where it is ours to delete: after this nobody signs with it. */
   #forget(key: Key): void {
-    this.#private.delete(nameOf(key))
-    this.#unreadable.delete(nameOf(key))
+    this.#private.forget(key)
     if (key.origin === 'generated') this.#options.folder.destroyPrivate(key)
   }
 
@@ -218,13 +183,13 @@ export class Keyring {
     const there = this.find(id)
     if (there?.record === record) {
       if (there.forbidden)
-        this.#unreadable.set(nameOf(id), 'its key was revoked by command: put another one in ptt.toml')
-      else this.#private.set(nameOf(id), key.privateKey)
+        this.#private.refuse(id, 'its key was revoked by command: put another one in ptt.toml')
+      else this.#private.set(id, key.privateKey)
       if (there.forbidden || isLive(there)) return
     }
     const before = there === undefined ? [] : [there.record, ...there.replaces, revokedRecordOf(there.record)]
     const replaces = [...new Set([...before, ...(id.domain === domain ? earlier : [])])]
-    this.#private.set(nameOf(id), key.privateKey)
+    this.#private.set(id, key.privateKey)
     const { algorithm } = key
     const added = { ...id, algorithm, record, origin: 'configured', unasked: false, replaces } as const
     if (there?.record === record) this.#drop(there)
@@ -248,23 +213,10 @@ export class Keyring {
   }
 
   #read(key: Key): void {
-    const name = nameOf(key)
-    if (this.#private.has(name)) return
-    try {
-      const privateKey = this.#options.folder.readPrivate(key)
-      if (formatKeyRecord(privateKey) !== key.record) throw new Error(`${name}: its file holds another key`)
-      this.#private.set(name, privateKey)
-      this.#unreadable.delete(name)
-    } catch (error) {
-      const reason = (error as Error).message
-      if (this.#unreadable.get(name) === reason) return
-      this.#unreadable.set(name, reason)
-      this.#options.log.event(
-        'alarm',
-        { about: 'key', outcome: 'unreadable', ...factsOf(key), reason },
-        'error',
-      )
-    }
+    const reason = this.#private.read(key)
+    if (reason === null) return
+    const facts = { about: 'key', outcome: 'unreadable', ...factsOf(key), reason }
+    this.#options.log.event('alarm', facts, 'error')
   }
 
   /** For which algorithms a domain is to have a new key now. */
@@ -297,42 +249,25 @@ export class Keyring {
       folder.destroyPrivate(id)
       throw error
     }
-    this.#private.set(nameOf(id), privateKey)
+    this.#private.set(id, privateKey)
     this.#changed()
   }
 
-  /** Which domains answer for what they send: each author's closest of these. */
+  /** As `SigningView` has it. */
   signingDomains(): ReadonlySet<string> {
-    return this.#current().domains
+    return this.#seen().domains
   }
 
-  /** Whether there is any domain whose messages can go on. */
   get isReady(): boolean {
-    const { keys, never } = this.#current()
-    return keys.size > 0 || never.size > 0
+    return this.#seen().isReady
   }
 
-  /** What to do with a message of these domains, of `signingDomains`. */
   decide(domains: readonly string[]): Decision {
-    const { keys, never } = this.#current()
-    const all: SigningKey[] = []
-    for (const domain of domains) {
-      const own = keys.get(domain)
-      if (own !== undefined) all.push(...own)
-      else if (!never.has(domain)) return { kind: 'defer', reason: this.reason(domain) }
-    }
-    return all.length > 0 ? { kind: 'sign', keys: all } : { kind: 'pass' }
+    return this.#seen().decide(domains)
   }
 
-  /** Why nothing is signed for a domain. */
   reason(domain: string): string {
-    const own = this.#keys.filter(key => key.domain === domain)
-    for (const key of own) {
-      const trouble = this.#unreadable.get(nameOf(key))
-      if (trouble !== undefined && (isLive(key) || key.forbidden)) return trouble
-    }
-    const [live] = own.filter(isLive)
-    return live === undefined ? `${domain} has no key yet` : `${nameOf(live)}: ${live.reason}`
+    return this.#seen().reason(domain)
   }
 
   /** Something of these keys is on its way, and may be verified until then. Before it is signed. */
@@ -353,31 +288,14 @@ export class Keyring {
     })
   }
 
-  #current(): View {
+  #seen(): SigningView {
+    const { domain, configured } = this.#options
     const rules = this.#options.rules()
-    if (this.#view !== null && this.#view.commit === rules.commit) return this.#view
-    const never = new Set([...rules.signing].flatMap(([domain, { never: is }]) => (is ? [domain] : [])))
-    const keys = new Map<string, readonly SigningKey[]>()
-    for (const domain of new Set(this.#keys.map(key => key.domain))) {
-      const own = signingKeys(this.#keys, domain).flatMap(key => {
-        const privateKey = this.#private.get(nameOf(key))
-        const { selector, algorithm } = key
-        return privateKey === undefined ? [] : [{ signingDomain: domain, selector, algorithm, privateKey }]
-      })
-      if (own.length > 0 && !never.has(domain)) keys.set(domain, own)
+    if (this.#view?.commit !== rules.commit) {
+      const [keys, privateKeys] = [this.#keys, this.#private]
+      this.#view = new SigningView({ keys, privateKeys, rules, domain, makesAll: configured === null })
     }
-    // One that waits for its key is signed for by the one above it, as DMARC allows (RFC 9989, relaxed alignment).
-    const above = (domain: string): boolean => [...keys.keys()].some(one => domain.endsWith(`.${one}`))
-    const waiting = this.#waitingDomains().filter(domain => !keys.has(domain) && !above(domain))
-    const domains = new Set([...keys.keys(), ...never, ...waiting])
-    this.#view = { commit: rules.commit, keys, never, domains }
     return this.#view
-  }
-
-  /** Those that have a key, or will. */
-  #waitingDomains(): string[] {
-    const has = new Set(this.#keys.flatMap(key => (isLive(key) || key.forbidden ? [key.domain] : [])))
-    return this.domains().filter(domain => this.#options.configured === null || has.has(domain))
   }
 }
 

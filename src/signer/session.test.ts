@@ -10,10 +10,10 @@ import type { Envelope } from '../smtp/envelope.ts'
 import type { MailParameters } from '../smtp/parameter.ts'
 import { parseReversePath } from '../smtp/path.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
-import type { Decision } from './keyring.ts'
 import type { Claim } from './second-opinion.ts'
 import { SignerSession, type Surroundings } from './session.ts'
 import { SigningBudget } from './signing-budget.ts'
+import type { Decision } from './signing-view.ts'
 
 const NOW = Date.UTC(2026, 10, 21)
 const HOUR = 3_600_000
