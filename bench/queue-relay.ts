@@ -12,7 +12,7 @@ import { readReplies } from '../src/config/replies.ts'
 import { scramCrypto } from '../src/directory/scram.ts'
 import type { DnsAnswer } from '../src/dns/answer.ts'
 import { Networks, UNREACHABLE } from '../src/net/networks.ts'
-import type { Log } from '../src/observe/event.ts'
+import { logTo } from '../src/observe/event.ts'
 import { openEmbedded } from '../src/queue/embedded/embedded.ts'
 import { openMemoryShelf } from '../src/queue/memory/shelf.ts'
 import { RETRY_MS } from '../src/queue/schedule.ts'
@@ -69,18 +69,13 @@ async function relay(folder: string, count: number, flight: number, smtpPort: nu
     await queue.put(...fresh())
     scheduler.wake()
   }
-  const log: Log = {
-    event(name, fields) {
-      if (name === 'bounced' || name === 'deferred')
-        return done.reject(new Error(`${name}: ${fields?.reply}`))
-      if (name === 'alarm') console.error(fields)
-      if (name !== 'delivered') return
-      if (++delivered === count) done.resolve()
-      else next().catch(done.reject)
-    },
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => {
+    if (name === 'bounced' || name === 'deferred') return done.reject(new Error(`${name}: ${fields.reply}`))
+    if (name === 'alarm') console.error(fields)
+    if (name !== 'delivered') return
+    if (++delivered === count) done.resolve()
+    else next().catch(done.reject)
+  })
   const sites = new Sites({ shapeOf: () => SHAPE, now, unpark: destination => queue.unpark(destination) })
   const settler = new Settler(queue, log)
   const scheduler = new Scheduler({

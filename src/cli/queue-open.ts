@@ -1,7 +1,7 @@
 /** The relay's spool, opened for a command, also while the relay runs; and what commands print. */
 
 import { loadConfig } from '../config/load.ts'
-import type { Log } from '../observe/event.ts'
+import { logTo } from '../observe/event.ts'
 import { hasSpool, openEmbedded } from '../queue/embedded/embedded.ts'
 import type { Queue } from '../queue/queue.ts'
 import { print } from './print.ts'
@@ -29,13 +29,9 @@ export async function withQueue(
 }
 
 /** What keeps a command from seeing all there is. */
-const complaints: Log = {
-  event(name, { error } = {}) {
-    if (name === 'alarm') process.stderr.write(`ptt queue: ${error}\n`)
-  },
-  with: () => complaints,
-  flush: () => {},
-}
+const complaints = logTo((name, { error }) => {
+  if (name === 'alarm') process.stderr.write(`ptt queue: ${error}\n`)
+})
 
 export function absent(id: string): string {
   return `no message ${id} in the queue: it was delivered, returned or removed, or it was never here`

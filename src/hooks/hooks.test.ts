@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import type { Fields, Log } from '../observe/event.ts'
+import { logTo } from '../observe/event.ts'
 import { listenForHooks } from './hooks.ts'
 
 /** The example of GitHub's documentation, "Validating webhook deliveries". */
@@ -13,12 +13,7 @@ const SIGNATURE = '757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043
 async function listen(t: TestContext) {
   const told: string[] = []
   let refreshed = 0
-  const log: Log = {
-    event: (name, fields: Fields = {}) =>
-      told.push(`${name} ${fields.sender ?? fields.reason ?? ''}`.trimEnd()),
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => told.push(`${name} ${fields.sender ?? fields.reason ?? ''}`.trimEnd()))
   const hooks = await listenForHooks({
     address: { host: '127.0.0.1', port: 0 },
     secret: SECRET,

@@ -55,5 +55,19 @@ export interface Log {
   flush(): void
 }
 
+/** `hear` is told of each line at once, with what `with` has added: for commands and tests, which write no log. */
+export function logTo(
+  hear: (name: EventName, fields: Fields, level: Level | undefined) => unknown,
+  always: Fields = {},
+): Log {
+  return {
+    event(name, fields, level) {
+      hear(name, { ...always, ...fields }, level)
+    },
+    with: fields => logTo(hear, { ...always, ...fields }),
+    flush: () => {},
+  }
+}
+
 /** For tests and for library use: hears nothing. */
 export const silent: Log = { event: () => {}, with: () => silent, flush: () => {} }

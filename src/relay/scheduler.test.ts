@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Fields, Log } from '../observe/event.ts'
+import { type Fields, logTo } from '../observe/event.ts'
 import { all, newMessage } from '../queue/contract/fixture.ts'
 import { openMemory } from '../queue/memory/memory.ts'
 import type { Job } from '../queue/queue.ts'
@@ -13,11 +13,7 @@ async function world(t: TestContext, fault: (job: Job, error: unknown) => Promis
   const queue = openMemory()
   await queue.put(newMessage('A', ['a@one.example']), [])
   const alarms: Fields[] = []
-  const log: Log = {
-    event: (name, fields = {}) => name === 'alarm' && alarms.push(fields),
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => name === 'alarm' && alarms.push(fields))
   const worked = { times: 0 }
   const now = () => 2000
   const scheduler = new Scheduler({

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { RouteRule } from '../config/routes.ts'
 import type { Directory } from '../directory/directory.ts'
 import { Budget } from '../net/message-buffer.ts'
-import type { Fields, Log } from '../observe/event.ts'
+import { type Fields, logTo, silent } from '../observe/event.ts'
 import { openMemory } from '../queue/memory/memory.ts'
 import type { EnvelopeRecipient } from '../smtp/envelope.ts'
 import type { MailParameters } from '../smtp/parameter.ts'
@@ -35,7 +35,7 @@ async function queued(
 ) {
   const queue = openMemory()
   const events: Fields[] = []
-  const log: Log = { event: (_, fields = {}) => events.push(fields), with: () => log, flush: () => {} }
+  const log = logTo((_, fields) => events.push(fields))
   let nowMs = NOW
   const session = new RelaySession({
     queue,
@@ -153,7 +153,6 @@ async function answered(
   suppressed: readonly string[],
   more: { readonly reversePath?: null; readonly id?: string; readonly targets?: Directory['targets'] } = {},
 ) {
-  const log: Log = { event: () => {}, with: () => log, flush: () => {} }
   const find = async (senderDomain: string, mailbox: Mailbox): Promise<Suppression | null> => {
     const recipient = formatMailbox(mailbox)
     if (!suppressed.includes(recipient)) return null
@@ -171,7 +170,7 @@ async function answered(
     now: () => NOW,
     random: octets => new Uint8Array(octets),
     wake: () => {},
-    log,
+    log: silent,
   })
   const { reversePath = ALICE, id = ID } = more
   session.mail(reversePath, { body: '7BIT', smtputf8: false, xptt: { id } })

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { formatKeyRecord } from '../dkim/key-record.ts'
 import { MessageSigner } from '../dkim/sign.ts'
 import type { DnsAnswer } from '../dns/answer.ts'
-import { type Fields, type Log, silent } from '../observe/event.ts'
+import { type Fields, logTo, silent } from '../observe/event.ts'
 import { inMemory } from '../queue/stored.ts'
 import { SignatureCheck, selectorsOf } from './signature-check.ts'
 
@@ -34,11 +34,7 @@ async function sign(): Promise<Buffer> {
 function world(records: Record<string, string>) {
   const state = { nowMs: 10 * 3600_000, asked: 0, records, failing: false }
   const events: { name: string; fields: Fields }[] = []
-  const log: Log = {
-    event: (name, fields = {}) => events.push({ name, fields }),
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => events.push({ name, fields }))
   const keys = {
     async txt(name: string): Promise<DnsAnswer<string>> {
       state.asked++

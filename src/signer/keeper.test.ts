@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { FileError } from '../config/file.ts'
 import type { Algorithm } from '../dkim/signature.ts'
-import type { EventName, Fields, Log } from '../observe/event.ts'
+import { type EventName, type Fields, logTo } from '../observe/event.ts'
 import { KeyKeeper, pauseMs } from './keeper.ts'
 import { KeyFolder } from './key-folder.ts'
 import { Keyring } from './keyring.ts'
@@ -44,11 +44,7 @@ class Scene {
   readonly keeper: KeyKeeper
 
   constructor(t: TestContext, algorithms: readonly Algorithm[] = ['ed25519-sha256']) {
-    const log: Log = {
-      event: (event, fields = {}) => void this.events.push({ event, ...fields }),
-      with: () => log,
-      flush: () => {},
-    }
+    const log = logTo((event, fields) => this.events.push({ event, ...fields }))
     const real = new KeyFolder(join(root, String(folders++)), 'example.com')
     const save = (keys: readonly Key[]): void => {
       if (this.full) throw new FileError('keys.json: cannot be written: no space left')

@@ -5,7 +5,7 @@ import type { SigningKey } from '../dkim/sign.ts'
 import type { Client } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
 import { type Role, roleName } from '../net/tls.ts'
-import { type Fields, type Log, silent } from '../observe/event.ts'
+import { type Fields, logTo, silent } from '../observe/event.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import type { MailParameters } from '../smtp/parameter.ts'
 import { parseReversePath } from '../smtp/path.ts'
@@ -244,13 +244,9 @@ test('the relay sends notices only', () => {
 
 test('the second opinion is asked with what the neighbour says, and its refusal is an alarm', async () => {
   const alarms: Fields[] = []
-  const log: Log = {
-    event: (name, fields = {}) => {
-      if (name === 'alarm') alarms.push(fields)
-    },
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => {
+    if (name === 'alarm') alarms.push(fields)
+  })
   const asked: Claim[] = []
   const { session, passed } = begin('submission', {
     log,

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import type { User } from '../directory/directory.ts'
 import type { Client } from '../net/listener.ts'
 import { Budget } from '../net/message-buffer.ts'
-import type { EventName, Fields, Log } from '../observe/event.ts'
+import { type EventName, type Fields, logTo } from '../observe/event.ts'
 import type { Envelope } from '../smtp/envelope.ts'
 import { LIMITS } from '../smtp/limits.ts'
 import { formatMailbox, parseMailbox } from '../smtp/path.ts'
@@ -61,11 +61,7 @@ async function session() {
   const clock = { nowMs: START }
   const events: { name: EventName; fields: Fields }[] = []
   const passed: string[][] = []
-  const log: Log = {
-    event: (name, fields = {}) => events.push({ name, fields }),
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => events.push({ name, fields }))
   const deliver = async (envelope: Envelope): Promise<Reply> => {
     passed.push(envelope.recipients.map(({ forwardPath }) => formatMailbox(forwardPath)))
     return relayed(envelope)

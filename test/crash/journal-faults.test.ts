@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Log } from '../../src/observe/event.ts'
+import { logTo } from '../../src/observe/event.ts'
 import { all, deferred, newMessage, octets } from '../../src/queue/contract.ts'
 import { disk } from '../../src/queue/embedded/files.ts'
 import { onStep } from '../../src/queue/embedded/step.ts'
@@ -79,13 +79,9 @@ test('what a commit that fails should have brought into the database is young st
 
 test('while the database cannot be written nothing new goes into the journal', async t => {
   const told = Promise.withResolvers<void>()
-  const log: Log = {
-    event: (name, fields) => {
-      if (name === 'alarm' && String(fields?.error).includes('the journal')) told.resolve()
-    },
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => {
+    if (name === 'alarm' && String(fields.error).includes('the journal')) told.resolve()
+  })
   const { queue } = await openLeasing(t, { log })
   failing('commit begin')
   assert.equal(await queue.put(newMessage('A', AT_ONE), []), 'queued')

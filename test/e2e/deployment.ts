@@ -15,7 +15,7 @@ import type { Config } from '../../src/config/schema.ts'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { parseTsigKey } from '../../src/dns/tsig.ts'
 import type { KeyPair, Role } from '../../src/net/tls.ts'
-import type { EventName, Fields, Level, Log } from '../../src/observe/event.ts'
+import { type EventName, type Fields, type Level, type Log, logTo } from '../../src/observe/event.ts'
 import { startRelay } from '../../src/relay/service.ts'
 import { type DnsServer, startDnsServer } from '../../src/sandbox/dns-server.ts'
 import type { ZoneData, ZoneRecord } from '../../src/sandbox/dns-zone.ts'
@@ -149,7 +149,7 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
   const dns = await startDnsServer({
     zones: [{ origin: DOMAIN, records: withSoa(options.records ?? []) }, ...(options.zones ?? [INTERNET])],
     tsigKey: parseTsigKey(TSIG),
-    log: logTo(hear, 'dns'),
+    log: serviceLog(hear, 'dns'),
   })
   t.after(() => dns.close())
 
@@ -193,7 +193,7 @@ export async function deploy(t: TestContext, options: DeployOptions = {}): Promi
       message,
     }),
     async start(name) {
-      running.set(name, await STARTERS[name](config, logTo(hear, name)))
+      running.set(name, await STARTERS[name](config, serviceLog(hear, name)))
     },
     async stop(name) {
       await running.get(name)?.close()
@@ -265,18 +265,14 @@ function assertNoSecret({ name, fields }: Happening): void {
     assert.ok(!line.includes(secret), `${name} has a secret: ${line}`)
 }
 
-function logTo(hear: (happening: Happening) => void, service: string, always: Fields = {}): Log {
-  return {
-    event(name, fields = {}, level = undefined) {
-      for (const [key, value] of Object.entries(fields)) {
-        assert.match(key, /^[a-z][a-z0-9_]*$/, `${name}.${key}`)
-        assert.ok(mayBeLogged(value), `${name}.${key}`)
-      }
-      hear({ service, name, fields: { ...always, ...fields }, level })
-    },
-    with: fields => logTo(hear, service, { ...always, ...fields }),
-    flush: () => {},
-  }
+function serviceLog(hear: (happening: Happening) => void, service: string): Log {
+  return logTo((name, fields, level) => {
+    for (const [key, value] of Object.entries(fields)) {
+      assert.match(key, /^[a-z][a-z0-9_]*$/, `${name}.${key}`)
+      assert.ok(mayBeLogged(value), `${name}.${key}`)
+    }
+    hear({ service, name, fields, level })
+  })
 }
 
 /** What `Fields` allows, held at run time too: an object that is spread into a line brings content with it. */

@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { issue, makeAuthority } from '../../src/cli/authority.ts'
+import { logTo } from '../../src/observe/event.ts'
 import { startSilentServer } from '../peers/dns.ts'
 import { need } from '../peers/need.ts'
 import { freePort } from '../peers/port.ts'
@@ -225,13 +226,9 @@ test('a crash in the middle is a failure: the next start waits', async t => {
   const crash = new Error('a fault of ours')
   const crashing = world.keeper({
     ...FIXED,
-    log: {
-      event: (_, { state } = {}) => {
-        if (state === 'published') throw crash
-      },
-      with: () => assert.fail(),
-      flush: () => {},
-    },
+    log: logTo((_, { state }) => {
+      if (state === 'published') throw crash
+    }),
   })
   await assert.rejects(crashing.look(), crash)
   const next = world.keeper(FIXED)
@@ -249,11 +246,7 @@ test('stopped in the middle: the record goes, and it is no failure', async t => 
   const keeper = world.keeper({
     config: world.configWith(servers, 'propagation = "1h"'),
     signal: stopping.signal,
-    log: {
-      event: (_, { state } = {}) => state === 'published' && stopping.abort(),
-      with: () => assert.fail(),
-      flush: () => {},
-    },
+    log: logTo((_, { state }) => state === 'published' && stopping.abort()),
   })
   assert.deepEqual(await keeper.look(), { kind: 'stopped' })
   assert.deepEqual(await world.txt(), [])

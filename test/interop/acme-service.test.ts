@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startCertificate } from '../../src/certificate/service.ts'
 import type { Config } from '../../src/config/schema.ts'
-import type { Fields, Log } from '../../src/observe/event.ts'
+import { logTo } from '../../src/observe/event.ts'
 import { need } from '../peers/need.ts'
 import { freePort } from '../peers/port.ts'
 import { startWorld, type World } from './acme-world.ts'
@@ -21,14 +21,10 @@ interface Run {
 async function startService(t: TestContext, config: Config): Promise<Run> {
   const news = new EventEmitter()
   const lines: string[] = []
-  const log: Log = {
-    event: (name: string, fields: Fields = {}) => {
-      lines.push(`${name} ${JSON.stringify(fields)}`)
-      news.emit('line')
-    },
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => {
+    lines.push(`${name} ${JSON.stringify(fields)}`)
+    news.emit('line')
+  })
   const service = await startCertificate(config, log)
   t.after(() => service.close())
   const heard = async (pattern: RegExp, count = 1) => {
@@ -94,7 +90,7 @@ test('what it needs is looked at before anything: the first renewal is weeks awa
   ]
   writeFileSync(join(world.folder, 'ptt.toml'), 'x', { mode: 0o600 })
   for (const [lines, message] of wrong) {
-    const log: Log = { event: name => assert.fail(name), with: () => log, flush: () => {} }
+    const log = logTo(name => assert.fail(name))
     await assert.rejects(startCertificate(world.configWith(...lines), log), { message })
   }
 })

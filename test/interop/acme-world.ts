@@ -10,7 +10,7 @@ import type { Config } from '../../src/config/schema.ts'
 import { txtText } from '../../src/dns/rdata.ts'
 import { parseTsigKey } from '../../src/dns/tsig.ts'
 import { askPrimary } from '../../src/net/nsupdate.ts'
-import type { EventName, Fields, Log } from '../../src/observe/event.ts'
+import { type EventName, type Fields, logTo } from '../../src/observe/event.ts'
 import { startBind, startBindResolver } from '../peers/bind.ts'
 import type { DnsPeer, MasterFiles } from '../peers/dns.ts'
 import { type Pebble, type PebbleOptions, startPebble } from '../peers/pebble.ts'
@@ -85,14 +85,10 @@ export async function startWorld(t: TestContext, options: WorldOptions = {}): Pr
   }
   const config = configWith(...(options.toml ?? []))
   const events: World['events'] = []
-  const log: Log = {
-    event: (name, fields = {}) => {
-      assert.ok(!JSON.stringify(fields).includes('PRIVATE KEY'))
-      events.push({ name, fields })
-    },
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => {
+    assert.ok(!JSON.stringify(fields).includes('PRIVATE KEY'))
+    events.push({ name, fields })
+  })
   return {
     folder,
     config,

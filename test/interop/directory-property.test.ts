@@ -13,7 +13,7 @@ import { readRepository } from '../../src/directory/edit.ts'
 import { formatVerifier, makeVerifier } from '../../src/directory/password.ts'
 import { DirectoryError } from '../../src/directory/problem.ts'
 import { follow } from '../../src/directory/repository.ts'
-import type { Log } from '../../src/observe/event.ts'
+import { logTo } from '../../src/observe/event.ts'
 import { temporary } from '../peers/git-follower.ts'
 import { makeGitRepository } from '../peers/git-repository.ts'
 import { need } from '../peers/need.ts'
@@ -104,13 +104,9 @@ test('any sequence of commits has the view of a fresh clone of the last valid on
         clone: join(temporary, `property-${runs++}.git`),
       }
       const told: unknown[] = []
-      const log: Log = {
-        event: (_, { state, file, line, rule } = {}) => {
-          if (state === 'broken') told.push({ file, line, rule })
-        },
-        with: () => log,
-        flush: () => {},
-      }
+      const log = logTo((_, { state, file, line, rule }) => {
+        if (state === 'broken') told.push({ file, line, rule })
+      })
       await repository.commit({ 'example.com/users/alice.toml': person(0) })
       let expected = await readRepository(options)
       let follower = await follow({ ...following, log })

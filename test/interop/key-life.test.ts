@@ -13,7 +13,7 @@ import type { Directory } from '../../src/directory/directory.ts'
 import { txtText } from '../../src/dns/rdata.ts'
 import { formatTsigKey, parseTsigKey } from '../../src/dns/tsig-key.ts'
 import { askPrimary } from '../../src/net/nsupdate.ts'
-import type { EventName, Fields, Log } from '../../src/observe/event.ts'
+import { type Fields, logTo } from '../../src/observe/event.ts'
 import { keepKeys } from '../../src/signer/keep-keys.ts'
 import type { Key } from '../../src/signer/life-cycle.ts'
 import { askSigner, type KeyAnswer, type KeyRequest } from '../../src/signer/request.ts'
@@ -65,14 +65,10 @@ function startKeeping(t: TestContext, primary: DnsPeer, lines: readonly string[]
   const config = parseConfig(toml.join('\n'), join(path, 'ptt.toml'))
   const events: Fields[] = []
   const news = new EventEmitter()
-  const log: Log = {
-    event(name: EventName, fields = {}) {
-      events.push({ event: name, ...fields })
-      news.emit('event')
-    },
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields) => {
+    events.push({ event: name, ...fields })
+    news.emit('event')
+  })
   const { keyring, keeper, close } = keepKeys(config, () => DIRECTORY, log)
   void keeper.check()
   let closed: Promise<void> | undefined

@@ -14,7 +14,7 @@ import { txtStrings } from '../../src/dns/rdata.ts'
 import { Networks } from '../../src/net/networks.ts'
 import { Resolver } from '../../src/net/resolver.ts'
 import type { KeyPair } from '../../src/net/tls.ts'
-import type { EventName, Fields, Log } from '../../src/observe/event.ts'
+import { type Fields, logTo } from '../../src/observe/event.ts'
 import { openEmbeddedShelf } from '../../src/queue/embedded/shelf.ts'
 import { type FetchOptions, policyFetcher } from '../../src/relay/mta-sts/fetch.ts'
 import { MtaSts } from '../../src/relay/mta-sts/mta-sts.ts'
@@ -382,11 +382,7 @@ async function startRelay(t: TestContext) {
   const clock = { nowMs: Date.now() }
   const now = () => clock.nowMs
   const events: Fields[] = []
-  const log: Log = {
-    event: (_: EventName, fields = {}) => events.push(fields),
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((_, fields) => events.push(fields))
   const begin = async () => {
     const resolver = new Resolver({ servers: [dns.endpoint], now })
     const shelf = await openEmbeddedShelf(folder.path)

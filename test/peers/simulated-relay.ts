@@ -13,7 +13,7 @@ import type { Mx, Tlsa } from '../../src/dns/rdata.ts'
 import type { Language } from '../../src/message/language/words.ts'
 import { Networks, UNREACHABLE } from '../../src/net/networks.ts'
 import type { Resolver } from '../../src/net/resolver.ts'
-import type { Fields, Log } from '../../src/observe/event.ts'
+import { type Fields, logTo } from '../../src/observe/event.ts'
 import { openMemory } from '../../src/queue/memory/memory.ts'
 import { openMemoryShelf } from '../../src/queue/memory/shelf.ts'
 import type { Job, Message, NewMessage, NewRecipient, Queue } from '../../src/queue/queue.ts'
@@ -112,7 +112,7 @@ export function simulate(options: SimulationOptions): Simulation {
   const notices: { atMs: number; envelope: Envelope; text: string }[] = []
   const events: { name: string; fields: Fields }[] = []
   const outcomes: Outcome[] = []
-  const log = logTo(events)
+  const log = logTo((name, fields) => events.push({ name, fields }))
   const sites = new Sites({
     shapeOf: () => SHAPE,
     now: () => simulation.nowMs,
@@ -257,12 +257,4 @@ export function simulate(options: SimulationOptions): Simulation {
     log,
   }
   return simulation
-}
-
-function logTo(events: { name: string; fields: Fields }[], always: Fields = {}): Log {
-  return {
-    event: (name, fields = {}) => events.push({ name, fields: { ...always, ...fields } }),
-    with: fields => logTo(events, { ...always, ...fields }),
-    flush: () => {},
-  }
 }

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
-import type { Log } from '../../observe/event.ts'
+import { type Log, logTo } from '../../observe/event.ts'
 import { all, newMessage, octets } from '../contract.ts'
 import { type QueueErrorCode, WHOLE_OCTETS } from '../queue.ts'
 import { openEmbedded } from './embedded.ts'
@@ -180,7 +180,7 @@ suite('content files', () => {
 
   test('one that stays because it cannot be removed is swept later', async t => {
     const swept: unknown[] = []
-    const log: Log = { event: (name, fields) => swept.push([name, fields]), with: () => log, flush: () => {} }
+    const log = logTo((name, fields) => swept.push([name, fields]))
     const { queue, files, names } = await openFaulty(t, log)
     for (const id of ['A', 'B', 'C']) await queue.put(newMessage(id, ['a@one.example']), [octets(LARGE)])
     files.failing = 'remove'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DnsAnswer } from '../../dns/answer.ts'
-import type { EventName, Fields, Level, Log } from '../../observe/event.ts'
+import { type Fields, type Level, logTo, silent } from '../../observe/event.ts'
 import { openMemoryShelf } from '../../queue/memory/shelf.ts'
 import type { Shelf } from '../../queue/shelf.ts'
 import type { Fetched, StsFailure } from './fetch.ts'
@@ -76,14 +76,10 @@ function world(given: Partial<World> = {}): World {
       })
     },
   }
-  const log: Log = {
-    event: (name: EventName, fields = {}, level) => {
-      assert.equal(name, 'policy')
-      made.events.push([level, fields])
-    },
-    with: () => log,
-    flush: () => {},
-  }
+  const log = logTo((name, fields, level) => {
+    assert.equal(name, 'policy')
+    made.events.push([level, fields])
+  })
   made.restart()
   return made
 }
@@ -270,7 +266,7 @@ test('refresh: after half of a short max_age, up to a quarter sooner by chance',
       ...{ resolver: { txt: async () => made.txt }, shelf: made.shelf, now: () => made.nowMs },
       fetch: async () => ({ kind: 'policy', policy: made.site as StsPolicy }),
       random: () => random,
-      log: { event: () => {}, with: () => assert.fail(), flush: () => {} },
+      log: silent,
     })
     const answer = await made.sts.policyFor(DOMAIN)
     assert.ok(answer.kind === 'policy')
@@ -351,7 +347,7 @@ test('refresh: all that are due, page after page, at most eight at a time', asyn
       running--
       return { kind: 'policy', policy: ENFORCE }
     },
-    log: { event: () => {}, with: () => assert.fail(), flush: () => {} },
+    log: silent,
   })
   made.nowMs += DAY
   const refreshing = made.sts.refresh(made.nowMs)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import type { DnsAnswer } from '../../dns/answer.ts'
-import { type Fields, type Log, silent } from '../../observe/event.ts'
+import { type Fields, logTo, silent } from '../../observe/event.ts'
 import { openMemory } from '../../queue/memory/memory.ts'
 import { openMemoryShelf } from '../../queue/memory/shelf.ts'
 import type { Message, Queue } from '../../queue/queue.ts'
@@ -49,7 +49,7 @@ interface World {
 
 function world(dns: World['dns'] = {}): World {
   const events: Fields[] = []
-  const log: Log = { event: (_, fields = {}) => void events.push(fields), with: () => log, flush: () => {} }
+  const log = logTo((_, fields) => events.push(fields))
   const make = () =>
     new TlsReports({
       shelf: it.shelf,
@@ -281,7 +281,7 @@ test('a spool that cannot be written loses no count and throws nothing; it is to
   const shelf = openMemoryShelf()
   let broken = true
   const alarms: Fields[] = []
-  const log: Log = { event: (_, fields = {}) => void alarms.push(fields), with: () => log, flush: () => {} }
+  const log = logTo((_, fields) => alarms.push(fields))
   const put: Shelf['put'] = async (...fact) => {
     if (broken) throw new Error('ENOSPC')
     await shelf.put(...fact)
