@@ -4,21 +4,11 @@
  */
 
 import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto'
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { FileError, readSecret } from '../config/file.ts'
 import { type CertificatePair, type PairFiles, readPair } from '../config/pair.ts'
+import { putInPlace, writeBeside, writeWhole } from '../config/whole-file.ts'
 import type { Place } from './challenge-record.ts'
 
 /** A note of what was tried, so that a restart neither forgets a pause nor a record that is to be removed. */
@@ -104,12 +94,9 @@ export class Store {
         if (existsSync(path)) copyFileSync(path, `${path}.replaced`)
       }
     }
-    writeNew(keyPath, key, 0o600)
-    writeNew(certificatePath, certificate, 0o644)
-    renameSync(`${keyPath}.new`, keyPath)
-    renameSync(`${certificatePath}.new`, certificatePath)
-    syncFolder(dirname(keyPath))
-    syncFolder(dirname(certificatePath))
+    writeBeside(keyPath, key)
+    writeBeside(certificatePath, certificate, 0o644)
+    putInPlace(keyPath, certificatePath)
   }
 
   /** Completes what a crash left half-done. True: there was something, and it is whole now. */
@@ -123,8 +110,7 @@ export class Store {
       if (error instanceof FileError) return false
       throw error
     }
-    renameSync(left, certificate)
-    syncFolder(dirname(certificate))
+    putInPlace(certificate)
     return true
   }
 
@@ -167,28 +153,5 @@ export function newKey(type: 'ecdsa-p256' | 'rsa-2048'): string {
 
 function write(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  writeNew(path, text, 0o600)
-  renameSync(`${path}.new`, path)
-  syncFolder(dirname(path))
-}
-
-/** `<path>.new`, on disk when this returns. */
-function writeNew(path: string, text: string, mode: number): void {
-  rmSync(`${path}.new`, { force: true })
-  const descriptor = openSync(`${path}.new`, 'wx', mode)
-  try {
-    writeFileSync(descriptor, text)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-function syncFolder(path: string): void {
-  const descriptor = openSync(path, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
+  writeWhole(path, text)
 }

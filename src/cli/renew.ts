@@ -6,10 +6,11 @@
  */
 
 import { X509Certificate } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { readPem, readSecret } from '../config/file.ts'
 import type { Config } from '../config/schema.ts'
+import { putInPlace, writeBeside } from '../config/whole-file.ts'
 import type { KeyPair } from '../net/tls.ts'
 import { authorityName, issue, makeAuthority } from './authority.ts'
 import { SERVICES } from './service.ts'
@@ -41,10 +42,11 @@ export async function renewHops(config: Config, nowMs: number): Promise<string[]
 
   for (const [path, text, mode] of files) {
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(`${path}.new`, text, { mode, flag: 'wx' })
+    writeBeside(path, text, mode)
   }
-  for (const [path] of files) renameSync(`${path}.new`, path)
-  return files.map(([path]) => path)
+  const paths = files.map(([path]) => path)
+  putInPlace(...paths)
+  return paths
 }
 
 function readAuthority(config: Config, nowMs: number): KeyPair {

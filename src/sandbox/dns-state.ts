@@ -3,7 +3,8 @@
  * rest is not kept, so that a record added to the configuration appears although the file is old.
  */
 
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { writeWhole } from '../config/whole-file.ts'
 import type { ResourceRecord } from '../dns/message.ts'
 import { formatRecord, parseRecord, sameData, Zone, type ZoneRecord } from './dns-zone.ts'
 
@@ -36,15 +37,7 @@ export function loadState(file: string, configured: readonly Zone[]): Zone[] {
 /** The file is whole at any moment: written beside, then renamed. */
 export function saveState(file: string, configured: readonly Zone[], current: readonly Zone[]): void {
   const states = current.map((zone, index) => difference(configured[index] ?? zone, zone))
-  const temporary = `${file}.new`
-  const descriptor = openSync(temporary, 'w', 0o600)
-  try {
-    writeSync(descriptor, `${JSON.stringify(states, null, 2)}\n`)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-  renameSync(temporary, file)
+  writeWhole(file, `${JSON.stringify(states, null, 2)}\n`)
 }
 
 function overlay(zone: Zone, state: ZoneState): Zone {

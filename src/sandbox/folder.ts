@@ -2,8 +2,9 @@
  * `.ptt-sandbox/`: what lies where, who is at work in it, and `sandbox.json`, which tells other programs all they need.
  */
 
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeWhole } from '../config/whole-file.ts'
 
 /** Told to the person at the terminal as it stands. */
 export class SandboxError extends Error {}
@@ -70,8 +71,7 @@ export function pathsOf(folder: string): Paths {
 
 /** Renamed into place: a reader sees the old file or the new one, whole. It holds a password. */
 export function writeSandboxFile(path: string, sandbox: SandboxFile): void {
-  writeFileSync(`${path}.new`, `${JSON.stringify(sandbox, null, 2)}\n`, { mode: 0o600 })
-  renameSync(`${path}.new`, path)
+  writeWhole(path, `${JSON.stringify(sandbox, null, 2)}\n`)
 }
 
 /** The file that says whose the folder is. */

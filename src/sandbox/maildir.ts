@@ -23,7 +23,8 @@ export class Maildir {
     const temporary = join(this.path, 'tmp', name)
     const file = await open(temporary, 'wx', 0o600)
     try {
-      await file.writev(pieces.map(piece => Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)))
+      // Not writev, which may write a part.
+      await file.writeFile(pieces)
     } finally {
       await file.close()
     }

@@ -5,19 +5,10 @@
  */
 
 import type { KeyObject } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { FileError, readSecret } from '../config/file.ts'
+import { writeWhole } from '../config/whole-file.ts'
 import { keyFromPem } from './key-store.ts'
 import { type Key, type KeyId, nameOf } from './life-cycle.ts'
 
@@ -88,31 +79,10 @@ export class KeyFolder {
   #write(path: string, text: string): void {
     try {
       mkdirSync(this.path, { recursive: true, mode: 0o700 })
-      const temporary = `${path}.new`
-      // What a crash has left of an earlier attempt may have other rights.
-      rmSync(temporary, { force: true })
-      const descriptor = openSync(temporary, 'wx', 0o600)
-      try {
-        writeSync(descriptor, text)
-        fsyncSync(descriptor)
-      } finally {
-        closeSync(descriptor)
-      }
-      renameSync(temporary, path)
-      syncFolder(this.path)
+      writeWhole(path, text)
     } catch (error) {
-      if (error instanceof FileError) throw error
       throw new FileError(`${path}: cannot be written: ${(error as Error).message}`, { cause: error })
     }
-  }
-}
-
-function syncFolder(path: string): void {
-  const descriptor = openSync(path, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
   }
 }
 

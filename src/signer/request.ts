@@ -5,18 +5,9 @@
  * signer is down is done when it starts.
  */
 
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeWhole } from '../config/whole-file.ts'
 import type { Algorithm } from '../dkim/signature.ts'
 
 export type KeyRequest =
@@ -65,7 +56,7 @@ export async function askSigner(
   options: { readonly id: string; readonly waitMs: number; readonly pause: (ms: number) => Promise<void> },
 ): Promise<KeyAnswer | null> {
   const { id, waitMs, pause } = options
-  writeWhole(join(stateFolder, FOLDER), `${id}.json`, request)
+  write(join(stateFolder, FOLDER), `${id}.json`, request)
   const answer = join(stateFolder, FOLDER, `${id}.answer`)
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
     const text = readIfThere(answer)
@@ -117,7 +108,7 @@ export function parseRequest(text: string): KeyRequest | null {
 
 /** The answer first: a crash between the two has the request done twice, and never forgotten. */
 export function answerRequest(stateFolder: string, id: string, answer: KeyAnswer): void {
-  writeWhole(join(stateFolder, FOLDER), `${id}.answer`, answer)
+  write(join(stateFolder, FOLDER), `${id}.answer`, answer)
   rmSync(requestPath(stateFolder, id), { force: true })
 }
 
@@ -159,16 +150,8 @@ function checkRequest(value: unknown): KeyRequest | null {
 }
 
 /** Readable by all: nothing in it is secret, and the signer may be another user than who asks. */
-function writeWhole(folder: string, name: string, value: object): void {
-  const temporary = join(folder, `${name}.new`)
-  const descriptor = openSync(temporary, 'w', 0o644)
-  try {
-    writeSync(descriptor, `${JSON.stringify(value)}\n`)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-  renameSync(temporary, join(folder, name))
+function write(folder: string, name: string, value: object): void {
+  writeWhole(join(folder, name), `${JSON.stringify(value)}\n`, 0o644)
 }
 
 function readIfThere(path: string): string | null {
