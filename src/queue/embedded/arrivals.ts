@@ -10,7 +10,7 @@ import type { Content, NewMessage, QueueError, RecipientResult } from '../queue.
 import { dueOf, type NewPart, type PartName } from '../slot.ts'
 import { pairAtFirst } from './due.ts'
 import { queueError } from './failure.ts'
-import { contentOf, noteOf } from './journal.ts'
+import { contentOf, noteOf } from './journal-note.ts'
 import { Journals, type JournalsOptions, type OwnJournal, TAKEN_OVER } from './journals.ts'
 import { isKnown } from './known.ts'
 import { changes, countChange, recordOf } from './message.ts'

@@ -4,7 +4,8 @@ import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { octets } from '../contract.ts'
 import type { JournalFile } from './files.ts'
-import { contentOf, hasNote, isUnused, Journal, noteOf, PEEK_OCTETS, peekAt, readNotes } from './journal.ts'
+import { Journal } from './journal.ts'
+import { contentOf, hasNote, isUnused, noteOf, PEEK_OCTETS, peekAt, readNotes } from './journal-note.ts'
 
 const HEADER_OCTETS = 24
 const SECTOR_OCTETS = 512

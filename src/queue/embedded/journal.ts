@@ -4,26 +4,14 @@
  * them. What it does not know after a crash is read from here (`arrivals.ts`).
  *
  * A file of a fixed size, written in laps: a place counts the octets of all laps. What stands before `release`d places is
- * written over. A note never goes over the end of a lap.
- *
- *   note   magic (4), CRC-32 of all that follows (4), place (8), length of what follows (4), of its head (4), head, content
- *
- * The CRC begins with a number that only this journal has: at its end a reader sees what was there a lap before, which may be the
- * content of a message, and nobody can write a note into one.
- *
- * A reader takes notes as long as each is at its place and whole: whatever was acknowledged comes before the first that is not, for
- * a write begins when the one before it is on the disk. The end of a lap without room for a note, or with a note that has no head,
- * is passed over.
+ * written over. A note (`journal-note.ts`) never goes over the end of a lap.
  */
 
-import { crc32 } from 'node:zlib'
 import type { JournalFile } from './files.ts'
 import { Group } from './group.ts'
+import { HEADER_OCTETS, seal } from './journal-note.ts'
 import { step } from './step.ts'
 
-const MAGIC = 0x7074746a
-const HEADER_OCTETS = 24
-const CRC_FROM = 8
 /** The largest note, as a part of the journal. All that waits passes the end of a lap once at most. */
 const LARGEST = 1 / 16
 /** From one write to the next, while several notes at a time wait for one. */
@@ -178,85 +166,4 @@ export class Journal {
     }
     this.#tail += octets
   }
-}
-
-/** Ready to be appended; `content` is copied. */
-export function noteOf(head: string, content: readonly Uint8Array[] = []): Buffer {
-  const headOctets = Buffer.byteLength(head)
-  const contentOctets = content.reduce((sum, { length }) => sum + length, 0)
-  const note = Buffer.allocUnsafeSlow(HEADER_OCTETS + headOctets + contentOctets)
-  note.writeUInt32LE(MAGIC, 0)
-  note.writeUInt32LE(headOctets + contentOctets, 16)
-  note.writeUInt32LE(headOctets, 20)
-  let at = HEADER_OCTETS + note.write(head, HEADER_OCTETS)
-  for (const piece of content) {
-    note.set(piece, at)
-    at += piece.length
-  }
-  return note
-}
-
-/** The content in a note. */
-export function contentOf(note: Buffer): Buffer {
-  return note.subarray(HEADER_OCTETS + note.readUInt32LE(20))
-}
-
-function seal(note: Buffer, at: number, seed: number): void {
-  note.writeUInt32LE(MAGIC, 0)
-  note.writeDoubleLE(at, 8)
-  note.writeUInt32LE(crc32(note.subarray(CRC_FROM), seed), 4)
-}
-
-export interface Note {
-  readonly at: number
-  /** Where the next one is. */
-  readonly next: number
-  readonly head: string
-  readonly content: Buffer
-}
-
-/** The notes from that place on, of a journal whose file has these octets. */
-export function* readNotes(file: Buffer, from: number, seed: number): Generator<Note, void> {
-  const octets = file.length
-  for (let at = from; at < from + octets; ) {
-    const start = at % octets
-    const room = octets - start
-    if (room < HEADER_OCTETS) {
-      at += room
-      continue
-    }
-    if (!hasNote(file.subarray(start), at)) return
-    const length = file.readUInt32LE(start + 16)
-    const headOctets = file.readUInt32LE(start + 20)
-    const end = start + HEADER_OCTETS + length
-    if (end > octets || headOctets > length) return
-    if (file.readUInt32LE(start + 4) !== crc32(file.subarray(start + CRC_FROM, end), seed)) return
-    if (length === 0) {
-      at += room
-      continue
-    }
-    const content = start + HEADER_OCTETS + headOctets
-    const next = at + HEADER_OCTETS + length
-    const head = file.toString('utf8', start + HEADER_OCTETS, content)
-    yield { at, next, head, content: file.subarray(content, end) }
-    at = next
-  }
-}
-
-/** So many octets say whether there is a note, `hasNote`, at a place: perhaps not a whole one. */
-export const PEEK_OCTETS = 16
-
-/** The first place from `from` on where there is room for a note; the file has so many octets. */
-export function peekAt(from: number, octets: number): number {
-  const room = octets - (from % octets)
-  return room < HEADER_OCTETS ? from + room : from
-}
-
-/** Of the first octets of a file: nothing was ever written there. */
-export function isUnused(start: Buffer): boolean {
-  return start.every(octet => octet === 0)
-}
-
-export function hasNote(start: Buffer, at: number): boolean {
-  return start.length >= PEEK_OCTETS && start.readUInt32LE(0) === MAGIC && start.readDoubleLE(8) === at
 }

@@ -2,7 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
-import { hasNote, isUnused, PEEK_OCTETS, peekAt, readNotes } from '../../../src/queue/embedded/journal.ts'
+import {
+  hasNote,
+  isUnused,
+  PEEK_OCTETS,
+  peekAt,
+  readNotes,
+} from '../../../src/queue/embedded/journal-note.ts'
 import type { Target } from '../target.ts'
 
 const SEED = 0x01234567
