@@ -213,7 +213,7 @@ export class Keyring {
   }
 
   #read(key: Key): void {
-    const reason = this.#private.read(key)
+    const reason = this.#private.load(key)
     if (reason === null) return
     const facts = { about: 'key', outcome: 'unreadable', ...factsOf(key), reason }
     this.#options.log.event('alarm', facts, 'error')

@@ -50,8 +50,8 @@ export class PrivateKeys {
     this.#troubles.delete(nameOf(id))
   }
 
-  /** Reads it from the folder unless it is here. @returns why it cannot be read, when that was not known before; otherwise null */
-  read(key: Key): string | null {
+  /** From the folder, unless it is here. @returns why it cannot be read, when that was not known before; otherwise null */
+  load(key: Key): string | null {
     if (this.get(key) !== undefined) return null
     try {
       const privateKey = this.#folder.readPrivate(key)
