@@ -26,9 +26,13 @@ test('what may have been written by a write that failed is not kept when the dat
   await queue.put(newMessage('A', AT_ONE), [])
   fails = true
   failing('commit begin')
-  await assert.rejects(queue.put(newMessage('B', AT_ONE), []), { name: 'QueueError', code: 'io' })
+  // They share a write.
+  const puts = ['B', 'C', 'D'].map(id => queue.put(newMessage(id, AT_ONE), []))
+  for (const put of puts) await assert.rejects(put, { name: 'QueueError', code: 'io' })
   onStep(null)
-  assert.equal(await idsOf(await crashed()), 'A')
+  const next = await crashed()
+  assert.equal(await idsOf(next), 'A')
+  assert.equal(await leased(next), 'A')
   assert.equal(await leased(queue), 'A')
 })
 

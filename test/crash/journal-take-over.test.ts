@@ -1,9 +1,10 @@
 /** Who leases next takes over the journal of who leased before: also while that one is still at work, or has gone meanwhile. */
 
 import assert from 'node:assert/strict'
-import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { type Fields, logTo } from '../../src/observe/event.ts'
 import { all, newMessage, octets } from '../../src/queue/contract.ts'
 import { openEmbedded } from '../../src/queue/embedded/embedded.ts'
 import { disk } from '../../src/queue/embedded/files.ts'
@@ -41,6 +42,42 @@ test('who was taken over sees what the next one has, and loses nothing of its ow
   await next.put(newMessage('B', AT_ONE), [])
   assert.equal(await idsOf(queue), 'AB')
   assert.equal(await leased(await crashed()), 'AB')
+})
+
+/** The octets of a journal, without a sector of what was kept second, B. */
+function withoutB(path: string): Buffer {
+  const journal = readFileSync(path)
+  const sector = Math.ceil(journal.indexOf('"id":"B"') / 512) * 512
+  assert.ok(sector > 0 && sector + 512 < journal.indexOf('"id":"C"'))
+  return journal.fill(0, sector, sector + 512)
+}
+
+test('where the disk has lost a sector of what was left, what is behind it is there, and an alarm tells', async t => {
+  const alarms: Fields[] = []
+  const log = logTo((name, fields) => name === 'alarm' && alarms.push(fields))
+  const { queue, folder, journals, another } = await openLeasing(t, { log })
+  for (const id of ['A', 'B', 'C']) await queue.put(newMessage(id, AT_ONE), [octets(3000)])
+  const [own = ''] = journals()
+  writeFileSync(join(folder, own), withoutB(join(folder, own)))
+  const next = await another()
+  assert.equal(await leased(next), 'AC')
+  assert.equal(Buffer.compare(await next.content('C'), octets(3000)), 0)
+  const told = alarms.map(({ about, error }) => `${about} ${error}`).filter(line => line.includes(own))
+  assert.equal(told.length, 1, JSON.stringify(alarms))
+  assert.match(
+    told[0] ?? '',
+    /^spool journal-[0-9a-f]{12}: \d{4} octets cannot be read, and what is behind them can/,
+  )
+})
+
+test('of a journal that is being written nothing is taken that is behind what is not whole', async t => {
+  const { queue, folder, journals, another } = await openLeasing(t)
+  for (const id of ['A', 'B', 'C']) await queue.put(newMessage(id, AT_ONE), [octets(3000)])
+  const [own = ''] = journals()
+  // As if B were on its way to the disk.
+  writeFileSync(join(folder, own), withoutB(join(folder, own)))
+  assert.equal(await idsOf(await another()), 'A')
+  assert.equal(await idsOf(queue), 'ABC')
 })
 
 test('a queue that is closed leaves no journal, and all of it in the database', async t => {

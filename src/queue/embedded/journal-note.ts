@@ -6,9 +6,9 @@
  * The CRC begins with a number that only this journal has: at its end a reader sees what was there a lap before, which may be the
  * content of a message, and nobody can write a note into one.
  *
- * A reader takes notes as long as each is at its place and whole: whatever was acknowledged comes before the first that is not, for
- * a write begins when the one before it is on the disk. The end of a lap without room for a note, or with a note that has no head,
- * is passed over.
+ * A reader takes notes as long as each is at its place and whole (`readNotes`): whatever was acknowledged comes before the first
+ * that is not, for a write begins when the one before it is on the disk. The end of a lap without room for a note, or with a note
+ * that has no head, is passed over. Unless the disk has lost what it had: then there are notes behind it (`salvageNotes`).
  */
 
 import { crc32 } from 'node:zlib'
@@ -55,30 +55,75 @@ export interface Note {
 
 /** The notes from that place on, of a journal whose file has these octets. */
 export function* readNotes(file: Buffer, from: number, seed: number): Generator<Note, void> {
-  const octets = file.length
-  for (let at = from; at < from + octets; ) {
-    const start = at % octets
-    const room = octets - start
-    if (room < HEADER_OCTETS) {
-      at += room
-      continue
-    }
-    if (!hasNote(file.subarray(start), at)) return
-    const length = file.readUInt32LE(start + 16)
-    const headOctets = file.readUInt32LE(start + 20)
-    const end = start + HEADER_OCTETS + length
-    if (end > octets || headOctets > length) return
-    if (file.readUInt32LE(start + 4) !== crc32(file.subarray(start + CRC_FROM, end), seed)) return
-    if (length === 0) {
-      at += room
-      continue
-    }
-    const content = start + HEADER_OCTETS + headOctets
-    const next = at + HEADER_OCTETS + length
-    const head = file.toString('utf8', start + HEADER_OCTETS, content)
-    yield { at, next, head, content: file.subarray(content, end) }
-    at = next
+  for (let at = from; at < from + file.length; ) {
+    const found = lookAt(file, at, seed)
+    if (found === null) return
+    if ('head' in found) yield found
+    at = found.next
   }
+}
+
+/**
+ * The same, and the notes behind what is none: of a journal that nobody writes any more. Of a write that a crash has torn there are
+ * notes then of which nobody was told. To take them loses nothing: whoever sends such a message again is told that it is here.
+ * @returns `lostOctets`: how many are none, with notes behind them
+ */
+export function salvageNotes(
+  file: Buffer,
+  from: number,
+  seed: number,
+): { readonly notes: readonly Note[]; readonly lostOctets: number } {
+  const notes: Note[] = []
+  const until = from + file.length
+  let lostOctets = 0
+  let end = from
+  for (let at: number | null = from; at !== null && at < until; ) {
+    const found = lookAt(file, at, seed)
+    if (found === null) {
+      at = nextMark(file, at + 1, until)
+      continue
+    }
+    lostOctets += at - end
+    if ('head' in found) notes.push(found)
+    at = end = found.next
+  }
+  return { notes, lostOctets }
+}
+
+/** The note at that place; where none can be, where to go on; `null`: there is none. */
+function lookAt(file: Buffer, at: number, seed: number): Note | { readonly next: number } | null {
+  const octets = file.length
+  const start = at % octets
+  const room = octets - start
+  if (room < HEADER_OCTETS) return { next: at + room }
+  if (!hasNote(file.subarray(start), at)) return null
+  const length = file.readUInt32LE(start + 16)
+  const headOctets = file.readUInt32LE(start + 20)
+  const end = start + HEADER_OCTETS + length
+  if (end > octets || headOctets > length) return null
+  if (file.readUInt32LE(start + 4) !== crc32(file.subarray(start + CRC_FROM, end), seed)) return null
+  if (length === 0) return { next: at + room }
+  const content = start + HEADER_OCTETS + headOctets
+  const next = at + HEADER_OCTETS + length
+  const head = file.toString('utf8', start + HEADER_OCTETS, content)
+  return { at, next, head, content: file.subarray(content, end) }
+}
+
+const MARK = Buffer.alloc(4)
+MARK.writeUInt32LE(MAGIC)
+
+/** The first place from `from` on where a note seems to begin; `null`: there is none before `until`. */
+function nextMark(file: Buffer, from: number, until: number): number | null {
+  for (let at = from; at < until; ) {
+    const start = at % file.length
+    const found = file.indexOf(MARK, start)
+    // None to the end of the lap: on to the next one.
+    at += (found < 0 ? file.length : found) - start
+    if (found < 0) continue
+    if (at < until && hasNote(file.subarray(found), at)) return at
+    at++
+  }
+  return null
 }
 
 /** So many octets say whether there is a note, `hasNote`, at a place: perhaps not a whole one. */

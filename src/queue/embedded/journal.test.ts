@@ -5,7 +5,17 @@ import fc from 'fast-check'
 import { octets } from '../contract.ts'
 import type { JournalFile } from './files.ts'
 import { Journal } from './journal.ts'
-import { contentOf, hasNote, isUnused, noteOf, PEEK_OCTETS, peekAt, readNotes } from './journal-note.ts'
+import {
+  contentOf,
+  hasNote,
+  isUnused,
+  type Note,
+  noteOf,
+  PEEK_OCTETS,
+  peekAt,
+  readNotes,
+  salvageNotes,
+} from './journal-note.ts'
 
 const HEADER_OCTETS = 24
 const SECTOR_OCTETS = 512
@@ -69,13 +79,20 @@ function noteOfSize(size: number, seed = size): Buffer {
 }
 
 /** As they stand in the file. */
-const read = (disk: Buffer, from: number): Told[] =>
-  Array.from(readNotes(disk, from, SEED), ({ at, next, head, content }) => {
+const asTold = (disk: Buffer, notes: Iterable<Note>): Told[] =>
+  Array.from(notes, ({ at, next, head, content }) => {
     const start = at % disk.length
     const note = Buffer.from(disk.subarray(start, start + next - at))
     assert.deepEqual(note.subarray(HEADER_OCTETS), Buffer.concat([Buffer.from(head), content]))
     return { at, note }
   })
+
+const read = (disk: Buffer, from: number): Told[] => asTold(disk, readNotes(disk, from, SEED))
+
+function salvage(disk: Buffer, from: number): { readonly told: Told[]; readonly lostOctets: number } {
+  const { notes, lostOctets } = salvageNotes(disk, from, SEED)
+  return { told: asTold(disk, notes), lostOctets }
+}
 
 /** Each look at the clock is so much later. No timer fires before `passes` says how many milliseconds have passed. */
 function clockOf(t: TestContext, stepMs: number): { passes(ms: number): void } {
@@ -334,6 +351,7 @@ test('whatever is kept is read, in order and octet for octet, and nothing else',
       assert.deepEqual(read(disk, state.released), kept)
       for (const [index, { at }] of kept.entries()) assert.deepEqual(read(disk, at), kept.slice(index))
       assert.deepEqual(read(disk, journal.tail), [])
+      assert.deepEqual(salvage(disk, state.released), { told: kept, lostOctets: 0 })
       let end = 0
       for (const { at, note } of told) {
         const room = size - (end % size)
@@ -376,6 +394,10 @@ test('of a write that was torn there are whole notes or none, after all that was
         )
         const whole = damaged < 0 ? within : within.slice(0, damaged)
         assert.deepEqual(read(disk, released), [...before, ...whole])
+        const standing = within.filter(({ at, note }) =>
+          note.equals(disk.subarray(at % size, (at % size) + note.length)),
+        )
+        assert.deepEqual(salvage(disk, released).told, [...before, ...standing])
       }
     }),
     { seed: 512, numRuns: 60 },
@@ -385,6 +407,7 @@ test('of a write that was torn there are whole notes or none, after all that was
 test('a bit that is not as it was ends the reading, at its note', async t => {
   clockOf(t, 1000)
   const bits = fc.array(fc.nat(), { minLength: 30, maxLength: 30 })
+  let damaged = 0
   await fc.assert(
     fc.asyncProperty(story, bits, async (story, bits) => {
       const { disk, writes, kept, size, state } = await run(story)
@@ -400,9 +423,40 @@ test('a bit that is not as it was ends the reading, at its note', async t => {
           place < state.released ? kept : kept.filter(({ at, note }) => at + note.length <= place)
         flip()
         assert.deepEqual(read(disk, state.released), expected)
+        // What is behind it can be had all the same.
+        const others = kept.filter(({ at, note }) => place < at || place >= at + note.length)
+        const { told, lostOctets } = salvage(disk, state.released)
+        assert.deepEqual(told, others)
+        const isLost = kept.length > others.length && others.some(({ at }) => at > place)
+        if (isLost) assert.ok(lostOctets > 0)
+        damaged += Number(isLost)
         flip()
       }
     }),
     { seed: 32, numRuns: 60 },
   )
+  assert.ok(damaged > 100, `${damaged} with notes behind them`)
+})
+
+test('how many octets are lost is told, over the end of a lap too', async t => {
+  clockOf(t, 1000)
+  const { append, disk, release } = openJournal(SIZE)
+  for (let at = 0; at < SIZE - 64; at += 64) await append(noteOfSize(64))
+  release(10 * 64)
+  // One of 40 octets does not fill the lap; then the next begins.
+  for (const size of [40, 60, 60]) await append(noteOfSize(size))
+  const whole = salvage(disk, 10 * 64)
+  assert.equal(whole.lostOctets, 0)
+  assert.deepEqual(
+    whole.told.slice(-3).map(({ at }) => at),
+    [SIZE - 64, SIZE, SIZE + 60],
+  )
+  disk.fill(0, SIZE - 64 + 10, SIZE)
+  disk.fill(0, 0, 10)
+  const { told, lostOctets } = salvage(disk, 10 * 64)
+  assert.deepEqual(
+    told,
+    whole.told.filter(({ at }) => at !== SIZE - 64 && at !== SIZE),
+  )
+  assert.equal(lostOctets, 64 + 60)
 })

@@ -111,7 +111,7 @@ export class Journal {
         else await this.#writeNotes(notes)
       } catch (error) {
         this.#failure = error
-        await this.#wipe()
+        await this.#wipe(notes)
         for (const { reject } of [...notes, ...this.#waiting.splice(0)]) reject(error)
       }
     }
@@ -152,10 +152,10 @@ export class Journal {
   }
 
   /** After a write that failed nobody shall find in the file what may have been written: nobody was told that it was kept. */
-  async #wipe(): Promise<void> {
+  async #wipe(notes: readonly Waiting[]): Promise<void> {
     const start = this.#tail % this.#octets
-    const octets = Math.min(HEADER_OCTETS, this.#octets - start)
-    await this.#file.write([Buffer.alloc(octets)], start).catch(() => {})
+    const octets = notes.reduce((sum, { note }) => sum + note.length, 0) || HEADER_OCTETS
+    await this.#file.write([Buffer.alloc(Math.min(octets, this.#octets - start))], start).catch(() => {})
   }
 
   async #endLap(octets: number): Promise<void> {

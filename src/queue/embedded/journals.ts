@@ -13,7 +13,7 @@ import { QueueError } from '../queue.ts'
 import { absorb } from './absorb.ts'
 import type { Files } from './files.ts'
 import { Journal } from './journal.ts'
-import { hasNote, isUnused, PEEK_OCTETS, peekAt, readNotes } from './journal-note.ts'
+import { hasNote, isUnused, PEEK_OCTETS, peekAt, readNotes, salvageNotes } from './journal-note.ts'
 import { countChange, counter, counters, setCounter } from './message.ts'
 import { decodeNote } from './record.ts'
 import { endingWork, type Store } from './store.ts'
@@ -44,8 +44,16 @@ export interface OwnJournal {
   readonly name: string
 }
 
+/** `tail`: the place after the last note. */
+interface Told {
+  readonly messages: readonly (YoungMessage | Ended)[]
+  readonly tail: number
+}
+
 export class Journals {
   readonly #options: JournalsOptions
+  /** Of those that others have left: how many octets are none of their notes, with notes behind them. */
+  readonly #lost = new Map<string, number>()
   /** Up to where each was read by `catchUp`: its counter stays where it is, for whose journal it is. */
   readonly #caughtUp = new Map<string, number>()
 
@@ -97,7 +105,7 @@ export class Journals {
     const names = await this.#names()
     if (!names.some(name => this.#tells(store.read(), name))) return
     const tails = await endingWork(store, mostStories, (tables, most) =>
-      names.map(name => [name, this.#replay(tables, name, most) ?? 0] as const),
+      names.map(name => [name, this.#absorb(tables, this.#told(tables, name), most) ?? 0] as const),
     )
     for (const [name, tail] of tails) this.#caughtUp.set(name, tail)
   }
@@ -112,14 +120,18 @@ export class Journals {
       await files.syncFolder(folder)
       const replayAll = () =>
         endingWork(store, mostStories, (tables, most) => {
-          for (const name of ours) setCounter(tables, name, this.#replay(tables, name, most))
+          for (const name of ours)
+            setCounter(tables, name, this.#absorb(tables, this.#told(tables, name, 'left'), most))
         })
       await replayAll().catch(async error => {
         if (!(error instanceof QueueError) || error.code !== 'full') throw error
         for (const name of ours) if (!(await this.#replayInPieces(name))) throw error
         await replayAll()
       })
-      for (const name of ours) await this.remove(`${name}.old`)
+      for (const name of ours) {
+        this.#tellLost(name)
+        await this.remove(`${name}.old`)
+      }
     }
     // One that was never used: who made it has stopped before the database knew of it, or uses it in a moment.
     const [unused, others] = partition(foreign, name => this.#isUnused(name))
@@ -170,13 +182,8 @@ export class Journals {
     return this.has(name) || files.exists(join(folder, `${name}.old`))
   }
 
-  /**
-   * Within a transaction, and read within it: until it is committed nobody can say that what this reads is no longer needed, and
-   * write over it.
-   * @returns the place after the last note; `null`: it is not of this database
-   */
-  #replay(tables: Tables, name: string, mostStories: number): number | null {
-    const told = this.#told(tables, name)
+  /** Within a transaction. @returns the place after the last note; `null`: it is not of this database */
+  #absorb(tables: Tables, told: Told | null, mostStories: number): number | null {
     if (told === null) return null
     for (const each of told.messages) absorb(tables, each, mostStories)
     if (told.messages.length > 0) countChange(tables)
@@ -190,7 +197,7 @@ export class Journals {
   async #replayInPieces(name: string): Promise<boolean> {
     const { store, mostStories } = this.#options
     const [ended, others] = partition(
-      this.#told(store.read(), name)?.messages ?? [],
+      this.#told(store.read(), name, 'left')?.messages ?? [],
       message => 'end' in message,
     )
     const messages = [...ended, ...others]
@@ -204,14 +211,21 @@ export class Journals {
     return true
   }
 
-  /** `null`: it is not of this database. `tail`: the place after the last note. */
-  #told(tables: Tables, name: string): { messages: (YoungMessage | Ended)[]; tail: number } | null {
+  /**
+   * `null`: it is not of this database. For a transaction it is read within it: until that is committed nobody can say that what
+   * this reads is no longer needed, and write over it. `left`: nobody writes it any more.
+   */
+  #told(tables: Tables, name: string, left?: 'left'): Told | null {
     const from = counter(tables, name)
     if (from === null) return null
+    const octets = this.#octetsOf(name, 0, this.#sizeOctets(name))
+    const seed = seedOf(name)
+    const { notes, lostOctets } = left
+      ? salvageNotes(octets, from, seed)
+      : { notes: readNotes(octets, from, seed), lostOctets: 0 }
     const all = new Map<string, YoungMessage | Ended>()
     let tail = from
-    const octets = this.#octetsOf(name, 0, this.#sizeOctets(name))
-    for (const { at, next, head, content } of readNotes(octets, from, seedOf(name))) {
+    for (const { at, next, head, content } of notes) {
       const note = decodeNote(head)
       const { id } = note
       if ('record' in note) all.set(id, { id, at, record: note.record, content })
@@ -219,7 +233,16 @@ export class Journals {
       else if (all.has(id)) all.set(id, { id, at, end: { ...note, octets: content } })
       tail = next
     }
+    if (lostOctets > 0) this.#lost.set(name, lostOctets)
     return { messages: [...all.values()], tail }
+  }
+
+  #tellLost(name: string): void {
+    const octets = this.#lost.get(name)
+    if (octets === undefined) return
+    this.#lost.delete(name)
+    const error = `${name}: ${octets} octets cannot be read, and what is behind them can: a write was cut short, of which nobody was told, or the disk is damaged and mail in them is lost`
+    this.#options.log.event('alarm', { about: 'spool', error }, 'error')
   }
 
   /** As their counters have them. */

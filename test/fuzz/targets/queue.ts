@@ -8,6 +8,7 @@ import {
   PEEK_OCTETS,
   peekAt,
   readNotes,
+  salvageNotes,
 } from '../../../src/queue/embedded/journal-note.ts'
 import type { Target } from '../target.ts'
 
@@ -46,6 +47,8 @@ const notes: Target = {
           end = next
           count++
         }
+        const { notes, lostOctets } = salvageNotes(octets, from, SEED)
+        assert.ok(notes.length >= count && lostOctets >= 0 && lostOctets <= octets.length)
         told.push(`${Math.min(count, 3)}`)
         if (octets.length === 0) continue
         const place = peekAt(from, octets.length)
