@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 /**
  * Writes `text` beside, and puts it in place; on the disk, name and all, when this returns.
  * @param mode of the file
- * @throws Error of the system: then what was at `path` is there still
+ * @throws Error of the system: then what was at `path` is there still, but where only the sync of the folder has failed
  */
 export function writeWhole(path: string, text: string, mode = 0o600): void {
   writeBeside(path, text, mode)
@@ -34,7 +34,7 @@ export function writeBeside(path: string, text: string, mode = 0o600): void {
   }
 }
 
-/** What `writeBeside` wrote. */
+/** What `writeBeside` wrote, in the order given. */
 export function putInPlace(...paths: readonly string[]): void {
   for (const path of paths) renameSync(`${path}.new`, path)
   for (const folder of new Set(paths.map(path => dirname(path)))) syncFolder(folder)

@@ -44,16 +44,17 @@ export interface OwnJournal {
   readonly name: string
 }
 
-/** `tail`: the place after the last note. */
+/** What one tells. */
 interface Told {
   readonly messages: readonly (YoungMessage | Ended)[]
+  /** The place after the last note. */
   readonly tail: number
+  /** As `salvageNotes` has it. */
+  readonly lostOctets: number
 }
 
 export class Journals {
   readonly #options: JournalsOptions
-  /** Of those that others have left: how many octets are none of their notes, with notes behind them. */
-  readonly #lost = new Map<string, number>()
   /** Up to where each was read by `catchUp`: its counter stays where it is, for whose journal it is. */
   readonly #caughtUp = new Map<string, number>()
 
@@ -119,17 +120,20 @@ export class Journals {
     if (ours.length > 0) {
       await files.syncFolder(folder)
       const replayAll = () =>
-        endingWork(store, mostStories, (tables, most) => {
-          for (const name of ours)
-            setCounter(tables, name, this.#absorb(tables, this.#told(tables, name, 'left'), most))
-        })
-      await replayAll().catch(async error => {
+        endingWork(store, mostStories, (tables, most) =>
+          ours.map(name => {
+            const told = this.#told(tables, name, 'left')
+            setCounter(tables, name, this.#absorb(tables, told, most))
+            return { name, lostOctets: told?.lostOctets ?? 0 }
+          }),
+        )
+      const replayed = await replayAll().catch(async error => {
         if (!(error instanceof QueueError) || error.code !== 'full') throw error
         for (const name of ours) if (!(await this.#replayInPieces(name))) throw error
-        await replayAll()
+        return replayAll()
       })
-      for (const name of ours) {
-        this.#tellLost(name)
+      for (const { name, lostOctets } of replayed) {
+        if (lostOctets > 0) this.#tellLost(name, lostOctets)
         await this.remove(`${name}.old`)
       }
     }
@@ -233,14 +237,10 @@ export class Journals {
       else if (all.has(id)) all.set(id, { id, at, end: { ...note, octets: content } })
       tail = next
     }
-    if (lostOctets > 0) this.#lost.set(name, lostOctets)
-    return { messages: [...all.values()], tail }
+    return { messages: [...all.values()], tail, lostOctets }
   }
 
-  #tellLost(name: string): void {
-    const octets = this.#lost.get(name)
-    if (octets === undefined) return
-    this.#lost.delete(name)
+  #tellLost(name: string, octets: number): void {
     const error = `${name}: ${octets} octets cannot be read, and what is behind them can: a write was cut short, of which nobody was told, or the disk is damaged and mail in them is lost`
     this.#options.log.event('alarm', { about: 'spool', error }, 'error')
   }
