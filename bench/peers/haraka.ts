@@ -3,7 +3,7 @@
  * (`nodes=cpus`), no limit of deliveries to speak of.
  *
  * DURABILITY  the file of the queue is synced (FsyncWriteStream of haraka-utils) and renamed before 250 (strace: one fsync
- *             a message); the folder is not synced.
+ *             a message). It does not sync the folder: the file system does (synchronous.ts).
  */
 
 import { execFileSync } from 'node:child_process'
@@ -15,6 +15,7 @@ import { SENDER_DOMAIN } from '../load/message.ts'
 import { PASSWORD, SELECTOR, type Surroundings, type System, USERNAME } from '../systems/system.ts'
 import { contain } from './contained.ts'
 import { missingPrograms } from './missing.ts'
+import { makeSynchronous, SYNCHRONOUS } from './synchronous.ts'
 import { CACHE } from './unpacked.ts'
 
 /** The overrides are of versions that not every registry has. */
@@ -26,7 +27,7 @@ const PACKAGE = {
 
 /** @returns what is missing, or null */
 export function whyNoHaraka(): string | null {
-  return missingPrograms({ npm: 'npm', openssl: 'openssl' })
+  return missingPrograms({ npm: 'npm', openssl: 'openssl', ...SYNCHRONOUS })
 }
 
 /** Of config/: file → text. */
@@ -95,6 +96,7 @@ export async function startHaraka(around: Surroundings): Promise<System> {
   const installed = install()
   const ports = { plain: await freePort(), tls: await freePort() }
   for (const name of ['config', 'plugins', 'queue']) mkdirSync(at(name))
+  makeSynchronous(at('queue'), 'names')
   for (const [file, text] of Object.entries(configuration(ports, around)))
     writeFileSync(at(`config/${file}`), text, { mode: 0o600 })
   writeFileSync(at('plugins/loopback.js'), loopback(around.sinkPort))

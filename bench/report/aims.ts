@@ -1,26 +1,28 @@
 /** What ptt is to reach on a machine of two cores that generator and sink share with it, beside what it did. */
 
 import type { Figure } from '../smtp/report.ts'
-import { fastestOf, fastestThatSyncs } from './markdown.ts'
+import { fastestOf } from './markdown.ts'
 import type { Figures, Results } from './results.ts'
 
 /** Those of which something was measured. */
 export function aimsOf({ rows, idle, handshakes }: Pick<Results, 'rows' | 'idle' | 'handshakes'>): Figure[] {
   const rowOf = (name: string) => rows.find(({ row }) => row === name)
   const ours = (name: string) => rowOf(name)?.figures.find(({ contender }) => contender.startsWith('ptt'))
-  const fastest = (name: string, of = fastestOf) => {
+  const fastest = (name: string) => {
     const row = rowOf(name)
-    return row && of(row)
+    return row && fastestOf(row)
   }
   const aims: Figure[] = []
   const usual = ours('4k')
   if (usual !== undefined) {
     addRate(aims, 'delivered, 4 KiB, 20 sessions', usual)
     addRatio(aims, 'times the fastest peer, signed', usual, fastest('4k'), 4)
-    addRatio(aims, 'times the fastest that syncs before its 250', usual, fastest('4k', fastestThatSyncs), 4)
   }
   const many = ours('100-sessions')
-  if (many !== undefined) addRate(aims, 'delivered, 4 KiB, 100 sessions', many)
+  if (many !== undefined) {
+    addRate(aims, 'delivered, 4 KiB, 100 sessions', many)
+    addRatio(aims, 'times the fastest peer, 100 sessions', many, fastest('100-sessions'), 4)
+  }
   const alone = ours('unsigned')
   if (alone !== undefined)
     addRatio(aims, 'times the fastest peer, the relay alone', alone, fastest('unsigned'), 3)

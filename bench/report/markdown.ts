@@ -1,6 +1,5 @@
 /** README's section about speed, made of the results that are committed. */
 
-import { syncs } from '../plan.ts'
 import { chartFile } from './charts.ts'
 import type { Figures, Results, RowResults } from './results.ts'
 import { number } from './table.ts'
@@ -71,15 +70,8 @@ function sentences({ rows, idle, handshakes }: Results): string[] {
   const ours = first?.figures.find(({ contender }) => contender === 'ptt')
   const fastest = first && fastestOf(first)
   if (first !== undefined && ours !== undefined && fastest !== undefined) {
-    const times = (theirs: Figures) => number(ours.deliveredPerSecond / theirs.deliveredPerSecond)
-    const synced = fastestThatSyncs(first)
-    const beside =
-      synced === undefined
-        ? ''
-        : `; of those whose 250 comes after an fsync, ${times(synced)} times (${synced.contender})`
-    said.push(
-      `ptt delivers ${times(fastest)} times what the fastest peer does (${fastest.contender})${beside}.`,
-    )
+    const times = number(ours.deliveredPerSecond / fastest.deliveredPerSecond)
+    said.push(`ptt delivers ${times} times what the fastest peer does (${fastest.contender}).`)
   }
   const alone = rows.find(({ row }) => row === 'unsigned')
   const relay = alone?.figures.find(({ contender }) => contender === 'ptt/relay')
@@ -102,20 +94,9 @@ function sentences({ rows, idle, handshakes }: Results): string[] {
   return said
 }
 
-export const fastestOf = (row: RowResults): Figures | undefined => peersOf(row)[0]
-
-/** Where the fastest does not: what is compared is mail that is not lost. */
-export function fastestThatSyncs(row: RowResults): Figures | undefined {
-  const peers = peersOf(row)
-  const fastest = peers.find(({ contender }) => syncs(contender))
-  return fastest === peers[0] ? undefined : fastest
-}
-
-/** The fastest first. */
-function peersOf({ figures }: RowResults): Figures[] {
-  return figures
-    .filter(({ contender }) => !contender.startsWith('ptt'))
-    .toSorted((one, other) => other.deliveredPerSecond - one.deliveredPerSecond)
+export function fastestOf({ figures }: RowResults): Figures | undefined {
+  const peers = figures.filter(({ contender }) => !contender.startsWith('ptt'))
+  return peers.toSorted((one, other) => other.deliveredPerSecond - one.deliveredPerSecond)[0]
 }
 
 function flaws({ rows, missing }: Results): string {
