@@ -32,37 +32,30 @@ import {
 import { dueOf, hastened, newParts } from '../slot.ts'
 import { inMemory, wholeOf } from '../stored.ts'
 import { Arrivals, INLINE_OCTETS, JOURNAL_OCTETS } from './arrivals.ts'
-import { ContentFolder, idOfName } from './content.ts'
+import { ContentFolder } from './content.ts'
 import { queueError } from './failure.ts'
 import { disk, type Files } from './files.ts'
 import { checkFormat, isCurrent, writeFormat } from './format.ts'
 import { latestGeneration } from './generation.ts'
 import * as held from './held.ts'
-import { forgetIds, isKnown, rememberOld } from './known.ts'
+import { isKnown, rememberOld } from './known.ts'
 import { Lines } from './lines.ts'
 import { listMessages, searchMessages } from './list.ts'
 import type { MappedLimit } from './mapped.ts'
 import * as stored from './message.ts'
 import { writeResults } from './outcome.ts'
 import { endingWork, Store } from './store.ts'
-import { encodedStory, forgetStories, keepStory, loadStory } from './story.ts'
+import { encodedStory, keepStory, loadStory } from './story.ts'
+import { Sweep, type SweepOptions } from './sweep.ts'
 import type { Tables } from './tables.ts'
 
-const DAY_MS = 24 * 3600_000
-/** Ids forgotten in one transaction: others wait for it some milliseconds only. */
-const FORGET_AT_ONCE = 1000
 /** Of each message that is gone some 1,200 octets: 120 MB of the spool. */
 const MOST_STORIES = 100_000
-const COMPACT_ABOVE_OCTETS = 64 * 1024 * 1024
 
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends SweepOptions {
   /** The spool; made, mode 0700, when it is not there. */
   readonly folder: string
-  readonly retainIdsMs?: number
-  readonly retainStoriesMs?: number
   readonly mostStories?: number
-  /** From which size on a database that is mostly free is written anew by `sweep`. */
-  readonly compactAboveOctets?: number
   /** How much of the database may be mapped into memory before it is unmapped. */
   readonly mapped?: MappedLimit
   /** How large the journal is. */
@@ -115,29 +108,22 @@ class EmbeddedQueue implements Queue {
   readonly #contents: ContentFolder
   readonly #folder: string
   readonly #files: Files
-  readonly #retainIdsMs: number
-  readonly #retainStoriesMs: number
   readonly #mostStories: number
-  readonly #compactAboveOctets: number
-  readonly #log: Log
   readonly #arrivals: Arrivals
   readonly #lines: Lines
+  readonly #sweep: Sweep
 
   constructor(store: Store, contents: ContentFolder, options: EmbeddedOptions & { files: Files }) {
-    const { folder, files, retainIdsMs = DAY_MS, log = silent } = options
-    const { retainStoriesMs = 2 * DAY_MS, mostStories = MOST_STORIES } = options
+    const { folder, files, log = silent } = options
+    const { mostStories = MOST_STORIES, journalOctets = JOURNAL_OCTETS } = options
     this.#store = store
     this.#contents = contents
     this.#folder = folder
     this.#files = files
-    this.#retainIdsMs = retainIdsMs
-    this.#retainStoriesMs = retainStoriesMs
     this.#mostStories = mostStories
-    this.#compactAboveOctets = options.compactAboveOctets ?? COMPACT_ABOVE_OCTETS
-    this.#log = log
-    const { journalOctets = JOURNAL_OCTETS } = options
     this.#arrivals = new Arrivals({ store, folder, files, mostStories, journalOctets, log })
     this.#lines = new Lines(store, this.#arrivals, log)
+    this.#sweep = new Sweep(store, contents, this.#arrivals, log, options)
   }
 
   async put(message: NewMessage, content: Content): Promise<'queued' | 'duplicate'> {
@@ -332,17 +318,8 @@ class EmbeddedQueue implements Queue {
   }
 
   async sweep(nowMs: number): Promise<void> {
-    await this.#arrivals.mend()
-    if (await this.#arrivals.mayForget())
-      await this.#forget(tables => forgetIds(tables, nowMs - this.#retainIdsMs, FORGET_AT_ONCE))
-    await this.#forget(tables => forgetStories(tables, nowMs - this.#retainStoriesMs, FORGET_AT_ONCE))
     try {
-      const orphans = await this.#contents.sweep(
-        name => stored.loadRecord(this.#store.read(), idOfName(name))?.file === name,
-      )
-      if (orphans > 0) this.#log.event('spool', { orphans_removed: orphans })
-      const givenBack = await this.#store.compact(this.#compactAboveOctets)
-      if (givenBack > 0) this.#log.event('spool', { octets_given_back: givenBack })
+      await this.#sweep.run(nowMs)
     } catch (error) {
       throw await queueError(error, () => this.#files.freeOctets(this.#folder))
     }
@@ -351,11 +328,6 @@ class EmbeddedQueue implements Queue {
   async close(): Promise<void> {
     await this.#arrivals.close().catch(() => {})
     await this.#store.close()
-  }
-
-  /** As much at a time as `some` does; the next after whatever else was waiting to be committed. */
-  async #forget(some: (tables: Tables) => number): Promise<void> {
-    while ((await this.#store.commit(some)) === FORGET_AT_ONCE);
   }
 
   /** What may end a message; nobody waits for it. */
